@@ -1,0 +1,114 @@
+# The entry for people and for CI: `make help` lists the targets.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/ready
+CORE    := .venv-core
+MEMBERS := libs/lace_core libs/lace_proto libs/lace_platform \
+           services/control services/runs services/ingest services/llm_gateway \
+           services/compiler services/provenance services/gateway services/standalone \
+           clients/python clients/cli
+# A member's name as a package: libs/lace_core is lace-core, services/runs is lace-runs, clients/python is lace-client.
+project  = $(if $(filter clients/python,$1),lace-client,lace-$(subst _,-,$(patsubst lace_%,%,$(notdir $1))))
+CORE_TOOLS := pytest pytest-asyncio pytest-randomly pytest-timeout hypothesis rfc8785
+# The lock's hashes hold for the tools that build our own packages, and for the small environment, too.
+LOCKED  := --build-constraints requirements.lock --constraint requirements.lock
+
+# What the demo reads and calls its document. Raw, so that no character of a title means anything to make.
+export DEMO_SOURCES := $(value SOURCES)
+export DEMO_TITLE   := $(value TITLE)
+
+# Compiled modules start three times faster; an environment that forbids them pays at every start.
+unexport PYTHONDONTWRITEBYTECODE
+# Another environment that happens to be active is not ours to install into.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-core test-real lint format types imports proto proto-check docs lock image clean
+
+help: ## list the targets
+	@echo 'LACE: from a folder of documents to a cited, compiled document'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## install everything that is needed into .venv (other targets do it by themselves)
+
+demo: $(READY) ## write a cited document out of examples/dossier (or SOURCES=folder TITLE="…") into out/
+	@$(BIN)/lace demo $${DEMO_SOURCES:+"$$DEMO_SOURCES"} $${DEMO_TITLE:+--title "$$DEMO_TITLE"} $(ARGS)
+
+up: $(READY) ## start LACE and leave it running until Ctrl-C
+	@$(BIN)/lace up $(ARGS)
+
+test: $(READY) test-core ## run all tests that need nothing beside the repository
+	@$(BIN)/pytest -m 'not real_parts' $(ARGS)
+
+test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own dependencies is installed
+	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core tests/unit/lace_core
+
+test-real: $(READY) ## run the tests on real parts: Kafka, MinIO and the Java checkers
+	@$(BIN)/pytest -m real_parts $(ARGS)
+
+lint: $(READY) ## check style, import rules and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(MAKE) imports types
+
+format: $(READY) ## bring all files into the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+imports: $(READY) ## check who may import whom (.importlinter)
+	@$(BIN)/lint-imports
+
+types: $(READY) ## check types, strictly
+	@$(BIN)/mypy libs services clients tests examples
+
+proto: $(READY) ## generate the wire code from proto/
+	@$(BIN)/python libs/lace_proto/generate.py
+
+proto-check: $(READY) ## check the wire code for drift, and proto/ for style and breaking changes
+	@$(BIN)/python libs/lace_proto/generate.py --check
+	@$(BIN)/python libs/lace_proto/generate.py --lint
+	@$(BIN)/python libs/lace_proto/generate.py --breaking
+
+docs: $(READY) ## write the pages of docs/ that are made from the code
+	@$(BIN)/python docs/generate.py
+
+lock: $(BIN)/uv ## pin all dependencies again, keeping versions that still fit (UPGRADE=1 takes newer ones)
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --group dev --output-file requirements.lock \
+	  $(foreach member,$(MEMBERS),--no-emit-package $(call project,$(member)) $(member)/pyproject.toml)
+
+image: ## build the container image, tagged lace
+	@docker build --tag lace .
+
+clean: ## remove what was installed, cached and written; data in .lace stays
+	@rm -rf $(VENV) $(CORE) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find libs services clients tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first environment is made by Python alone; uv, pinned with its hash like all else, does the rest.
+# Where Python came without ensurepip (Debian without python3-venv), its own pip fills the empty environment.
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'LACE needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --without-pip $(VENV)
+	@sed -n '/^uv==/,/[^\]$$/p' requirements.lock > $(VENV)/uv.lock
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip='$(BIN)/python -m pip'; \
+	  elif $(PYTHON) -m pip --version >/dev/null 2>&1; then pip='$(PYTHON) -m pip --python $(BIN)/python'; \
+	  else echo 'This Python has neither ensurepip nor pip; on Debian: apt-get install python3-venv' >&2; exit 1; fi; \
+	  $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.lock
+
+$(READY): requirements.lock $(MEMBERS:%=%/pyproject.toml) | $(BIN)/uv
+	@echo 'installing into $(VENV) …'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirements requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(LOCKED) $(MEMBERS:%=--editable %)
+	@$(BIN)/python -m compileall -q -j 0 $(MEMBERS)
+	@touch $(READY)
+
+$(CORE)/ready: requirements.lock libs/lace_core/pyproject.toml | $(READY)
+	@rm -rf $(CORE)
+	@$(BIN)/uv venv --quiet --python $(BIN)/python $(CORE)
+	@$(BIN)/uv pip install --quiet --python $(CORE)/bin/python $(LOCKED) \
+	  --requirements libs/lace_core/pyproject.toml $(CORE_TOOLS)
+	@touch $(CORE)/ready
