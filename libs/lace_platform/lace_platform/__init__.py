@@ -1,0 +1,1 @@
+"""Infrastructure without product nouns: settings, database, bus, blobs, rpc, telemetry, auth."""

@@ -1,0 +1,164 @@
+"""The blob store in a folder: a file per key, its hash and media type in a small file beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from lace_platform.blobs.port import CHUNK_BYTES, BlobRef, checked_name, conflict, corrupt, not_found, parse_uri
+from lace_platform.blobs.signing import SignedBlob, UrlSigner
+
+_ABOUT = ".about"  # a name that no key can have: segments do not begin with a dot
+_DRAFTS = ".drafts"
+
+
+class FolderBlobStore:
+    """Keeps files below one folder, which may be shared by processes of one machine."""
+
+    def __init__(self, root: Path, signer: UrlSigner) -> None:
+        self._root = root
+        self._signer = signer
+
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
+        """See BlobStore.put."""
+        uri = checked_name(bucket, key)
+        return await asyncio.to_thread(self._store, uri, lambda file: _write(file, data), content_type)
+
+    async def put_file(self, bucket: str, key: str, path: Path, content_type: str) -> BlobRef:
+        """See BlobStore.put_file."""
+        uri = checked_name(bucket, key)
+        return await asyncio.to_thread(self._store, uri, lambda file: _copy(file, path), content_type)
+
+    async def get(self, uri: str, sha256: str | None = None) -> bytes:
+        """See BlobStore.get."""
+        parse_uri(uri)
+        return await asyncio.to_thread(self._read, uri, sha256)
+
+    async def open(self, uri: str) -> AsyncIterator[bytes]:
+        """See BlobStore.open."""
+        parse_uri(uri)
+        file, ref = await asyncio.to_thread(self._open, uri)
+        digest = hashlib.sha256()
+        try:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                digest.update(chunk)
+                yield chunk
+        finally:
+            file.close()
+        if digest.hexdigest() != ref.sha256:
+            raise corrupt(uri)
+
+    async def exists(self, uri: str) -> bool:
+        """See BlobStore.exists."""
+        parse_uri(uri)
+        return await asyncio.to_thread(self._about(uri).is_file)
+
+    async def close(self) -> None:
+        """See BlobStore.close; a folder holds nothing."""
+
+    def signed_url(self, uri: str, *, filename: str, ttl_s: int, tenant_id: str = "") -> str:
+        """See BlobStore.signed_url."""
+        parse_uri(uri)
+        return self._signer.path(uri, filename=filename, ttl_s=ttl_s, tenant_id=tenant_id)
+
+    def verify_signed(self, token: str) -> SignedBlob:
+        """See BlobStore.verify_signed."""
+        return self._signer.verify(token)
+
+    def _store(self, uri: str, write: Callable[[BinaryIO], BlobRef], content_type: str) -> BlobRef:
+        drafts = self._root / _DRAFTS
+        drafts.mkdir(parents=True, exist_ok=True)
+        draft = drafts / secrets.token_hex(12)
+        try:
+            with draft.open("xb") as file:
+                written = write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            ref = BlobRef(uri, written.sha256, written.size, content_type)
+            return self._publish(draft, ref)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _publish(self, draft: Path, ref: BlobRef) -> BlobRef:
+        """Links the draft to its place, then says what it is; a file without that is not there yet."""
+        place = self._root / ref.uri
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(draft, place)
+        except FileExistsError:
+            if _hash_of(place) != ref.sha256:
+                raise conflict(ref.uri) from None
+        about = {"sha256": ref.sha256, "size": ref.size, "content_type": ref.content_type}
+        note = draft.with_suffix(_ABOUT)
+        try:
+            with note.open("xb") as file:
+                file.write(orjson.dumps(about))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(note, self._about(ref.uri))
+        except FileExistsError:
+            return self._ref(ref.uri)  # the first writer's media type stays
+        finally:
+            note.unlink(missing_ok=True)
+            _sync_folder(place.parent)
+        return ref
+
+    def _about(self, uri: str) -> Path:
+        place = self._root / uri
+        return place.with_name(f".{place.name}{_ABOUT}")
+
+    def _ref(self, uri: str) -> BlobRef:
+        try:
+            about: dict[str, Any] = orjson.loads(self._about(uri).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise not_found(uri) from None
+        return BlobRef(uri, about["sha256"], about["size"], about["content_type"])
+
+    def _open(self, uri: str) -> tuple[BinaryIO, BlobRef]:
+        ref = self._ref(uri)
+        try:
+            return (self._root / uri).open("rb"), ref
+        except FileNotFoundError:
+            raise not_found(uri) from None
+
+    def _read(self, uri: str, sha256: str | None) -> bytes:
+        file, ref = self._open(uri)
+        with file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != ref.sha256 or (sha256 or ref.sha256) != ref.sha256:
+            raise corrupt(uri)
+        return data
+
+
+def _write(file: BinaryIO, data: bytes) -> BlobRef:
+    file.write(data)
+    return BlobRef("", hashlib.sha256(data).hexdigest(), len(data), "")
+
+
+def _copy(file: BinaryIO, path: Path) -> BlobRef:
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, file, CHUNK_BYTES)
+    file.flush()
+    return BlobRef("", _hash_of(Path(file.name)), file.tell(), "")
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new names in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

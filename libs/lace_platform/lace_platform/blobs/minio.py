@@ -1,0 +1,171 @@
+"""The blob store on an S3 server, by the MinIO client, whose blocking calls run in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import urllib3
+from minio import Minio
+from minio.error import S3Error
+
+from lace_core.errors import LaceError, Reason
+from lace_platform.blobs.port import (
+    BUCKETS,
+    CHUNK_BYTES,
+    BlobRef,
+    checked_name,
+    conflict,
+    corrupt,
+    not_found,
+    parse_uri,
+)
+from lace_platform.blobs.signing import SignedBlob, UrlSigner
+
+T = TypeVar("T")
+_THREADS = 8
+_SHA256 = "x-amz-meta-sha256"
+_MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+class MinioBlobStore:
+    """Keeps files in the buckets of one S3 server; hashes are kept as user metadata."""
+
+    def __init__(self, client: Minio, signer: UrlSigner) -> None:
+        self._client = client
+        self._signer = signer
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+
+    @classmethod
+    async def connect(
+        cls, endpoint: str, *, access_key: str, secret_key: str, secure: bool, signer: UrlSigner
+    ) -> MinioBlobStore:
+        """A store whose buckets exist; raises LaceError SERVICE_UNAVAILABLE where the server does not answer."""
+        pool = urllib3.PoolManager(
+            maxsize=_THREADS,
+            timeout=urllib3.Timeout(connect=5.0, read=60.0),
+            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        )
+        client = Minio(endpoint, access_key, secret_key, secure=secure, region="us-east-1", http_client=pool)
+        store = cls(client, signer)
+        await store._run(partial(store._make_buckets, BUCKETS))
+        return store
+
+    async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
+        """See BlobStore.put."""
+        checked_name(bucket, key)
+        return await self._run(partial(self._store, bucket, key, data, content_type))
+
+    async def put_file(self, bucket: str, key: str, path: Path, content_type: str) -> BlobRef:
+        """See BlobStore.put_file; here the file is read whole, as only an upload in one piece can be create-once."""
+        checked_name(bucket, key)
+        return await self._run(lambda: self._store(bucket, key, path.read_bytes(), content_type))
+
+    async def get(self, uri: str, sha256: str | None = None) -> bytes:
+        """See BlobStore.get."""
+        bucket, key = parse_uri(uri)
+        data, expected = await self._run(partial(self._read, bucket, key), uri)
+        if hashlib.sha256(data).hexdigest() != expected or (sha256 or expected) != expected:
+            raise corrupt(uri)
+        return data
+
+    async def open(self, uri: str) -> AsyncIterator[bytes]:
+        """See BlobStore.open."""
+        bucket, key = parse_uri(uri)
+        response = await self._run(partial(self._client.get_object, bucket, key), uri)
+        digest = hashlib.sha256()
+        try:
+            while chunk := await self._run(partial(response.read, CHUNK_BYTES), uri):
+                digest.update(chunk)
+                yield chunk
+        finally:
+            response.close()
+            response.release_conn()
+        if digest.hexdigest() != response.headers.get(_SHA256):
+            raise corrupt(uri)
+
+    async def exists(self, uri: str) -> bool:
+        """See BlobStore.exists."""
+        bucket, key = parse_uri(uri)
+        try:
+            await self._run(partial(self._client.stat_object, bucket, key), uri)
+        except LaceError as error:
+            if error.reason is Reason.BLOB_NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def close(self) -> None:
+        """See BlobStore.close."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def signed_url(self, uri: str, *, filename: str, ttl_s: int, tenant_id: str = "") -> str:
+        """See BlobStore.signed_url."""
+        parse_uri(uri)
+        return self._signer.path(uri, filename=filename, ttl_s=ttl_s, tenant_id=tenant_id)
+
+    def verify_signed(self, token: str) -> SignedBlob:
+        """See BlobStore.verify_signed."""
+        return self._signer.verify(token)
+
+    def _make_buckets(self, names: Sequence[str]) -> None:
+        for name in names:
+            if not self._client.bucket_exists(name):
+                try:
+                    self._client.make_bucket(name)
+                except S3Error as error:
+                    # Another process was faster.
+                    if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                        raise
+
+    def _store(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
+        ref = BlobRef(f"{bucket}/{key}", hashlib.sha256(data).hexdigest(), len(data), content_type)
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "Content-Type": content_type,
+            _SHA256: ref.sha256,
+            "If-None-Match": "*",
+        }
+        try:
+            # The public put_object takes no conditional headers; without them two writers could both succeed.
+            self._client._put_object(bucket, key, data, headers)
+        except S3Error as error:
+            if error.code not in _TAKEN:
+                raise
+            return self._same_or_conflict(bucket, key, ref)
+        return ref
+
+    def _same_or_conflict(self, bucket: str, key: str, ref: BlobRef) -> BlobRef:
+        there = self._client.stat_object(bucket, key)
+        headers = there.metadata or {}
+        if headers.get(_SHA256) != ref.sha256:
+            raise conflict(ref.uri)
+        return BlobRef(ref.uri, ref.sha256, ref.size, there.content_type or ref.content_type)
+
+    def _read(self, bucket: str, key: str) -> tuple[bytes, str]:
+        response = self._client.get_object(bucket, key)
+        try:
+            return response.read(), response.headers.get(_SHA256, "")
+        finally:
+            response.close()
+            response.release_conn()
+
+    async def _run(self, call: Callable[[], T], uri: str = "") -> T:
+        """The call's result from a thread; failures of the server as LaceError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise not_found(uri) from None
+            raise _unavailable(f"the file store answered {error.code}") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise _unavailable("the file store cannot be reached") from error
+
+
+def _unavailable(what: str) -> LaceError:
+    return LaceError(Reason.SERVICE_UNAVAILABLE, f"{what.capitalize()}; try again.", retryable=True, retry_after=1.0)

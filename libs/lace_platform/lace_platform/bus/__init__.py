@@ -1,0 +1,8 @@
+"""The asynchronous bus: one port, with adapters on Postgres, on Kafka and in memory."""
+
+from __future__ import annotations
+
+from lace_platform.bus.envelope import Envelope
+from lace_platform.bus.port import Bus, Handler
+
+__all__ = ["Bus", "Envelope", "Handler"]

@@ -1,0 +1,82 @@
+"""Pages of a list: how many entries one holds, and the opaque signed token that says where the next begins."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from lace_core.canonical import canonical_json
+from lace_core.errors import Detail, LaceError, Reason
+
+Scalar = str | int | float | bool | None
+Cursor = tuple[Scalar, ...]
+_MAC_BYTES = 16
+
+
+class PageTokens:
+    """Makes and reads page tokens; a token is good for the route and the arguments that it was made for."""
+
+    def __init__(self, secret: str) -> None:
+        # A key of its own: a page token is no use as a download link, nor the other way round.
+        self._key = hmac.digest(secret.encode(), b"lace page tokens", "sha256")
+
+    def encode(self, route: str, arguments: Mapping[str, object], cursor: Sequence[Scalar]) -> str:
+        """The token of the page after `cursor`.
+
+        `arguments` are JSON values, all that decides what the list holds: the tenant and the filters, not the size
+        of the page.
+        """
+        body = orjson.dumps(list(cursor))
+        return _text(self._mac(route, arguments, body) + body)
+
+    def decode(self, route: str, arguments: Mapping[str, object], token: str) -> Cursor | None:
+        """The cursor in the token, None for the empty token of a first page.
+
+        Raises LaceError PAGE_TOKEN_INVALID for a token that was altered, or made for another route or arguments.
+        """
+        if not token:
+            return None
+        raw = _bytes(token)
+        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(route, arguments, body)):
+            raise _invalid()
+        return tuple(orjson.loads(body))
+
+    def _mac(self, route: str, arguments: Mapping[str, object], body: bytes) -> bytes:
+        framed = hashlib.sha256(canonical_json([route, dict(arguments)])).digest() + body
+        return hmac.digest(self._key, framed, "sha256")[:_MAC_BYTES]
+
+
+def page_size(requested: int, *, default: int, maximum: int) -> int:
+    """The size to use as AIP-158 has it: 0 is the default, too large is clamped.
+
+    Raises LaceError INVALID_ARGUMENT for a negative size.
+    """
+    if requested < 0:
+        details = [Detail("/page_size", "may not be negative")]
+        raise LaceError(Reason.INVALID_ARGUMENT, "/page_size: may not be negative.", details=details)
+    return min(requested or default, maximum)
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes(token: str) -> bytes:
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise _invalid() from None
+    # Bits that the last character has to spare are no other way to write the same token.
+    if _text(raw) != token:
+        raise _invalid()
+    return raw
+
+
+def _invalid() -> LaceError:
+    details = [Detail("/page_token", "belongs to another request, or was altered")]
+    return LaceError(Reason.PAGE_TOKEN_INVALID, "This page token belongs to another request.", details=details)

@@ -1,0 +1,82 @@
+"""The call under way: who makes it, which request it belongs to, and until when it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from lace_core.errors import LaceError, Reason
+from lace_platform.auth import Identity, require_identity
+
+REQUEST_ID = "x-request-id"
+CORRELATION_ID = "x-correlation-id"
+IDEMPOTENCY_KEY = "idempotency-key"
+TRACEPARENT = "traceparent"
+AUTHORIZATION = "authorization"
+BEARER = "Bearer "
+
+
+@dataclass(frozen=True)
+class CallContext:
+    """What travels with a call. `deadline` is on the clock of time.monotonic(); `signed_identity` is the JWT."""
+
+    identity: Identity | None
+    request_id: str
+    correlation_id: str
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+    deadline: float | None = None
+    signed_identity: str | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The caller's tenant; raises LaceError TOKEN_MISSING where nobody calls."""
+        return require_identity(self.identity).tenant_id
+
+    @property
+    def principal_id(self) -> str:
+        """The caller; raises LaceError TOKEN_MISSING where nobody calls."""
+        return require_identity(self.identity).principal_id
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, None without one; raises LaceError DEADLINE_EXCEEDED when it has passed."""
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise LaceError(Reason.DEADLINE_EXCEEDED, "The call took longer than its deadline.", retryable=True)
+        return left
+
+
+_current: ContextVar[CallContext | None] = ContextVar("lace_call", default=None)
+
+
+def current_call() -> CallContext:
+    """The call under way; raises LookupError outside of one."""
+    call = _current.get()
+    if call is None:
+        raise LookupError("no call is under way; workers name theirs with acting_as()")
+    return call
+
+
+def call_or_none() -> CallContext | None:
+    """The call under way, if there is one."""
+    return _current.get()
+
+
+def enter_call(call: CallContext) -> None:
+    """Makes the call current until the end of this task, as the server does for each call's own task."""
+    _current.set(call)
+
+
+@contextmanager
+def acting_as(call: CallContext) -> Iterator[None]:
+    """Makes the call current within the block: for workers, and for edges that are not gRPC."""
+    token = _current.set(call)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,167 @@
+"""What every blob store keeps: content under a key for ever, verified on reading, nothing outside of its buckets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lace_core.errors import LaceError, Reason
+from lace_platform.blobs import BlobStore, FolderBlobStore, MinioBlobStore, UrlSigner
+
+_S3 = os.environ.get("LACE_TEST_S3", "")
+_MISSING_S3 = "no S3 server: set LACE_TEST_S3=host:port (and LACE_TEST_S3_ACCESS, LACE_TEST_S3_SECRET)"
+
+
+_MINIO = pytest.param("minio", marks=[pytest.mark.real_parts, pytest.mark.skipif(not _S3, reason=_MISSING_S3)])
+
+
+@pytest.fixture(params=["folder", _MINIO])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
+    signer = UrlSigner("secret")
+    opened: BlobStore
+    if request.param == "folder":
+        opened = FolderBlobStore(tmp_path / "blobs", signer)
+    else:
+        opened = await MinioBlobStore.connect(
+            _S3,
+            access_key=os.environ.get("LACE_TEST_S3_ACCESS", "laceadmin"),
+            secret_key=os.environ.get("LACE_TEST_S3_SECRET", "laceadmin-secret"),
+            secure=False,
+            signer=signer,
+        )
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"ten_{uuid.uuid4().hex}/art_1/rev_1.json"
+
+
+async def _reason(work: object) -> Reason:
+    with pytest.raises(LaceError) as caught:
+        await work  # type: ignore[misc]
+    return caught.value.reason
+
+
+async def _pieces(store: BlobStore, uri: str) -> bytes:
+    return b"".join([piece async for piece in store.open(uri)])
+
+
+async def test_what_is_put_is_what_is_got(store: BlobStore, key: str) -> None:
+    data = b"content " * 100_000
+    ref = await store.put("lace-artifacts", key, data, "application/json")
+    assert ref.uri == f"lace-artifacts/{key}"
+    assert (ref.sha256, ref.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert ref.content_type == "application/json"
+    assert await store.get(ref.uri) == data
+    assert await store.get(ref.uri, ref.sha256) == data
+    assert await _pieces(store, ref.uri) == data
+    assert await store.exists(ref.uri)
+
+
+async def test_empty_content(store: BlobStore, key: str) -> None:
+    ref = await store.put("lace-artifacts", key, b"", "text/plain")
+    assert await store.get(ref.uri) == b""
+    assert await _pieces(store, ref.uri) == b""
+
+
+async def test_file_is_stored_like_bytes(store: BlobStore, key: str, tmp_path: Path) -> None:
+    file = tmp_path / "upload"
+    file.write_bytes(os.urandom(700_000))
+    ref = await store.put_file("lace-sources", key, file, "application/pdf")
+    assert await store.get(ref.uri, hashlib.sha256(file.read_bytes()).hexdigest()) == file.read_bytes()
+    assert ref.size == 700_000
+    assert await store.put("lace-sources", key, file.read_bytes(), "application/pdf") == ref
+
+
+async def test_second_put_of_the_same_is_no_change(store: BlobStore, key: str) -> None:
+    first = await store.put("lace-compiled", key, b"same", "text/plain")
+    assert await store.put("lace-compiled", key, b"same", "text/plain") == first
+
+
+async def test_second_put_of_another_content_is_a_conflict(store: BlobStore, key: str, tmp_path: Path) -> None:
+    ref = await store.put("lace-compiled", key, b"first", "text/plain")
+    assert await _reason(store.put("lace-compiled", key, b"other", "text/plain")) is Reason.BLOB_CONFLICT
+    file = tmp_path / "other"
+    file.write_bytes(b"other")
+    assert await _reason(store.put_file("lace-compiled", key, file, "text/plain")) is Reason.BLOB_CONFLICT
+    assert await store.get(ref.uri) == b"first"
+
+
+async def test_of_many_writers_of_one_key_one_content_wins(store: BlobStore, key: str) -> None:
+    contents = [bytes([65 + number]) * 50_000 for number in range(8)]
+    puts = [store.put("lace-artifacts", key, content, "text/plain") for content in contents]
+    results = await asyncio.gather(*puts, return_exceptions=True)
+    won = [content for content, result in zip(contents, results, strict=True) if not isinstance(result, Exception)]
+    lost = [result for result in results if isinstance(result, Exception)]
+    assert len(won) == 1
+    assert all(isinstance(error, LaceError) and error.reason is Reason.BLOB_CONFLICT for error in lost)
+    assert await store.get(f"lace-artifacts/{key}") == won[0]
+
+
+async def test_many_writers_of_the_same_all_succeed(store: BlobStore, key: str) -> None:
+    puts = [store.put("lace-artifacts", key, b"same" * 1000, "text/plain") for _ in range(8)]
+    assert len(set(await asyncio.gather(*puts))) == 1
+
+
+async def test_what_is_not_there(store: BlobStore, key: str) -> None:
+    uri = f"lace-artifacts/{key}"
+    assert not await store.exists(uri)
+    assert await _reason(store.get(uri)) is Reason.BLOB_NOT_FOUND
+    assert await _reason(_pieces(store, uri)) is Reason.BLOB_NOT_FOUND
+
+
+async def test_reader_who_expects_another_hash_is_told(store: BlobStore, key: str) -> None:
+    ref = await store.put("lace-artifacts", key, b"content", "text/plain")
+    assert await _reason(store.get(ref.uri, "0" * 64)) is Reason.BLOB_CORRUPT
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "/",
+        "../x",
+        "a/../b",
+        "a/./b",
+        "/etc/passwd",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a/.about",
+        "a\\b",
+        "a\0b",
+        "ä",
+        "x" * 950,
+        "a b",
+    ],
+)
+async def test_keys_cannot_lead_elsewhere(store: BlobStore, bad: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        await store.put("lace-artifacts", bad, b"x", "text/plain")
+    assert await _reason(store.get(f"lace-artifacts/{bad}")) is Reason.BLOB_NOT_FOUND
+    assert await _reason(store.exists(f"lace-artifacts/{bad}")) is Reason.BLOB_NOT_FOUND
+
+
+@pytest.mark.parametrize("bucket", ["", "..", "elsewhere", "lace-artifacts/x"])
+async def test_there_are_no_other_buckets(store: BlobStore, bucket: str, key: str) -> None:
+    with pytest.raises(ValueError, match="bucket"):
+        await store.put(bucket, key, b"x", "text/plain")
+    assert await _reason(store.get(f"{bucket}//{key}")) is Reason.BLOB_NOT_FOUND
+
+
+async def test_signed_links(store: BlobStore, key: str) -> None:
+    ref = await store.put("lace-compiled", key, b"pdf", "application/pdf")
+    path = store.signed_url(ref.uri, filename="report.pdf", ttl_s=60, tenant_id="ten_a")
+    granted = store.verify_signed(path.removeprefix("/v1/blobs/"))
+    assert (granted.uri, granted.filename, granted.tenant_id) == (ref.uri, "report.pdf", "ten_a")
+    with pytest.raises(LaceError) as caught:
+        store.signed_url("elsewhere/x", filename="x", ttl_s=1)
+    assert caught.value.reason is Reason.BLOB_NOT_FOUND
