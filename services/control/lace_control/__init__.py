@@ -1,0 +1,1 @@
+"""Tenants, principals, tokens, settings and the audit log."""

@@ -1,0 +1,1 @@
+"""The ports on Postgres, blobs and keys, and their twins in memory."""

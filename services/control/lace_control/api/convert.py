@@ -1,0 +1,287 @@
+"""The one converter between the wire messages of lace.control.v1 and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from lace.control.v1 import control_pb2 as wire
+from lace_control.domain.access import Caller
+from lace_control.domain.audit import OUTCOMES, AuditEntry
+from lace_control.domain.identities import SignedIdentity, VerificationKey
+from lace_control.domain.revocations import Revocation
+from lace_control.domain.settings import ResolvedSettings, ScopeType, SettingsView
+from lace_control.domain.tenants import Bootstrapped, Principal, Tenant
+from lace_control.domain.tokens import NewToken, Token, TokenWish
+from lace_core.errors import Detail, LaceError, Reason
+from lace_core.settings import Setting
+from lace_platform.auth import require_identity
+from lace_platform.rpc import CallContext
+from lace_proto.json import from_python, to_python
+
+_SCOPE_TYPES: dict[str, ScopeType] = {"system": "system", "tenant": "tenant", "user": "user"}
+
+
+def caller_of(call: CallContext) -> Caller:
+    """Who calls. Raises TOKEN_MISSING."""
+    identity = require_identity(call.identity)
+    return Caller(
+        principal_id=identity.principal_id,
+        tenant_id=identity.tenant_id,
+        roles=identity.roles,
+        scopes=identity.scopes,
+        kind=identity.kind,
+        correlation_id=call.correlation_id,
+    )
+
+
+def time_to_wire(moment: datetime) -> Timestamp:
+    """An aware time, to the microsecond."""
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def time_of_wire(message: Timestamp) -> datetime:
+    """Aware UTC."""
+    return message.ToDatetime(UTC)
+
+
+def token_wish_of_wire(message: wire.CreateTokenRequest) -> TokenWish:
+    """What token is asked for. Raises INVALID_ARGUMENT."""
+    ttl = duration_of_wire(message.ttl) if message.HasField("ttl") else None
+    return TokenWish(message.name, message.principal_id, tuple(message.scopes), ttl)
+
+
+def duration_of_wire(message: Duration) -> timedelta:
+    """A span of time. Raises INVALID_ARGUMENT for one that is too long to be meant."""
+    try:
+        return message.ToTimedelta()
+    except (OverflowError, ValueError):
+        raise LaceError(Reason.INVALID_ARGUMENT, "/ttl: is no length of time.") from None
+
+
+def values_to_wire(values: Mapping[str, Any]) -> Struct:
+    """JSON values by key."""
+    return from_python(Struct, dict(values))
+
+
+def values_of_wire(message: Struct) -> dict[str, Any]:
+    """JSON values by key; numbers, which the wire has as floats, are whole again where they are whole."""
+    values: dict[str, Any] = to_python(message)
+    return values
+
+
+def token_to_wire(token: Token) -> wire.Token:
+    """A token without its secret."""
+    return wire.Token(
+        token_id=token.token_id,
+        principal_id=token.principal_id,
+        name=token.name,
+        scopes=sorted(token.scopes),
+        prefix=token.prefix,
+        created_at=time_to_wire(token.created_at),
+        expires_at=time_to_wire(token.expires_at),
+        revoked_at=None if token.revoked_at is None else time_to_wire(token.revoked_at),
+        last_used_at=None if token.last_used_at is None else time_to_wire(token.last_used_at),
+    )
+
+
+def token_of_wire(message: wire.Token) -> Token:
+    """A token without its secret."""
+    return Token(
+        token_id=message.token_id,
+        principal_id=message.principal_id,
+        name=message.name,
+        scopes=frozenset(message.scopes),
+        prefix=message.prefix,
+        created_at=time_of_wire(message.created_at),
+        expires_at=time_of_wire(message.expires_at),
+        revoked_at=time_of_wire(message.revoked_at) if message.HasField("revoked_at") else None,
+        last_used_at=time_of_wire(message.last_used_at) if message.HasField("last_used_at") else None,
+    )
+
+
+def new_token_to_wire(made: NewToken) -> wire.CreateTokenResponse:
+    """A token with its secret."""
+    return wire.CreateTokenResponse(token=token_to_wire(made.token), secret=made.secret)
+
+
+def new_token_of_wire(message: wire.CreateTokenResponse) -> NewToken:
+    """A token with its secret, where there is one."""
+    return NewToken(token_of_wire(message.token), message.secret)
+
+
+def tenant_to_wire(tenant: Tenant) -> wire.Tenant:
+    """A tenant."""
+    return wire.Tenant(tenant_id=tenant.tenant_id, name=tenant.name, created_at=time_to_wire(tenant.created_at))
+
+
+def tenant_of_wire(message: wire.Tenant) -> Tenant:
+    """A tenant."""
+    return Tenant(message.tenant_id, message.name, time_of_wire(message.created_at))
+
+
+def principal_to_wire(principal: Principal) -> wire.Principal:
+    """A principal."""
+    return wire.Principal(
+        principal_id=principal.principal_id,
+        tenant_id=principal.tenant_id,
+        name=principal.name,
+        roles=sorted(principal.roles),
+        labels=sorted(principal.labels),
+        created_at=time_to_wire(principal.created_at),
+    )
+
+
+def principal_of_wire(message: wire.Principal) -> Principal:
+    """A principal."""
+    return Principal(
+        principal_id=message.principal_id,
+        tenant_id=message.tenant_id,
+        name=message.name,
+        roles=frozenset(message.roles),
+        labels=frozenset(message.labels),
+        created_at=time_of_wire(message.created_at),
+    )
+
+
+def bootstrapped_to_wire(begun: Bootstrapped) -> wire.BootstrapResponse:
+    """The first tenant."""
+    return wire.BootstrapResponse(
+        tenant=tenant_to_wire(begun.tenant), principal=principal_to_wire(begun.principal), secret=begun.secret
+    )
+
+
+def settings_to_wire(view: SettingsView) -> wire.Settings:
+    """What is set at a scope."""
+    return wire.Settings(
+        scope_type=view.scope_type,
+        scope_id=view.scope_id,
+        values=values_to_wire(view.values),
+        version=view.version,
+        etag=view.etag,
+        updated_by=view.updated_by,
+        updated_at=None if view.updated_at is None else time_to_wire(view.updated_at),
+    )
+
+
+def settings_of_wire(message: wire.Settings) -> SettingsView:
+    """What is set at a scope."""
+    return SettingsView(
+        scope_type=_SCOPE_TYPES[message.scope_type],
+        scope_id=message.scope_id,
+        values=values_of_wire(message.values),
+        version=message.version,
+        etag=message.etag,
+        updated_by=message.updated_by,
+        updated_at=time_of_wire(message.updated_at) if message.HasField("updated_at") else None,
+    )
+
+
+def resolved_to_wire(resolved: ResolvedSettings) -> wire.ResolveSettingsResponse:
+    """A snapshot, with the layer of each value in order of the keys."""
+    snapshot = resolved.snapshot
+    return wire.ResolveSettingsResponse(
+        values=values_to_wire(snapshot.values),
+        settings_hash=snapshot.settings_hash,
+        settings_uri=resolved.settings_uri,
+        trace=[
+            wire.SettingTrace(key=key, layer=layer, version=version)
+            for key, (layer, version) in sorted(snapshot.trace.items())
+        ],
+    )
+
+
+def definition_to_wire(setting: Setting) -> wire.SettingDefinition:
+    """A setting's definition; of a secret there is no value in it, as none has a default."""
+    message = wire.SettingDefinition(
+        key=setting.key,
+        type=setting.kind,
+        scopes=setting.scopes,
+        description=setting.description,
+        environment_variable=setting.environment_variable,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        choices=setting.choices,
+    )
+    message.default_value.CopyFrom(values_to_wire({"default": setting.default}).fields["default"])
+    return message
+
+
+def entry_to_wire(entry: AuditEntry) -> wire.AuditEntry:
+    """An entry of the audit log."""
+    return wire.AuditEntry(
+        audit_id=entry.audit_id,
+        occurred_at=time_to_wire(entry.occurred_at),
+        principal_id=entry.principal_id,
+        action=entry.action,
+        subject=entry.subject,
+        outcome=entry.outcome,
+        correlation_id=entry.correlation_id,
+        details=values_to_wire(entry.details),
+    )
+
+
+def entry_of_wire(message: wire.AuditEntry) -> AuditEntry:
+    """An entry of the audit log. Raises INVALID_ARGUMENT for an outcome that is none, and for a missing time."""
+    outcome = next((known for known in OUTCOMES if known == message.outcome), None)
+    if outcome is None:
+        raise _invalid("/entry/outcome", f"must be one of {', '.join(OUTCOMES)}")
+    if not message.HasField("occurred_at"):
+        raise _invalid("/entry/occurred_at", "is required")
+    return AuditEntry(
+        audit_id=message.audit_id,
+        occurred_at=time_of_wire(message.occurred_at),
+        principal_id=message.principal_id,
+        action=message.action,
+        subject=message.subject,
+        outcome=outcome,
+        correlation_id=message.correlation_id,
+        details=values_of_wire(message.details),
+    )
+
+
+def authenticated_to_wire(identity: SignedIdentity) -> wire.AuthenticateResponse:
+    """A user's identity."""
+    claims = identity.claims
+    return wire.AuthenticateResponse(
+        identity=identity.signed,
+        principal_id=claims.principal_id,
+        tenant_id=claims.tenant_id,
+        expires_at=time_to_wire(claims.expires_at),
+    )
+
+
+def service_identity_to_wire(identity: SignedIdentity) -> wire.IssueServiceIdentityResponse:
+    """A service's identity."""
+    return wire.IssueServiceIdentityResponse(
+        identity=identity.signed, expires_at=time_to_wire(identity.claims.expires_at)
+    )
+
+
+def run_grant_to_wire(identity: SignedIdentity) -> wire.IssueRunGrantResponse:
+    """A run's identity."""
+    return wire.IssueRunGrantResponse(identity=identity.signed, expires_at=time_to_wire(identity.claims.expires_at))
+
+
+def key_to_wire(key: VerificationKey) -> wire.VerificationKey:
+    """A public key."""
+    return wire.VerificationKey(key_id=key.key_id, public_key_pem=key.public_key_pem)
+
+
+def revocation_to_wire(revocation: Revocation) -> wire.WatchRevocationsResponse:
+    """A revocation, with its subject in the field of its kind."""
+    message = wire.WatchRevocationsResponse(epoch=revocation.epoch)
+    setattr(message, f"{revocation.subject}_id", revocation.subject_id)
+    return message
+
+
+def _invalid(field: str, description: str) -> LaceError:
+    details = [Detail(field, description)]
+    return LaceError(Reason.INVALID_ARGUMENT, f"{field}: {description}.", details=details)
