@@ -1,0 +1,1 @@
+"""Sources: extraction, chunks and retrieval."""

@@ -1,0 +1,47 @@
+"""Reads documents in child processes, a bounded number at once, and says in codes what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lace_core.errors import LaceError, Reason
+from lace_ingest.adapters import extraction_child
+from lace_ingest.domain.documents import ExtractedDocument
+from lace_ingest.domain.limits import ExtractionLimits
+from lace_ingest.domain.sources import Source
+from lace_platform.children import ChildFailed, ChildLimits, run_in_child
+from lace_platform.telemetry import get_logger
+
+_TARGET = f"{extraction_child.__name__}:{extraction_child.run.__name__}"
+_log = get_logger()
+
+
+class ChildReader:
+    """See app.ports.Reader."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def read(self, source: Source, data: bytes, limits: ExtractionLimits) -> ExtractedDocument:
+        """What the document says; a child that dies is an outcome too. Raises SOURCE_*."""
+        order = extraction_child.Order(source.filename, source.format, limits)
+        bounds = ChildLimits(limits.wall_s, limits.cpu_s, limits.memory_bytes, limits.output_bytes)
+        async with self._slots:
+            try:
+                answer = await run_in_child(_TARGET, extraction_child.pack(order, data), limits=bounds)
+                return await asyncio.to_thread(extraction_child.decode, answer)
+            except ChildFailed as failure:
+                _log.warning("extraction_failed", source=source.source_id, kind=failure.kind, detail=failure.detail)
+                raise _refusal(source, limits, failure) from None
+
+
+def _refusal(source: Source, limits: ExtractionLimits, failure: ChildFailed) -> LaceError:
+    name = source.filename
+    beyond = {
+        "timeout": f"{name} takes longer to read than {limits.wall_s:g} s.",
+        "memory": f"{name} needs more memory to read than {limits.memory_bytes >> 20} MiB.",
+        "output": f"{name} holds more text than can be taken in.",
+    }
+    if failure.kind in beyond:
+        return LaceError(Reason.SOURCE_LIMIT_EXCEEDED, beyond[failure.kind])
+    return LaceError(Reason.SOURCE_UNREADABLE, f"{name} is damaged: its reader broke off.")

@@ -1,0 +1,291 @@
+"""Reads a tagged page by its structure tree, which says what is a heading, a list, a table and its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lace_ingest.adapters.extractors.pdf.blocks import Block, BlockKind, Entry
+from lace_ingest.adapters.extractors.pdf.lines import Line, read_lines
+from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Element, Glyph, Page
+
+_SKIPPED = frozenset(("TOC", "TOCI", "Artifact", "Index"))
+_TEXT = frozenset(("P", "Note", "FENote", "BibEntry", "Lbl", "Aside", "Formula"))
+_BLOCK_LEVEL = frozenset(
+    (
+        "L",
+        "Table",
+        "TOC",
+        "BlockQuote",
+        "Note",
+        "FENote",
+        "Figure",
+        "Caption",
+        "P",
+        "H",
+        "H1",
+        "H2",
+        "H3",
+        "H4",
+        "H5",
+        "H6",
+    )
+)
+_ENOUGH = 0.6
+
+
+def covers(page: Page) -> bool:
+    """Whether the tags of a page hold most of its text, so that they can be trusted for it."""
+    marked = _marks_of_all(page.tree)
+    inked = [glyph for glyph in page.glyphs if not glyph.char.isspace()]
+    held = sum(1 for glyph in inked if glyph.mark in marked)
+    return held > 0 and held >= _ENOUGH * len(inked)
+
+
+def read_structure(page: Page) -> list[Block]:
+    """The blocks of a tagged page in the order of its tree; what is not tagged (running heads, numbers) is left out."""
+    return list(_Reader(page).read(page.tree))
+
+
+def _marks_of_all(elements: Sequence[Element]) -> set[int]:
+    marks: set[int] = set()
+    stack: list[Element | int] = list(elements)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, int):
+            marks.add(item)
+        elif item.role != "Artifact":
+            stack.extend(item.children)
+    return marks
+
+
+class _Reader:
+    def __init__(self, page: Page) -> None:
+        self._page = page.number
+        self._glyphs: dict[int, list[Glyph]] = {}
+        for glyph in page.glyphs:
+            if glyph.mark != UNTAGGED:
+                self._glyphs.setdefault(glyph.mark, []).append(glyph)
+
+    def read(self, elements: Sequence[Element | int], depth: int = 0) -> Iterator[Block]:
+        """Blocks of elements and of loose marks between them; `depth` counts sections, for headings without level."""
+        loose: list[Element | int] = []
+        for item in elements:
+            if isinstance(item, int) or (
+                item.role in ("Span", "Link", "Reference", "Em", "Strong") and _is_inline(item)
+            ):
+                loose.append(item)
+                continue
+            yield from self._runs(loose)
+            loose = []
+            yield from self._element(item, depth)
+        yield from self._runs(loose)
+
+    def _element(self, element: Element, depth: int) -> Iterator[Block]:
+        role = element.role
+        if role in _SKIPPED:
+            return
+        if role in ("H", "Title") or (len(role) == 2 and role[0] == "H" and role[1].isdigit()):
+            yield from self._text(
+                element, BlockKind.HEADING, level=int(role[1:]) if role[1:].isdigit() else max(depth, 1)
+            )
+        elif role == "Caption":
+            yield from self._text(element, BlockKind.CAPTION)
+        elif role == "L":
+            yield from self._list(element)
+        elif role == "Table":
+            yield from self._table(element)
+        elif role == "BlockQuote":
+            for block in self.read(element.children, depth):
+                yield replace(block, kind=BlockKind.QUOTE) if block.kind in (BlockKind.TEXT, BlockKind.RUN) else block
+        elif role in _TEXT or role == "Code":
+            yield from self._text(element, BlockKind.TEXT)
+        else:
+            yield from self.read(element.children, depth + (role == "Sect"))
+
+    def _text(self, element: Element, kind: BlockKind, level: int = 0) -> Iterator[Block]:
+        """One element as one block; notes, lists and tables inside it follow it."""
+        inline, inner = _parted(element)
+        lines = self._lines(inline)
+        if lines:
+            is_code = (
+                kind is BlockKind.TEXT
+                and all(line.mono for line in lines)
+                and (len(lines) > 1 or element.role == "Code")
+            )
+            yield Block(
+                BlockKind.CODE if is_code else kind,
+                self._page,
+                lines,
+                level,
+                begins_before=element.begins_before,
+                goes_on=element.goes_on,
+            )
+        for other in inner:
+            yield from self._element(other, 0)
+
+    def _runs(self, loose: Sequence[Element | int]) -> Iterator[Block]:
+        """Text without a block of its own, one block for each change of its look or wide gap."""
+        group: list[Line] = []
+        for line in self._lines(loose):
+            if group and _differs(group[-1], line):
+                yield Block(BlockKind.RUN, self._page, tuple(group))
+                group = []
+            group.append(line)
+        if group:
+            yield Block(BlockKind.RUN, self._page, tuple(group))
+
+    def _list(self, element: Element) -> Iterator[Block]:
+        entries: list[Entry] = []
+        after: list[Block] = []
+        self._entries(element, 0, entries, after)
+        if entries:
+            yield Block(
+                BlockKind.LIST,
+                self._page,
+                entries=tuple(entries),
+                begins_before=element.begins_before,
+                goes_on=element.goes_on,
+            )
+        yield from after
+
+    def _entries(self, element: Element, level: int, entries: list[Entry], after: list[Block]) -> None:
+        for item in element.children:
+            if isinstance(item, int) or item.role == "Caption":
+                continue
+            if item.role == "L":
+                self._entries(item, level + 1, entries, after)
+                continue
+            marker = ""
+            inline: list[Element | int] = []
+            nested: list[Element] = []
+            for part in _parts_of_item(item):
+                if isinstance(part, Element) and part.role == "Lbl":
+                    marker = "".join(line.text for line in self._lines([part]))
+                elif isinstance(part, Element) and part.role in ("L", "Table", "Figure"):
+                    nested.append(part)
+                else:
+                    inline.append(part)
+            lines = self._lines(inline)
+            if lines:
+                entries.append(Entry(lines, level, marker))
+            for part in nested:
+                if part.role == "L":
+                    self._entries(part, level + 1, entries, after)
+                else:
+                    after.extend(self._element(part, 0))
+
+    def _table(self, element: Element) -> Iterator[Block]:
+        rows: list[tuple[tuple[str, ...], bool]] = []
+        captions: list[Element] = []
+        pending: dict[int, tuple[int, str]] = {}
+        self._rows(element, rows, captions, pending, in_head=False)
+        for caption in captions:
+            yield from self._element(caption, 0)
+        if not rows:
+            return
+        heads = 0
+        while heads < len(rows) and rows[heads][1]:
+            heads += 1
+        yield Block(
+            BlockKind.TABLE,
+            self._page,
+            rows=tuple(row for row, _ in rows),
+            heads=heads,
+            begins_before=element.begins_before,
+            goes_on=element.goes_on,
+        )
+
+    def _rows(
+        self,
+        element: Element,
+        rows: list[tuple[tuple[str, ...], bool]],
+        captions: list[Element],
+        pending: dict[int, tuple[int, str]],
+        *,
+        in_head: bool,
+    ) -> None:
+        """Rows with whether each is a head; `pending` holds cells that reach down from rows above."""
+        for item in element.children:
+            if isinstance(item, int):
+                continue
+            if item.role == "TR":
+                rows.append(self._row(item, pending, in_head=in_head))
+            elif item.role == "Caption":
+                captions.append(item)
+            else:
+                self._rows(item, rows, captions, pending, in_head=item.role == "THead")
+
+    def _row(
+        self, element: Element, pending: dict[int, tuple[int, str]], *, in_head: bool
+    ) -> tuple[tuple[str, ...], bool]:
+        cells: list[str] = []
+        roles: list[str] = []
+        for cell in element.children:
+            if isinstance(cell, int):
+                continue
+            _fill_from_above(cells, pending)
+            text = " ".join(line.text for line in self._lines([cell]))
+            roles.append(cell.role)
+            for at in range(cell.column_span):
+                if cell.row_span > 1:
+                    pending[len(cells)] = (cell.row_span - 1, text)
+                cells.append(text if at == 0 or cell.role == "TH" else "")
+        _fill_from_above(cells, pending)
+        return tuple(cells), in_head or (bool(roles) and all(role == "TH" for role in roles))
+
+    def _lines(self, items: Sequence[Element | int]) -> tuple[Line, ...]:
+        glyphs: list[Glyph] = []
+        stack: list[Element | int] = list(reversed(items))
+        while stack:
+            item = stack.pop()
+            if isinstance(item, int):
+                glyphs.extend(self._glyphs.get(item, ()))
+            elif item.role not in _SKIPPED:
+                stack.extend(reversed(item.children))
+        return tuple(read_lines(glyphs))
+
+
+def _fill_from_above(cells: list[str], pending: dict[int, tuple[int, str]]) -> None:
+    while len(cells) in pending:
+        left, text = pending.pop(len(cells))
+        if left > 1:
+            pending[len(cells)] = (left - 1, text)
+        cells.append(text)
+
+
+def _is_inline(element: Element) -> bool:
+    return all(
+        isinstance(child, int) or (child.role not in _BLOCK_LEVEL and _is_inline(child)) for child in element.children
+    )
+
+
+def _parted(element: Element) -> tuple[list[Element | int], list[Element]]:
+    """Inline content, and the blocks that stand inside it (a note, a list in a paragraph)."""
+    inline: list[Element | int] = []
+    inner: list[Element] = []
+    for child in element.children:
+        if isinstance(child, int) or (child.role not in _BLOCK_LEVEL and _is_inline(child)):
+            inline.append(child)
+        elif child.role in _BLOCK_LEVEL and child.role != "P":
+            inner.append(child)
+        else:
+            deeper, further = _parted(child)
+            inline.extend(deeper)
+            inner.extend(further)
+    return inline, inner
+
+
+def _parts_of_item(item: Element) -> Iterator[Element | int]:
+    """The parts of a list item, those of its bodies and paragraphs laid open."""
+    for child in item.children:
+        if isinstance(child, Element) and child.role in ("LBody", "P", "Div", "NonStruct"):
+            yield from _parts_of_item(child)
+        else:
+            yield child
+
+
+def _differs(a: Line, b: Line) -> bool:
+    return (
+        abs(a.size - b.size) > 0.4 or a.bold != b.bold or a.italic != b.italic or a.y - b.y > 2.0 * max(a.size, b.size)
+    )

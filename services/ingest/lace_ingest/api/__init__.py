@@ -1,0 +1,1 @@
+"""The service towards gRPC and the bus."""

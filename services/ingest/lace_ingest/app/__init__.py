@@ -1,0 +1,1 @@
+"""The use cases of sources and retrieval, one function for each."""

@@ -1,0 +1,41 @@
+"""Finds a document's title: named by its format, its one top heading, a header of named fields, or its file name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from lace_ingest.domain.pieces import Heading, Piece, Reading
+from lace_ingest.domain.text import normalise
+
+_FIELD = re.compile(r"(?:^|\s)Title:\s+(?P<title>.+?)(?=\s+[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)*:(?:\s|$)|$)")
+_WITHIN = 600
+
+
+def title_from_header(text: str) -> str:
+    """The value of a field `Title:` among the first words of a normalised text; empty where there is none."""
+    found = _FIELD.search(text[:_WITHIN])
+    return found["title"].strip()[:300] if found else ""
+
+
+def title_from_filename(filename: str) -> str:
+    """The file name without its ending, its separators as spaces."""
+    stem = PurePosixPath(filename).stem
+    return re.sub(r"[_\s]+", " ", stem).strip() or filename
+
+
+def take_title(reading: Reading) -> tuple[str, tuple[Piece, ...]]:
+    """The title of a reading and its pieces without the heading that only repeats it.
+
+    A heading that opens the document, alone at its level or worded as the declared title, is the title and no
+    section: it would stand above every unit and tell none from another.
+    """
+    declared = normalise(reading.title)
+    first = reading.pieces[0] if reading.pieces else None
+    if not isinstance(first, Heading):
+        return declared, reading.pieces
+    text = normalise(first.text)
+    others = [piece.level for piece in reading.pieces[1:] if isinstance(piece, Heading)]
+    if text.casefold() == declared.casefold() or (others and min(others) > first.level):
+        return declared or text, reading.pieces[1:]
+    return declared, reading.pieces
