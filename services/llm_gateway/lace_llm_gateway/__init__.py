@@ -1,0 +1,1 @@
+"""Every model provider behind one contract."""

@@ -1,0 +1,1 @@
+"""Providers, token counters and the ledger."""

@@ -1,0 +1,65 @@
+"""The provider itself: the same request as any, answered by composing on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from lace_core import contracts
+from lace_llm_gateway.adapters.extractive.intent import understand
+from lace_llm_gateway.adapters.extractive.judge import judge
+from lace_llm_gateway.adapters.extractive.outline import plan_outline
+from lace_llm_gateway.adapters.extractive.plain import answer_plainly
+from lace_llm_gateway.adapters.extractive.request import input_of
+from lace_llm_gateway.adapters.extractive.strategy import decide
+from lace_llm_gateway.adapters.extractive.write import write_section
+from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer, ProviderRequest
+
+NAME = "extractive"
+MODEL = "extractive-1"
+
+_ANSWERS: Mapping[str, Callable[[Any], msgspec.Struct]] = {
+    contracts.INTENT.name: understand,
+    contracts.OUTLINE.name: plan_outline,
+    contracts.STRATEGY.name: decide,
+    contracts.WRITE.name: write_section,
+    contracts.JUDGE.name: judge,
+}
+
+
+class ExtractiveProvider:
+    """Needs no key and no network; the same request always gives the same answer."""
+
+    name = NAME
+    default_model = MODEL
+
+    def __init__(self) -> None:
+        # One thread: composing takes some milliseconds of Python, and more threads would only take the event loop's
+        # turns away from it. The interpreter hands the loop its turn at least every five milliseconds.
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="extractive")
+
+    def configured(self) -> bool:
+        """Always."""
+        return True
+
+    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
+        """The composed answer; raises LaceError INVALID_ARGUMENT where the messages hold no input."""
+        loop = asyncio.get_running_loop()
+        text = await loop.run_in_executor(self._worker, compose, request)
+        return ProviderAnswer(text=text, finish_reason=FinishReason.STOP, resolved_model=MODEL, answered_model=MODEL)
+
+    async def close(self) -> None:
+        """Ends the thread; what it composes now is finished."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+
+def compose(request: ProviderRequest) -> str:
+    """The text of the answer: JSON under a contract, sentences of the user's text without one."""
+    if not request.contract:
+        return answer_plainly(request.messages)
+    answer = _ANSWERS[request.contract](input_of(request.contract, request.messages))
+    return msgspec.json.encode(answer).decode()

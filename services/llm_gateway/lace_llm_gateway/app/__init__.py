@@ -1,0 +1,1 @@
+"""Use cases of calling models and the ports that they need."""

@@ -1,0 +1,299 @@
+"""The model gateway as it runs: gRPC in, Postgres and a provider's socket out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import msgspec
+import orjson
+import pytest
+
+from lace.llm_gateway.v1 import llm_gateway_pb2 as wire
+from lace.llm_gateway.v1 import llm_gateway_pb2_grpc as stubs
+from lace_core import contracts
+from lace_core.canonical import sha256_hex
+from lace_core.errors import LaceError, Reason
+from lace_llm_gateway.bootstrap import serve
+from lace_platform.auth import Identity, IdentitySigner, IdentityVerifier, generate_private_key
+from lace_platform.blobs import FolderBlobStore, UrlSigner
+from lace_platform.bus.memory import MemoryBus
+from lace_platform.clock import utc_now
+from lace_platform.config import load_process_config
+from lace_platform.host import Platform
+from lace_platform.ids import new_id
+from lace_platform.rpc import CallContext, acting_as, open_channel
+from lace_proto.json import from_json, to_json
+
+SENTENCES = [
+    ("Harrow Bay is a coastal town of 38,400 people.", 0),
+    ("The old trunk main is 11.8 kilometres long and was laid in 1934.", 1),
+    ("The Board replaced the trunk main between 2024 and 2025 for 30.6 million pounds.", 2),
+]
+WRITE = contracts.WriteInput(
+    document_title="Harrow Bay",
+    language="en",
+    audience="",
+    section=contracts.Section(title="Background", brief="Background.", path=("Harrow Bay",), depth=1),
+    siblings=(),
+    facts=tuple(
+        contracts.Fact(
+            fact_id=f"F{at}", kind="sentence", text=text, source="a.md", heading_path=("Background",), page=0,
+            unit="unt_1", position=at, score=500,
+        )
+        for text, at in SENTENCES
+    ),
+    target_words=100,
+    must_cite=True,
+    forbidden_phrases=(),
+)  # fmt: skip
+WRITE_JSON = msgspec.json.encode(WRITE).decode()
+
+
+@dataclass
+class Service:
+    """A running service, who may call it, and the server behind its provider openai."""
+
+    calls: Any
+    providers: Any
+    signer: IdentitySigner
+    double: Any
+
+    def acting(self, tenant_id: str, *scopes: str, deadline_s: float = 20.0) -> Any:
+        now = utc_now()
+        identity = Identity(
+            principal_id="prn_1",
+            tenant_id=tenant_id,
+            roles=frozenset({"member"}),
+            scopes=frozenset(scopes or ("runs:write", "runs:read", "providers:read")),
+            labels=frozenset(),
+            kind="user",
+            run_id=None,
+            token_id=None,
+            issued_at=now,
+            expires_at=now + timedelta(minutes=5),
+            epoch=0,
+        )
+        deadline = time.monotonic() + deadline_s
+        return acting_as(
+            CallContext(None, "req_1", "req_1", deadline=deadline, signed_identity=self.signer.sign(identity))
+        )
+
+    async def generate(self, tenant_id: str, **fields: Any) -> wire.GenerateResponse:
+        with self.acting(tenant_id):
+            answer: wire.GenerateResponse = await self.calls.Generate(wire.GenerateRequest(**fields))
+            return answer
+
+    async def ledger(self, tenant_id: str, run_id: str, **fields: Any) -> wire.ListCallsResponse:
+        with self.acting(tenant_id):
+            answer: wire.ListCallsResponse = await self.calls.ListCalls(wire.ListCallsRequest(run_id=run_id, **fields))
+            return answer
+
+
+@pytest.fixture(scope="module")
+async def service(postgres: Any, replies: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    folder = tmp_path_factory.mktemp("llm_gateway")
+    async with AsyncExitStack() as stack:
+        double = await stack.enter_async_context(replies.serving())
+        environ = {
+            "LACE_DATA_DIR": str(folder),
+            "LACE_DSN": postgres.admin_dsn,
+            "LACE_DB_ROLE_SECRET": postgres.role_secret,
+            "LACE_ADDRESSES": f"llm_gateway={address}",
+            "OPENAI_API_KEY": "sk-of-the-test-000000",
+            "OPENAI_BASE_URL": double.base_url,
+            "OPENAI_MODEL": "gpt-4o-mini",
+        }
+        config = load_process_config(None, environ)
+        signer, verifier, bus = IdentitySigner(generate_private_key()), IdentityVerifier(), MemoryBus()
+        verifier.update_keys({signer.key_id: signer.public_key_pem})
+        stack.push_async_callback(bus.close)
+        blobs = FolderBlobStore(folder / "blobs", UrlSigner(config.url_signing_secret))
+        await stack.enter_async_context(serve(config, Platform(config, blobs, bus, verifier)))
+        channel = open_channel(address)
+        stack.push_async_callback(channel.close)
+        yield Service(stubs.GenerationServiceStub(channel), stubs.ProviderServiceStub(channel), signer, double)
+
+
+def run(run_id: str = "run_1", **more: Any) -> dict[str, Any]:
+    return {
+        "contract": "lace.write.v1",
+        "input_json": WRITE_JSON,
+        "run_id": run_id,
+        "step_id": "llm:nod_1",
+        "attempt": 1,
+        "settings_json": '{"llm.provider":"extractive"}',
+        **more,
+    }
+
+
+async def test_a_section_is_written_and_the_call_recorded(service: Service, tenant_id: str) -> None:
+    answer = await service.generate(tenant_id, **run())
+    written = msgspec.json.decode(answer.output, type=contracts.Written)
+    [paragraph] = written.blocks
+    assert isinstance(paragraph, contracts.WrittenParagraph)
+    assert [sentence.text for sentence in paragraph.sentences] == [text for text, _ in SENTENCES]
+    call = answer.call
+    assert call.output_hash == sha256_hex(answer.output.encode())
+    assert (call.provider, call.requested_model, call.answered_model) == ("extractive",) + ("extractive-1",) * 2
+    assert call.cost_micro_usd == 0
+    assert call.input_tokens > 500
+    listed = await service.ledger(tenant_id, "run_1")
+    assert list(listed.calls) == [call]
+
+
+async def test_a_repeated_step_costs_nothing_more(service: Service, tenant_id: str, replies: Any) -> None:
+    service.double.will(replies.json_answer({"blocks": [], "summary": ""}))
+    asked = len(service.double.requests)
+    order = run(settings_json='{"llm.provider":"openai"}')
+    first = await service.generate(tenant_id, **order)
+    again = await service.generate(tenant_id, **order)
+    assert again == first
+    assert len(service.double.requests) == asked + 1
+    assert first.call.requested_model == "gpt-4o-mini"
+    assert first.call.cost_micro_usd == 6  # 11 and 7 tokens at 0.15 and 0.60 dollars a million, rounded up
+
+
+async def test_failures_of_the_provider_reach_the_caller_and_the_ledger(
+    service: Service, tenant_id: str, replies: Any
+) -> None:
+    service.double.will(replies.error(429, "slow", headers={"retry-after": "100"}))
+    with pytest.raises(LaceError) as failure:
+        await service.generate(tenant_id, **run(settings_json='{"llm.provider":"openai"}'))
+    assert failure.value.reason is Reason.PROVIDER_RATE_LIMITED
+    assert failure.value.retry_after == 100
+    [call] = (await service.ledger(tenant_id, "run_1")).calls
+    assert call.error_code == "PROVIDER_RATE_LIMITED"
+
+
+async def test_a_client_that_leaves_ends_the_call_at_the_provider(
+    service: Service, tenant_id: str, replies: Any
+) -> None:
+    service.double.left_early.clear()
+    service.double.will(replies.slow(replies.text("late"), 30.0))
+    asked = len(service.double.requests)
+    task = asyncio.create_task(service.generate(tenant_id, **run(settings_json='{"llm.provider":"openai"}')))
+    while len(service.double.requests) == asked:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(service.double.left_early.wait(), 3.0)
+    for _ in range(100):
+        [call] = (await service.ledger(tenant_id, "run_1")).calls
+        if call.error_code:
+            break
+        await asyncio.sleep(0.02)
+    assert call.error_code == "RUN_CANCELLED"
+
+
+async def test_what_is_wrong_is_said_with_its_code(service: Service, tenant_id: str) -> None:
+    for wrong, reason in (
+        ({"contract": "lace.sing.v1"}, Reason.CONTRACT_UNKNOWN),
+        ({"input_json": "{}"}, Reason.INVALID_ARGUMENT),
+        ({"settings_json": "[]"}, Reason.INVALID_ARGUMENT),
+        ({"provider": "oracle"}, Reason.PROVIDER_UNKNOWN),
+        ({"model": "gpt-4o"}, Reason.MODEL_UNKNOWN),
+        ({"messages": [wire_message("robot", "x")]}, Reason.INVALID_ARGUMENT),
+    ):
+        with pytest.raises(LaceError) as failure:
+            await service.generate(tenant_id, **run(**wrong))
+        assert failure.value.reason is reason
+
+
+def wire_message(role: str, content: str) -> wire.Message:
+    return wire.Message(role=role, content=content)
+
+
+async def test_pages_of_calls_and_their_tokens(service: Service, tenant_id: str) -> None:
+    run_id = new_id("run")
+    for attempt in range(1, 6):
+        await service.generate(tenant_id, **run(run_id, attempt=attempt))
+    found, token = [], ""
+    while True:
+        page = await service.ledger(tenant_id, run_id, page_size=2, page_token=token)
+        found += [call.attempt for call in page.calls]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == [1, 2, 3, 4, 5]
+    first = await service.ledger(tenant_id, run_id, page_size=2)
+    with pytest.raises(LaceError) as failure:
+        await service.ledger(tenant_id, "run_other", page_token=first.next_page_token)
+    assert failure.value.reason is Reason.PAGE_TOKEN_INVALID
+    assert not (await service.ledger(new_id("ten"), run_id)).calls
+
+
+async def test_tokens_are_counted(service: Service, tenant_id: str) -> None:
+    with service.acting(tenant_id):
+        counted = await service.calls.CountTokens(wire.CountTokensRequest(request=wire.GenerateRequest(**run())))
+    assert counted.tokens > 500
+    assert counted.count_method == wire.COUNT_METHOD_TOKENIZER
+
+
+async def test_capabilities_and_trials(service: Service, tenant_id: str) -> None:
+    with service.acting(tenant_id):
+        offered = await service.providers.ListCapabilities(wire.ListCapabilitiesRequest())
+        good = await service.providers.ValidateProvider(wire.ValidateProviderRequest(provider="openai"))
+        own = await service.providers.ValidateProvider(wire.ValidateProviderRequest())
+    assert [(p.provider, p.configured, p.offline) for p in offered.providers] == [
+        ("extractive", True, True),
+        ("openai", True, False),
+    ]
+    assert all(model.price_date for model in offered.providers[1].models)
+    assert (good.ok, good.model) == (True, "gpt-4o-mini")
+    assert (own.ok, own.provider) == (True, "extractive")
+
+
+async def test_scopes_are_needed(service: Service, tenant_id: str) -> None:
+    with service.acting(tenant_id, "sources:read"), pytest.raises(LaceError) as failure:
+        await service.calls.Generate(wire.GenerateRequest(**run()))
+    assert failure.value.reason is Reason.PERMISSION_DENIED
+
+
+async def test_composing_leaves_the_loop_its_turns(service: Service, tenant_id: str) -> None:
+    """A large section takes some hundred milliseconds of Python, on a thread: the loop must not wait for it."""
+    facts = tuple(
+        msgspec.structs.replace(
+            WRITE.facts[at % 3], fact_id=f"F{at}", unit=f"unt_{at // 4}", position=at % 4,
+            text=f"The section {at} of the trunk main is {at * 7} metres long and was laid in {1900 + at % 100}.",
+        )
+        for at in range(3000)
+    )  # fmt: skip
+    large = msgspec.json.encode(msgspec.structs.replace(WRITE, facts=facts)).decode()
+    settings = orjson.dumps({"llm.provider": "extractive", "llm.context_tokens": 1_000_000}).decode()
+    lags: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            lags.append(time.perf_counter() - before)
+
+    # The checks and the rendering of so large an input are the loop's own; what is watched is the composing.
+    watcher = asyncio.create_task(watch())
+    answer = await service.generate(tenant_id, **run(input_json=large, settings_json=settings))
+    watcher.cancel()
+    assert answer.output
+    assert sorted(lags)[int(len(lags) * 0.95)] < 0.1
+
+
+async def test_the_message_survives_its_json_form(service: Service, tenant_id: str) -> None:
+    answer = await service.generate(tenant_id, **run(run_id=new_id("run")))
+    assert from_json(wire.GenerateResponse, to_json(answer)) == answer
+
+
+async def test_a_caller_without_identity_is_turned_away(service: Service) -> None:
+    with acting_as(CallContext(None, "req_1", "req_1")), pytest.raises(LaceError) as failure:
+        await service.calls.Generate(wire.GenerateRequest(**run()))
+    assert failure.value.reason is Reason.TOKEN_MISSING
+    assert not isinstance(failure.value, grpc.RpcError)

@@ -1,0 +1,380 @@
+"""The use case generate: what is checked before a call, what is tried again, and what the ledger keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from lace_core import contracts
+from lace_core.canonical import sha256_hex
+from lace_core.errors import LaceError, Reason
+from lace_llm_gateway.adapters.memory_calls import MemoryUnits
+from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
+from lace_llm_gateway.app.count_tokens import count_tokens
+from lace_llm_gateway.app.gateway import Gateway
+from lace_llm_gateway.app.generate import Order, generate
+from lace_llm_gateway.app.list_calls import list_calls
+from lace_llm_gateway.app.list_capabilities import list_capabilities
+from lace_llm_gateway.app.validate_provider import validate_provider
+from lace_llm_gateway.domain.calls import Call, CallState, CountMethod
+from lace_llm_gateway.domain.exchange import FinishReason, Message, ProviderAnswer, ProviderRequest
+
+TENANT = "ten_1"
+JUDGE_INPUT = msgspec.json.encode(
+    contracts.JudgeInput(
+        sentences=(contracts.JudgedSentence(sentence_id="s1", text="It rains.", quotes=("It rains.",)),)
+    )
+).decode()
+GOOD = '{"verdicts": [{"verdict": "supported", "sentence_id": "s1", "reason": "quote"}]}'
+BAD = '{"verdicts": [{"verdict": "perhaps", "sentence_id": "s1", "reason": "quote"}]}'
+
+
+def said(text: str, finish: FinishReason = FinishReason.STOP, **more: Any) -> ProviderAnswer:
+    return ProviderAnswer(
+        text, finish, "gpt-4o", "gpt-4o-2024-08-06", **{"input_tokens": 1000, "output_tokens": 100, **more}
+    )
+
+
+@dataclass
+class Scripted:
+    """A provider that answers or fails as it is told; behind the same port as any."""
+
+    name: str = "openai"
+    default_model: str = "gpt-4o"
+    script: deque[ProviderAnswer | LaceError | None] = field(default_factory=deque)
+    requests: list[ProviderRequest] = field(default_factory=list)
+
+    def configured(self) -> bool:
+        return True
+
+    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
+        self.requests.append(request)
+        step = self.script.popleft() if self.script else said(GOOD)
+        if step is None:
+            await asyncio.sleep(3600)
+        if isinstance(step, LaceError):
+            raise step
+        assert step is not None
+        return step
+
+    async def close(self) -> None:
+        return
+
+
+class Unobserved:
+    @asynccontextmanager
+    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[Unobserved]:
+        yield self
+
+    def answered(self, answer: ProviderAnswer) -> None:
+        return
+
+
+@dataclass
+class World:
+    """A gateway around the scripted provider; time moves a second with every look at the clock, waits are noted."""
+
+    provider: Scripted
+    gateway: Gateway
+    waits: list[float]
+
+    async def generate(self, order: Order, remaining_s: float | None = None) -> Call:
+        return await generate(self.gateway, TENANT, order, remaining_s)
+
+    async def fails(self, order: Order, remaining_s: float | None = None) -> LaceError:
+        with pytest.raises(LaceError) as failure:
+            await self.generate(order, remaining_s)
+        return failure.value
+
+    async def ledger(self, run_id: str = "run_1") -> list[Call]:
+        return list((await list_calls(self.gateway.units, TENANT, run_id, 100, None)).calls)
+
+
+@pytest.fixture
+def world() -> World:
+    provider, waits = Scripted(), []
+    moments = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(10_000))
+    ids = (f"cal_{at:04}" for at in range(10_000))
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    gateway = Gateway(
+        providers={"openai": provider},
+        units=MemoryUnits(),
+        counter=BpeTokenCounter(),
+        observer=Unobserved(),
+        now=lambda: next(moments),
+        defaults=lambda: {"llm.provider": "openai"},
+        new_id=lambda prefix: next(ids),
+        chance=lambda: 0.5,
+        sleep=sleep,
+    )
+    return World(provider, gateway, waits)
+
+
+def order(**more: Any) -> Order:
+    return Order(
+        **{
+            "contract": "lace.judge.v1",
+            "input_json": JUDGE_INPUT,
+            "run_id": "run_1",
+            "step_id": "verify:nod_1",
+            "attempt": 1,
+            **more,
+        }
+    )
+
+
+def unavailable(**more: Any) -> LaceError:
+    return LaceError(Reason.PROVIDER_UNAVAILABLE, "gone", retryable=True, **more)
+
+
+async def test_the_answer_is_canonical_and_all_of_it_is_in_the_ledger(world: World) -> None:
+    world.provider.script.append(said(GOOD, fingerprint="fp_1"))
+    call = await world.generate(order(temperature_milli=300))
+    done = call.settlement
+    assert done is not None
+    assert done.output == '{"verdicts":[{"reason":"quote","sentence_id":"s1","verdict":"supported"}]}'
+    assert done.output_hash == sha256_hex(done.output.encode())
+    assert (done.state, done.finish_reason, done.fingerprint) == (CallState.SUCCEEDED, FinishReason.STOP, "fp_1")
+    assert (call.key.model, done.resolved_model, done.answered_model) == ("gpt-4o", "gpt-4o", "gpt-4o-2024-08-06")
+    assert (done.input_tokens, done.output_tokens, done.count_method) == (1000, 100, CountMethod.PROVIDER)
+    assert done.cost_micro_usd == 1000 * 2.5 + 100 * 10
+    assert call.key.temperature_milli == 300
+    assert len(call.template_hash) == len(call.key.input_hash) == 64
+    assert await world.ledger() == [call]
+
+
+async def test_text_mode_takes_messages_as_they_are(world: World) -> None:
+    world.provider.script.append(said("One line \r\nand another  \n"))
+    call = await world.generate(Order(messages=(Message("user", "hello"),)))
+    assert call.settlement is not None
+    assert call.settlement.output == "One line\nand another"
+    assert call.template_hash == ""
+    assert world.provider.requests[0].messages == (Message("user", "hello"),)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"contract": "lace.sing.v1"}, Reason.CONTRACT_UNKNOWN),
+        ({"contract": "../prompts"}, Reason.CONTRACT_UNKNOWN),
+        ({"input_json": "{"}, Reason.INVALID_ARGUMENT),
+        ({"input_json": "[]"}, Reason.INVALID_ARGUMENT),
+        ({"input_json": '{"sentences": [], "more": 1}'}, Reason.INVALID_ARGUMENT),
+        ({"messages": (Message("user", "x"),)}, Reason.INVALID_ARGUMENT),
+        ({"contract": ""}, Reason.INVALID_ARGUMENT),
+        ({"provider": "oracle"}, Reason.PROVIDER_UNKNOWN),
+        ({"provider": "extractive", "model": "gpt-4o"}, Reason.PROVIDER_UNKNOWN),
+        ({"settings": {"llm.retries": 99}}, Reason.SETTING_INVALID),
+        ({"settings": {"llm.context_tokens": 1000}, "input_json": JUDGE_INPUT.replace("It rains.", "It rains. " * 999)},
+         Reason.CONTEXT_TOO_LONG),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_an_order_is_said_before_any_call(
+    world: World, wrong: dict[str, Any], reason: Reason
+) -> None:
+    failure = await world.fails(order(**wrong))
+    assert failure.reason is reason
+    assert world.provider.requests == []
+    assert await world.ledger() == []
+
+
+async def test_violations_of_the_input_are_named(world: World) -> None:
+    failure = await world.fails(order(input_json='{"sentences": [{"sentence_id": 1, "text": "x", "quotes": []}]}'))
+    assert failure.details[0].field == "/sentences/0/sentence_id"
+
+
+async def test_a_failure_that_may_pass_is_tried_again_with_growing_waits(world: World) -> None:
+    world.provider.script.extend([unavailable(), unavailable(), said(GOOD)])
+    call = await world.generate(order())
+    assert call.settlement is not None
+    assert call.settlement.tries == 3
+    assert world.waits == [0.5, 1.0]
+
+
+async def test_no_more_tries_than_settings_say(world: World) -> None:
+    world.provider.script.extend([unavailable()] * 5)
+    failure = await world.fails(order(settings={"llm.retries": 1}))
+    assert failure.reason is Reason.PROVIDER_UNAVAILABLE
+    assert len(world.provider.requests) == 2
+    [call] = await world.ledger()
+    assert call.settlement is not None
+    assert (call.settlement.state, call.settlement.error_code) == (CallState.FAILED, "PROVIDER_UNAVAILABLE")
+
+
+async def test_retry_after_is_kept_to_where_there_is_time(world: World) -> None:
+    world.provider.script.extend([unavailable(retry_after=7.0), said(GOOD)])
+    await world.generate(order())
+    assert world.waits == [7.0]
+    world.provider.script.extend([unavailable(retry_after=500.0)])
+    failure = await world.fails(order(attempt=2))
+    assert failure.retry_after == 500.0
+    assert world.waits == [7.0]
+
+
+@pytest.mark.parametrize("reason", [Reason.PROVIDER_CREDENTIALS, Reason.INVALID_ARGUMENT, Reason.MODEL_UNKNOWN])
+async def test_what_would_fail_again_is_not_tried_again(world: World, reason: Reason) -> None:
+    world.provider.script.append(LaceError(reason, "no"))
+    assert (await world.fails(order())).reason is reason
+    assert len(world.provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [
+        (FinishReason.LENGTH, Reason.PROVIDER_OUTPUT_TRUNCATED),
+        (FinishReason.REFUSAL, Reason.PROVIDER_REFUSED),
+        (FinishReason.FILTER, Reason.PROVIDER_REFUSED),
+        (FinishReason.TOOL, Reason.PROVIDER_OUTPUT_INVALID),
+    ],
+)
+async def test_the_finish_reason_comes_before_parsing_and_repair(
+    world: World, finish: FinishReason, reason: Reason
+) -> None:
+    world.provider.script.append(said(GOOD, finish))
+    failure = await world.fails(order(settings={"llm.repair_attempts": 3}))
+    assert failure.reason is reason
+    assert len(world.provider.requests) == 1
+    [call] = await world.ledger()
+    assert call.settlement is not None
+    assert call.settlement.finish_reason is finish
+    assert call.settlement.cost_micro_usd > 0  # a refusal is paid for too
+
+
+@pytest.mark.parametrize("answer", ["no json", '{"verdicts": [', BAD, "[]", '{"verdicts": []} {}', "NaN"])
+async def test_an_answer_that_breaks_its_schema_is_refused(world: World, answer: str) -> None:
+    world.provider.script.append(said(answer))
+    failure = await world.fails(order())
+    assert failure.reason is Reason.PROVIDER_OUTPUT_INVALID
+    assert failure.details
+    assert len(world.provider.requests) == 1
+
+
+async def test_repairs_happen_as_often_as_settings_say_and_are_counted(world: World) -> None:
+    world.provider.script.extend([said(BAD), said("no json"), said(GOOD)])
+    call = await world.generate(order(settings={"llm.repair_attempts": 2}))
+    done = call.settlement
+    assert done is not None
+    assert (done.repairs, done.tries, done.input_tokens) == (2, 3, 3000)
+    sent_back = world.provider.requests[1].messages[-2:]
+    assert sent_back[0] == Message("assistant", BAD)
+    assert "/verdicts/0/verdict" in sent_back[1].content
+    assert len(world.provider.requests[2].messages) == 4  # the newest answer only, not the whole quarrel
+
+
+async def test_a_repeated_step_gets_the_stored_answer(world: World) -> None:
+    first = await world.generate(order())
+    again = await world.generate(order())
+    assert again == first
+    assert len(world.provider.requests) == 1
+    await world.generate(order(attempt=2))
+    assert len(world.provider.requests) == 2
+
+
+async def test_a_repeated_step_is_told_a_lasting_failure_again(world: World) -> None:
+    world.provider.script.append(said(BAD))
+    first = await world.fails(order())
+    again = await world.fails(order())
+    assert (again.reason, again.message) == (first.reason, first.message)
+    assert len(world.provider.requests) == 1
+
+
+async def test_after_a_passing_failure_the_step_calls_anew(world: World) -> None:
+    world.provider.script.extend([LaceError(Reason.PROVIDER_CREDENTIALS, "no"), said(GOOD)])
+    await world.fails(order())
+    await world.generate(order())
+    assert [call.settlement.state for call in await world.ledger() if call.settlement] == [
+        CallState.FAILED,
+        CallState.SUCCEEDED,
+    ]
+
+
+async def test_calls_outside_runs_are_never_the_same(world: World) -> None:
+    await world.generate(order(run_id=""))
+    await world.generate(order(run_id=""))
+    assert len(world.provider.requests) == 2
+
+
+async def test_a_call_of_a_dead_process_is_abandoned_and_made_anew(world: World) -> None:
+    world.provider.script.append(None)
+    died = asyncio.create_task(world.generate(order()))
+    while not world.provider.requests:
+        await asyncio.sleep(0)
+    await world.generate(order())
+    states = [call.settlement.state for call in await world.ledger() if call.settlement]
+    assert states == [CallState.ABANDONED, CallState.SUCCEEDED]
+    died.cancel()
+    await asyncio.gather(died, return_exceptions=True)
+
+
+async def test_a_cancelled_call_is_settled_as_cancelled(world: World) -> None:
+    world.provider.script.append(None)
+    task = asyncio.create_task(world.generate(order()))
+    while not world.provider.requests:
+        await asyncio.sleep(0)
+    [pending] = await world.ledger()
+    assert pending.settlement is None  # the intent is there before the answer
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [call] = await world.ledger()
+    assert call.settlement is not None
+    assert call.settlement.state is CallState.CANCELLED
+
+
+async def test_the_callers_deadline_bounds_the_call(world: World) -> None:
+    await world.generate(order(), remaining_s=3.0)
+    assert world.provider.requests[0].timeout_s <= 3.0
+
+
+async def test_tokens_are_counted_here_where_the_provider_reports_none(world: World) -> None:
+    world.provider.script.append(said(GOOD, input_tokens=None, output_tokens=None))
+    call = await world.generate(order())
+    assert call.settlement is not None
+    assert call.settlement.count_method is CountMethod.TOKENIZER
+    assert call.settlement.input_tokens > 100
+
+
+async def test_counting_names_its_method(world: World) -> None:
+    exact = await count_tokens(world.gateway, order(model="gpt-4o"))
+    bound = await count_tokens(world.gateway, order(model="llama3:8b"))
+    assert exact.method is CountMethod.TOKENIZER
+    assert bound.method is CountMethod.BOUND
+    assert bound.tokens > exact.tokens
+
+
+async def test_samples_are_short_and_redacted(world: World) -> None:
+    secret = "Mail me at jo@example.org, the key is sk-abcdefghijklmnop1234. " + "x" * 500
+    call = await world.generate(Order(messages=(Message("user", secret),)))
+    assert len(call.prompt_sample) <= 200
+    assert "jo@example.org" not in call.prompt_sample
+    assert "sk-abc" not in call.prompt_sample
+
+
+async def test_a_model_is_asked_for_the_limits_it_has(world: World) -> None:
+    await world.generate(order(model="gpt-4o", max_output_tokens=60_000))
+    assert world.provider.requests[0].max_output_tokens == 16_384
+
+
+async def test_a_provider_is_tried_and_its_failure_explained(world: World) -> None:
+    trial = await validate_provider(world.gateway, "", "", None)
+    assert (trial.ok, trial.provider, trial.model) == (True, "openai", "gpt-4o")
+    world.provider.script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "refused"))
+    trial = await validate_provider(world.gateway, "openai", "gpt-4o-mini", None)
+    assert (trial.ok, trial.error_code) == (False, "PROVIDER_CREDENTIALS")
+    assert "OPENAI_API_KEY" in trial.message
+
+
+def test_capabilities_say_what_is_configured(world: World) -> None:
+    offered = {each.capability.provider: each.configured for each in list_capabilities(world.gateway.providers)}
+    assert offered == {"extractive": False, "openai": True}
