@@ -1,0 +1,1 @@
+"""Compiles an IR revision to md, docx, pdf and owl."""

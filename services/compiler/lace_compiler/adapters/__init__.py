@@ -1,0 +1,1 @@
+"""Renderers, storage, bus and child processes behind the compiler's ports."""

@@ -1,0 +1,1 @@
+"""The compiler's contract: its RPCs and the messages it consumes."""

@@ -1,0 +1,1 @@
+"""Use cases of the compiler and the ports they need."""
