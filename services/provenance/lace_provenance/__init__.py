@@ -1,0 +1,1 @@
+"""Transformation logs and lineage."""

@@ -1,0 +1,1 @@
+"""The ports on Postgres, and their twins in memory."""

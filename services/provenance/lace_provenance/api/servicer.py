@@ -1,0 +1,54 @@
+"""ProvenanceService: decode, one use case, encode."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from lace.provenance.v1 import provenance_pb2 as wire
+from lace.provenance.v1 import provenance_pb2_grpc as grpc_wire
+from lace_platform.paging import PageTokens, page_size
+from lace_platform.rpc import current_call
+from lace_provenance.api import convert
+from lace_provenance.app.ports import Units
+from lace_provenance.app.read_provenance import get_entity_provenance, get_run_provenance
+from lace_provenance.domain.logs import TransformationLog
+
+_DEFAULT_PAGE = 100
+_LARGEST_PAGE = 500
+_RUN = "/lace.provenance.v1.ProvenanceService/GetRunProvenance"
+
+
+class ProvenanceServicer(grpc_wire.ProvenanceServiceServicer):
+    """What is recorded about runs and entities."""
+
+    def __init__(self, units: Units, pages: PageTokens) -> None:
+        self._units = units
+        self._pages = pages
+
+    async def GetRunProvenance(
+        self, request: wire.GetRunProvenanceRequest, context: Any
+    ) -> wire.GetRunProvenanceResponse:
+        """The transformation logs of a run, in order."""
+        reader = convert.reader_of(current_call())
+        arguments: dict[str, object] = {"tenant_id": reader.tenant_id, "run_id": request.run_id}
+        size = page_size(request.page_size, default=_DEFAULT_PAGE, maximum=_LARGEST_PAGE)
+        cursor = self._pages.decode(_RUN, arguments, request.page_token)
+        after = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
+        found = await get_run_provenance(self._units, reader, request.run_id, size + 1, after)
+        page = found[:size]
+        following = self._following(arguments, page[-1]) if len(found) > size else ""
+        return wire.GetRunProvenanceResponse(
+            run_id=request.run_id, logs=map(convert.log_to_wire, page), next_page_token=following
+        )
+
+    async def GetEntityProvenance(
+        self, request: wire.GetEntityProvenanceRequest, context: Any
+    ) -> wire.GetEntityProvenanceResponse:
+        """An entity: what made it, what it was made of, what came of it."""
+        reader = convert.reader_of(current_call())
+        found = await get_entity_provenance(self._units, reader, request.entity_id)
+        return convert.neighbourhood_to_wire(found)
+
+    def _following(self, arguments: dict[str, object], last: TransformationLog) -> str:
+        return self._pages.encode(_RUN, arguments, [last.ended_at.isoformat(), last.id])

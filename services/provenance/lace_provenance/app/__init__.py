@@ -1,0 +1,1 @@
+"""One function per verb, over the ports that they need."""

@@ -1,0 +1,1 @@
+"""What a transformation log says, and what follows from it for the entities that it names."""
