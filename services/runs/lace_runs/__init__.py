@@ -1,0 +1,1 @@
+"""Artifacts, revisions and durable runs."""

@@ -1,0 +1,1 @@
+"""The ports, kept in Postgres and spoken over gRPC."""

@@ -1,0 +1,281 @@
+"""Step boundaries of all runs of a worker, committed together: one statement and one commit for many runs.
+
+Rows are sorted by run id, the epoch is a row condition, and a run that does not come back was fenced. When the
+statement fails the batch is cut in half and tried again, so that one bad row fails one run alone. A boundary is
+acknowledged only after its commit; NOTIFY goes out afterwards as a statement of its own, once for a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import psycopg
+import structlog
+
+from lace_core.errors import LaceError, Reason
+from lace_platform.db.database import SystemDatabase
+from lace_platform.ids import new_id
+from lace_runs.app.ports import Boundary
+from lace_runs.domain.runs import Command, Job, Trigger
+
+log = structlog.get_logger(__name__)
+
+EVENTS_CHANNEL = "run_events"
+OUTBOX_CHANNEL = "outbox_runs"
+_BATCH = 200
+_Entry = tuple[Boundary, dict[str, Any], asyncio.Future[Sequence[Command]]]
+_RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0)
+
+# One element of :rows for each run. Data-modifying parts that come back empty cost nothing.
+COMMIT_BOUNDARIES = """
+WITH b AS (
+  SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
+    tenant_id text, run_id text, epoch bigint, state text, started_at timestamptz, ended_at timestamptz, attempt int,
+    revision_id text, steps_done int, steps_total int, error_code text, error_message text, result jsonb,
+    warnings jsonb, steps jsonb, checkpoints jsonb, forget jsonb, jobs jsonb, events jsonb, messages jsonb,
+    applied jsonb, event_count int, boundary_id text)
+), run AS (
+  UPDATE runs.runs r SET
+    state = coalesce(b.state, r.state), started_at = coalesce(r.started_at, b.started_at),
+    ended_at = coalesce(b.ended_at, r.ended_at), attempt = coalesce(b.attempt, r.attempt),
+    revision_id = coalesce(b.revision_id, r.revision_id), steps_done = coalesce(b.steps_done, r.steps_done),
+    steps_total = coalesce(b.steps_total, r.steps_total), error_code = coalesce(b.error_code, r.error_code),
+    error_message = coalesce(b.error_message, r.error_message), result = coalesce(b.result, r.result),
+    warnings = coalesce(b.warnings, r.warnings), next_sequence = r.next_sequence + b.event_count,
+    last_boundary = b.boundary_id
+  FROM b WHERE r.run_id = b.run_id AND r.tenant_id = b.tenant_id AND r.epoch = b.epoch
+    AND r.last_boundary <> b.boundary_id
+  RETURNING r.tenant_id, r.run_id, r.state, r.next_sequence - b.event_count AS first_sequence,
+    CASE WHEN r.state = 'succeeded' THEN 100 WHEN r.steps_total > 0
+      THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct
+), step AS (
+  INSERT INTO runs.step_runs (tenant_id, run_id, step_id, attempt, step, node_id, status, started_at, ended_at,
+    output_hash, output_uri, metrics, error_code, error_message, summary)
+  SELECT run.tenant_id, run.run_id, s.step_id, s.attempt, s.step, s.node_id, s.state, s.started_at, s.ended_at,
+    s.output_hash, s.output_uri, s.metrics, s.error_code, s.error_message, s.summary
+  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.steps) AS s(step_id text, attempt int, step text, node_id text,
+    state text, started_at timestamptz, ended_at timestamptz, output_hash text, output_uri text, metrics jsonb,
+    error_code text, error_message text, summary text)
+  ON CONFLICT (tenant_id, run_id, step_id, attempt) DO UPDATE SET status = excluded.status,
+    ended_at = excluded.ended_at, output_hash = excluded.output_hash, output_uri = excluded.output_uri,
+    metrics = excluded.metrics, error_code = excluded.error_code, error_message = excluded.error_message,
+    summary = excluded.summary
+), checkpoint AS (
+  INSERT INTO runs.run_checkpoints (tenant_id, run_id, step_id, output_type, output_hash, data, uri, created_at)
+  SELECT run.tenant_id, run.run_id, c.step_id, c.output_type, c.output_hash, c.data, c.uri, clock_timestamp()
+  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.checkpoints) AS c(step_id text, output_type text,
+    output_hash text, data text, uri text)
+  ON CONFLICT (tenant_id, run_id, step_id) DO UPDATE SET output_type = excluded.output_type,
+    output_hash = excluded.output_hash, data = excluded.data, uri = excluded.uri, created_at = excluded.created_at
+), forgotten AS (
+  DELETE FROM runs.run_checkpoints k USING run JOIN b USING (run_id), jsonb_array_elements_text(b.forget) AS f(step_id)
+  WHERE k.tenant_id = run.tenant_id AND k.run_id = run.run_id AND k.step_id = f.step_id
+), forgotten_jobs AS (
+  DELETE FROM runs.run_jobs j USING run JOIN b USING (run_id), jsonb_array_elements_text(b.forget) AS f(step_id)
+  WHERE j.tenant_id = run.tenant_id AND j.run_id = run.run_id AND j.step_id = f.step_id
+), job AS (
+  INSERT INTO runs.run_jobs (tenant_id, run_id, job_id, step_id, topic, payload, sent_at)
+  SELECT run.tenant_id, run.run_id, j.job_id, j.step_id, j.topic, j.payload, clock_timestamp()
+  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.jobs) AS j(job_id text, step_id text, topic text, payload jsonb)
+  ON CONFLICT (tenant_id, run_id, job_id) DO NOTHING
+), event AS (
+  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+    progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
+  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place - 1,
+    'evt_' || substr(run.run_id, 5) || '_' || (run.first_sequence + e.place - 1),
+    e.event ->> 'event_type', CAST(e.event ->> 'occurred_at' AS timestamptz), e.event ->> 'status',
+    e.event ->> 'step_id', CAST(e.event ->> 'attempt' AS int), run.progress_pct, e.event -> 'payload',
+    e.event ->> 'redaction_level', e.event ->> 'content_hash', e.event ->> 'content_uri', 1, 1
+  FROM run JOIN b USING (run_id), jsonb_array_elements(b.events) WITH ORDINALITY AS e(event, place)
+), message AS (
+  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version, headers_json)
+  SELECT m.message_id, run.tenant_id, m.topic, m.key, m.payload, 1, m.headers
+  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.messages) AS m(message_id text, topic text, key text,
+    payload json, headers jsonb)
+  ON CONFLICT (id) DO NOTHING
+), taken AS (
+  UPDATE runs.run_control_commands c SET applied_at = clock_timestamp(), outcome = a.value
+  FROM run JOIN b USING (run_id), jsonb_each_text(b.applied) AS a
+  WHERE c.tenant_id = run.tenant_id AND c.run_id = run.run_id AND c.command_id = a.key
+)
+SELECT done.run_id, (
+  SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'trigger', c.command, 'requested_by', c.requested_by,
+    'reason', c.reason, 'from_step_id', c.from_step_id) ORDER BY c.position)
+  FROM runs.run_control_commands c
+  WHERE c.run_id = done.run_id AND c.applied_at IS NULL AND NOT jsonb_exists(b.applied, c.command_id)) AS commands
+FROM b JOIN (
+  SELECT run_id FROM run
+  UNION ALL -- committed by an earlier try whose answer was lost
+  SELECT r.run_id FROM runs.runs r JOIN b ON r.run_id = b.run_id AND r.last_boundary = b.boundary_id
+) AS done USING (run_id)
+"""
+
+OPEN_COMMANDS = """
+SELECT run_id, command_id, command AS trigger, requested_by, reason, from_step_id FROM runs.run_control_commands
+WHERE run_id = ANY(:run_ids) AND applied_at IS NULL ORDER BY position
+"""
+
+JOBS_OF_RUN = """
+SELECT job_id, step_id, topic, payload, result FROM runs.run_jobs WHERE tenant_id = :tenant_id AND run_id = :run_id
+"""
+
+
+class GroupCommit:
+    """The run log in Postgres; see the module's docstring. `headers` gives the trace headers of messages."""
+
+    def __init__(self, database: SystemDatabase, headers: Callable[[], Mapping[str, str]]) -> None:
+        self._database = database
+        self._headers = headers
+        self._waiting: list[_Entry] = []
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to commit in the background."""
+        self._task = asyncio.create_task(self._run(), name="group-commit")
+
+    async def close(self) -> None:
+        """Stop; boundaries that wait are refused."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for boundary, _, future in self._waiting:
+            if not future.done():
+                future.set_exception(_fenced(boundary))
+
+    async def commit(self, boundary: Boundary) -> Sequence[Command]:
+        """Write a boundary durably; answers with the commands not taken up yet. Raises LaceError RUN_FENCED."""
+        future: asyncio.Future[Sequence[Command]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((boundary, _row(boundary, dict(self._headers())), future))
+        self._woken.set()
+        return await future
+
+    async def open_commands(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[Command]]:
+        """The commands of these runs not taken up yet, oldest first; runs without any are left out."""
+        async with self._database.transaction() as tx:
+            rows = await tx.fetch_all(OPEN_COMMANDS, {"run_ids": list(run_ids)})
+        found: dict[str, list[Command]] = {}
+        for row in rows:
+            found.setdefault(row.run_id, []).append(_command(row._asdict()))
+        return found
+
+    async def jobs(self, tenant_id: str, run_id: str) -> Mapping[str, Job]:
+        """The jobs of a run by id."""
+        async with self._database.transaction() as tx:
+            rows = await tx.fetch_all(JOBS_OF_RUN, {"tenant_id": tenant_id, "run_id": run_id})
+        return {row.job_id: Job(row.job_id, row.step_id, row.topic, row.payload, row.result) for row in rows}
+
+    async def _run(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._waiting:
+                batch = self._take()
+                await self._commit(batch)
+
+    def _take(self) -> list[_Entry]:
+        """The next batch: of each run its oldest boundary only, as one statement updates a row once."""
+        taken: list[_Entry] = []
+        left: list[_Entry] = []
+        runs: set[str] = set()
+        for entry in self._waiting:
+            if entry[0].run_id in runs or len(taken) >= _BATCH:
+                left.append(entry)
+            else:
+                runs.add(entry[0].run_id)
+                taken.append(entry)
+        self._waiting = left
+        return sorted(taken, key=lambda entry: entry[0].run_id)
+
+    async def _commit(self, batch: list[_Entry]) -> None:
+        try:
+            rows = await self._execute([row for _, row, _ in batch])
+        except psycopg.Error as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._commit(batch[:middle])
+                await self._commit(batch[middle:])
+                return
+            log.error("boundary_refused", run_id=batch[0][0].run_id, error=str(error))
+            _settle_error(batch[0][2], LaceError(Reason.INTERNAL, "The step's result could not be written."))
+            return
+        found = {row.run_id: row for row in rows}
+        for boundary, _, future in batch:
+            if future.done():
+                continue
+            row = found.get(boundary.run_id)
+            if row is None:
+                future.set_exception(_fenced(boundary))
+            else:
+                future.set_result([_command(command) for command in row.commands or ()])
+        await self._notify(batch)
+
+    async def _execute(self, rows: list[dict[str, Any]]) -> Sequence[Any]:
+        """The statement; sent again after a lost connection, as each boundary's id keeps it from counting twice."""
+        parameters = {"rows": orjson.dumps(rows).decode()}
+        for pause in _RETRY_PAUSES_S:
+            try:
+                return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
+            except psycopg.OperationalError as error:
+                log.warning("boundary_retried", error=str(error))
+                await asyncio.sleep(pause)
+        return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
+
+    async def _notify(self, batch: Sequence[_Entry]) -> None:
+        channels = [EVENTS_CHANNEL]
+        if any(boundary.messages for boundary, _, _ in batch):
+            channels.append(OUTBOX_CHANNEL)
+        try:
+            for channel in channels:
+                await self._database.execute_now(f"NOTIFY {channel}")
+        except psycopg.Error:
+            log.warning("notify_lost", channels=channels)  # the polls behind it find the rows
+
+
+def _settle_error(future: asyncio.Future[Sequence[Command]], error: LaceError) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _fenced(boundary: Boundary) -> LaceError:
+    return LaceError(Reason.RUN_FENCED, f"{boundary.run_id} was taken over by another worker.")
+
+
+def _command(row: Mapping[str, Any]) -> Command:
+    return Command(
+        row["command_id"], Trigger(row["trigger"]), row["requested_by"], row["reason"] or "", row["from_step_id"] or ""
+    )
+
+
+def _row(boundary: Boundary, headers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "tenant_id": boundary.tenant_id,
+        "run_id": boundary.run_id,
+        "epoch": boundary.epoch,
+        "state": boundary.state,
+        "started_at": boundary.started_at,
+        "ended_at": boundary.ended_at,
+        "attempt": boundary.attempt,
+        "revision_id": boundary.revision_id,
+        "steps_done": boundary.steps_done,
+        "steps_total": boundary.steps_total,
+        "error_code": boundary.error_code,
+        "error_message": boundary.error_message,
+        "result": boundary.result,
+        "warnings": boundary.warnings,
+        "steps": [asdict(step) for step in boundary.steps],
+        "checkpoints": [asdict(checkpoint) for checkpoint in boundary.checkpoints],
+        "forget": list(boundary.forget_checkpoints),
+        "jobs": [asdict(job) for job in boundary.jobs],
+        "events": [asdict(event) for event in boundary.events],
+        "messages": [{**asdict(message), "headers": headers} for message in boundary.messages],
+        "applied": dict(boundary.applied),
+        "event_count": len(boundary.events),
+        "boundary_id": new_id("bnd"),
+    }

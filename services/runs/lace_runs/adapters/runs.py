@@ -1,0 +1,243 @@
+"""Runs in Postgres, for everyone but the worker that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+import orjson
+
+from lace_core.errors import LaceError, Reason
+from lace_platform.db.transaction import Transaction
+from lace_runs.domain.events import Event, EventDraft, event_id_of
+from lace_runs.domain.runs import Checkpoint, Command, Request, Run, RunState, StepRecord
+
+RUN_COLUMNS = """tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, revision_id,
+ requested_by, settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id,
+ idempotency_key,
+ traceparent, epoch, attempt, steps_done, steps_total, error_code, error_message, restarted_from_run_id, result,
+ warnings, created_at, started_at, ended_at"""
+
+INSERT_RUN = """
+INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,
+  settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
+  traceparent, restarted_from_run_id, created_at, next_sequence)
+VALUES (:tenant_id, :run_id, :pipeline_id, :pipeline_version, :state, CAST(:request AS jsonb), :artifact_id,
+  :requested_by, CAST(:settings AS jsonb), :settings_hash, :settings_uri, CAST(:scopes AS jsonb),
+  CAST(:labels AS jsonb), :request_id, :correlation_id, :idempotency_key, :traceparent, :restarted_from_run_id,
+  :created_at, 2)
+"""
+
+INSERT_FIRST_EVENT = """
+INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+  progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
+VALUES (:tenant_id, :run_id, 1, :event_id, :event_type, :occurred_at, :status, '', 1, 0, CAST(:payload AS jsonb),
+  :redaction_level, '', '', 1, 1)
+"""
+
+LIST_RUNS = f"""
+SELECT {RUN_COLUMNS} FROM runs.runs WHERE tenant_id = :tenant_id AND (:state = '' OR state = :state)
+  AND (CAST(:at AS timestamptz) IS NULL OR (created_at, run_id) < (CAST(:at AS timestamptz), :run_id))
+ORDER BY created_at DESC, run_id DESC LIMIT :limit
+"""
+
+LIST_STEPS = """
+SELECT position, step_id, step, node_id, attempt, status, started_at, ended_at, output_hash, output_uri, metrics,
+  error_code, error_message, summary
+FROM runs.step_runs WHERE tenant_id = :tenant_id AND run_id = :run_id AND position > :after
+ORDER BY position LIMIT :limit
+"""
+
+LIST_EVENTS = """
+SELECT e.*, r.pipeline_id, r.request_id, r.correlation_id, r.idempotency_key, r.traceparent
+FROM runs.run_events e JOIN runs.runs r USING (tenant_id, run_id)
+WHERE e.tenant_id = :tenant_id AND e.run_id = :run_id AND e.sequence > :after ORDER BY e.sequence LIMIT :limit
+"""
+
+
+class PostgresRuns:
+    """Runs within one transaction; see app.ports.RunRepository."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def insert(self, tenant_id: str, run: Run, event: EventDraft) -> None:
+        """Add a run in its first state, with its first event."""
+        await self._tx.execute(
+            INSERT_RUN,
+            {
+                **{name: getattr(run, name) for name in _PLAIN},
+                "tenant_id": tenant_id,
+                "request": _json(asdict(run.request)),
+                "settings": _json(run.settings),
+                "scopes": _json(run.scopes),
+                "labels": _json(run.labels),
+            },
+        )
+        await self._tx.execute(
+            INSERT_FIRST_EVENT,
+            {
+                "tenant_id": tenant_id,
+                "run_id": run.run_id,
+                "event_id": event_id_of(run.run_id, 1),
+                "event_type": event.event_type,
+                "occurred_at": event.occurred_at,
+                "status": event.status,
+                "payload": _json(event.payload),
+                "redaction_level": event.redaction_level,
+            },
+        )
+
+    async def get(self, tenant_id: str, run_id: str) -> Run:
+        """A run; raises LaceError RUN_NOT_FOUND."""
+        row = await self._tx.fetch_one(
+            f"SELECT {RUN_COLUMNS} FROM runs.runs WHERE tenant_id = :tenant_id AND run_id = :run_id",
+            {"tenant_id": tenant_id, "run_id": run_id},
+        )
+        if row is None:
+            raise LaceError(Reason.RUN_NOT_FOUND, f"No run {run_id}.")
+        return run_of(row._asdict())
+
+    async def list(self, tenant_id: str, state: str, before: tuple[str, str] | None, limit: int) -> Sequence[Run]:
+        """Runs, newest first, after the cursor (created_at, run_id)."""
+        at, run_id = before or (None, "")
+        rows = await self._tx.fetch_all(
+            LIST_RUNS, {"tenant_id": tenant_id, "state": state, "at": at, "run_id": run_id, "limit": limit}
+        )
+        return [run_of(row._asdict()) for row in rows]
+
+    async def steps(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[tuple[int, StepRecord]]:
+        """Attempts of steps with their positions, in the order in which they began."""
+        rows = await self._tx.fetch_all(
+            LIST_STEPS, {"tenant_id": tenant_id, "run_id": run_id, "after": after, "limit": limit}
+        )
+        return [(row.position, _step_of(row._asdict())) for row in rows]
+
+    async def events(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[Event]:
+        """Events after a sequence, in order."""
+        rows = await self._tx.fetch_all(
+            LIST_EVENTS, {"tenant_id": tenant_id, "run_id": run_id, "after": after, "limit": limit}
+        )
+        return [_event_of(row._asdict()) for row in rows]
+
+    async def add_command(self, tenant_id: str, run_id: str, command: Command) -> None:
+        """Leave a command for the run's worker."""
+        await self._tx.execute(
+            """INSERT INTO runs.run_control_commands
+               (tenant_id, run_id, command_id, command, requested_by, reason, from_step_id, created_at)
+               VALUES (:tenant_id, :run_id, :command_id, :command, :requested_by, :reason, :from_step_id,
+                 clock_timestamp())""",
+            {
+                "tenant_id": tenant_id,
+                "run_id": run_id,
+                "command_id": command.command_id,
+                "command": command.trigger.value,
+                "requested_by": command.requested_by,
+                "reason": command.reason,
+                "from_step_id": command.from_step_id,
+            },
+        )
+
+    async def checkpoints(self, tenant_id: str, run_id: str) -> Mapping[str, Checkpoint]:
+        """The results of a run's steps."""
+        rows = await self._tx.fetch_all(
+            """SELECT step_id, output_type, output_hash, data, uri FROM runs.run_checkpoints
+               WHERE tenant_id = :tenant_id AND run_id = :run_id""",
+            {"tenant_id": tenant_id, "run_id": run_id},
+        )
+        return {
+            row.step_id: Checkpoint(row.step_id, row.output_type, row.output_hash, row.data, row.uri) for row in rows
+        }
+
+    async def copy_checkpoints(self, tenant_id: str, from_run_id: str, to_run_id: str, keep: Sequence[str]) -> None:
+        """Give a new run the results of an old one's steps."""
+        await self._tx.execute(
+            """INSERT INTO runs.run_checkpoints
+               (tenant_id, run_id, step_id, output_type, output_hash, data, uri, created_at)
+               SELECT tenant_id, :to_run_id, step_id, output_type, output_hash, data, uri, clock_timestamp()
+               FROM runs.run_checkpoints
+               WHERE tenant_id = :tenant_id AND run_id = :from_run_id AND step_id = ANY(:keep)""",
+            {"tenant_id": tenant_id, "from_run_id": from_run_id, "to_run_id": to_run_id, "keep": list(keep)},
+        )
+
+    async def finish_job(self, tenant_id: str, run_id: str, job_id: str, result: Mapping[str, Any]) -> None:
+        """Record what came of a job; unknown jobs are left alone."""
+        await self._tx.execute(
+            """UPDATE runs.run_jobs SET result = CAST(:result AS jsonb), done_at = clock_timestamp()
+               WHERE tenant_id = :tenant_id AND run_id = :run_id AND job_id = :job_id AND result IS NULL""",
+            {"tenant_id": tenant_id, "run_id": run_id, "job_id": job_id, "result": _json(result)},
+        )
+
+
+_PLAIN = (
+    "run_id",
+    "pipeline_id",
+    "pipeline_version",
+    "state",
+    "artifact_id",
+    "requested_by",
+    "settings_hash",
+    "settings_uri",
+    "request_id",
+    "correlation_id",
+    "idempotency_key",
+    "traceparent",
+    "restarted_from_run_id",
+    "created_at",
+)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def run_of(row: Mapping[str, Any]) -> Run:
+    """The run that a row of RUN_COLUMNS describes."""
+    values = dict(row)
+    values["settings_hash"] = values.pop("effective_settings_hash")
+    return Run(
+        **{
+            **values,
+            "state": RunState(values["state"]),
+            "request": msgspec.convert(values["request"], Request),
+            "scopes": tuple(values["scopes"]),
+            "labels": tuple(values["labels"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
+
+
+def _step_of(row: Mapping[str, Any]) -> StepRecord:
+    values = {key: value for key, value in row.items() if key not in ("position", "status")}
+    return StepRecord(**values, state=row["status"])
+
+
+def _event_of(row: Mapping[str, Any]) -> Event:
+    draft = EventDraft(
+        event_type=row["event_type"],
+        payload=row["payload_json"],
+        occurred_at=row["occurred_at"],
+        status=row["status"],
+        step_id=row["step_id"],
+        attempt=row["attempt"],
+        redaction_level=row["redaction_level"],
+        content_hash=row["content_hash"],
+        content_uri=row["content_uri"],
+    )
+    same = (
+        "event_id",
+        "sequence",
+        "tenant_id",
+        "run_id",
+        "pipeline_id",
+        "progress_pct",
+        "request_id",
+        "correlation_id",
+        "idempotency_key",
+        "traceparent",
+        "schema_version",
+        "payload_schema_version",
+    )
+    return Event(draft=draft, **{name: row[name] for name in same})

@@ -1,0 +1,1 @@
+"""The gRPC face and the bus consumers."""

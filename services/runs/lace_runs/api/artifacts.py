@@ -1,0 +1,135 @@
+"""ArtifactService: decode, one use case, encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lace.runs.v1 import artifacts_pb2 as wire
+from lace.runs.v1 import artifacts_pb2_grpc as grpc_wire
+from lace_core.errors import LaceError, Reason
+from lace_platform.clock import utc_now
+from lace_platform.paging import PageTokens, page_size
+from lace_runs.api import convert
+from lace_runs.api.edge import caller, once, pair
+from lace_runs.app import artifacts
+from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources, UnitOfWork
+
+_CREATE = "/lace.runs.v1.ArtifactService/CreateArtifact"
+_PATCH = "/lace.runs.v1.ArtifactService/PatchArtifact"
+
+
+@dataclass(frozen=True)
+class ArtifactTools:
+    """What the servicer needs of the outside."""
+
+    open: OpenUnitOfWork
+    sources: Sources
+    snapshots: Snapshots
+    pages: PageTokens
+
+
+class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
+    """Documents, which only deterministic apply changes."""
+
+    def __init__(self, tools: ArtifactTools) -> None:
+        self._tools = tools
+
+    async def CreateArtifact(self, request: wire.CreateArtifactRequest, context: Any) -> wire.Artifact:
+        """Makes an empty document."""
+        who = caller()
+
+        async def effect(work: UnitOfWork) -> wire.Artifact:
+            made = await artifacts.create(work, who, request.title, request.language, utc_now())
+            return convert.artifact_message(made)
+
+        return await once(self._tools.open, _CREATE, request, wire.Artifact, effect)
+
+    async def ListArtifacts(self, request: wire.ListArtifactsRequest, context: Any) -> wire.ListArtifactsResponse:
+        """Documents of the tenant, newest first."""
+        tenant_id = caller().tenant_id
+        scope = {"tenant_id": tenant_id}
+        size = page_size(request.page_size, default=50, maximum=500)
+        cursor = self._tools.pages.decode("artifacts", scope, request.page_token)
+        async with self._tools.open(tenant_id) as work:
+            found = await work.artifacts.list(tenant_id, pair(cursor), size + 1)
+        token = ""
+        if len(found) > size:
+            last = found[size - 1]
+            token = self._tools.pages.encode("artifacts", scope, (last.created_at.isoformat(), last.artifact_id))
+        return wire.ListArtifactsResponse(
+            artifacts=[convert.record_message(record) for record in found[:size]], next_page_token=token
+        )
+
+    async def GetArtifact(self, request: wire.GetArtifactRequest, context: Any) -> wire.Artifact:
+        """A document: its head, or another committed revision."""
+        tenant_id = caller().tenant_id
+        async with self._tools.open(tenant_id) as work:
+            shown = await artifacts.show(work, tenant_id, request.artifact_id, request.revision_id)
+        return convert.artifact_message(shown)
+
+    async def PatchArtifact(self, request: wire.PatchArtifactRequest, context: Any) -> wire.PatchArtifactResponse:
+        """Applies actions and commits the revision that comes of it."""
+        who = caller()
+        try:
+            asked = convert.patch_of(request, who.idempotency_key)
+        except ValueError as error:
+            raise LaceError(Reason.INVALID_ARGUMENT, f"/actions: {error}") from None
+
+        async def effect(work: UnitOfWork) -> wire.PatchArtifactResponse:
+            shown, changes = await artifacts.patch(work, self._tools.sources, who, asked, utc_now())
+            message = convert.artifact_message(shown)
+            return wire.PatchArtifactResponse(
+                artifact=message, changes=convert.change_messages(changes), etag=message.etag
+            )
+
+        answer = await once(self._tools.open, _PATCH, request, wire.PatchArtifactResponse, effect)
+        await artifacts.keep_snapshot(self._tools.open, self._tools.snapshots, who.tenant_id, request.artifact_id)
+        return answer
+
+    async def GetNode(self, request: wire.GetNodeRequest, context: Any) -> wire.GetNodeResponse:
+        """A section with its blocks and evidence."""
+        tenant_id = caller().tenant_id
+        async with self._tools.open(tenant_id) as work:
+            shown = await artifacts.show_node(
+                work, tenant_id, request.artifact_id, request.node_id, request.revision_id
+            )
+        return convert.shown_node_message(shown)
+
+    async def ListRevisions(self, request: wire.ListRevisionsRequest, context: Any) -> wire.ListRevisionsResponse:
+        """Revisions, newest first."""
+        tenant_id = caller().tenant_id
+        scope = {"tenant_id": tenant_id, "artifact_id": request.artifact_id}
+        size = page_size(request.page_size, default=50, maximum=500)
+        cursor = self._tools.pages.decode("revisions", scope, request.page_token)
+        async with self._tools.open(tenant_id) as work:
+            await work.artifacts.get(tenant_id, request.artifact_id)
+            found = await work.artifacts.revisions(tenant_id, request.artifact_id, pair(cursor), size + 1)
+        token = ""
+        if len(found) > size:
+            last = found[size - 1]
+            token = self._tools.pages.encode("revisions", scope, (last.created_at.isoformat(), last.revision_id))
+        return wire.ListRevisionsResponse(
+            revisions=[convert.revision_message(revision) for revision in found[:size]], next_page_token=token
+        )
+
+    async def ListVerdicts(self, request: wire.ListVerdictsRequest, context: Any) -> wire.ListVerdictsResponse:
+        """Verdicts on the head's sentences, those of kept-out ones first."""
+        tenant_id = caller().tenant_id
+        scope = {"tenant_id": tenant_id, "artifact_id": request.artifact_id}
+        size = page_size(request.page_size, default=100, maximum=1000)
+        cursor = self._tools.pages.decode("verdicts", scope, request.page_token)
+        after = int(cursor[0] or 0) if cursor else 0
+        async with self._tools.open(tenant_id) as work:
+            await work.artifacts.get(tenant_id, request.artifact_id)
+            found = await work.artifacts.verdicts(tenant_id, request.artifact_id, after, size + 1)
+        token = self._tools.pages.encode("verdicts", scope, (found[size - 1][0],)) if len(found) > size else ""
+        return wire.ListVerdictsResponse(
+            verdicts=[convert.verdict_message(row) for _, row in found[:size]], next_page_token=token
+        )
+
+    async def RollbackArtifact(
+        self, request: wire.RollbackArtifactRequest, context: Any
+    ) -> wire.RollbackArtifactResponse:
+        """Not available yet, and says so."""
+        raise LaceError(Reason.NOT_AVAILABLE_YET, "Rollback is not available yet; earlier revisions can be read.")

@@ -1,0 +1,324 @@
+"""Between wire messages and values: the one place where both are known.
+
+Values go through the REST JSON form of their message, so that the contract's own names are the only mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from google.protobuf.struct_pb2 import Struct
+
+from lace.common.v1 import event_pb2, ir_pb2
+from lace.runs.v1 import artifacts_pb2, runs_pb2
+from lace_core import ir as model
+from lace_core.actions import Action
+from lace_core.apply import Change
+from lace_core.canonical import sha256_hex
+from lace_core.constraints import FIELDS
+from lace_core.pipeline import Pipeline
+from lace_proto import json as wire_json
+from lace_runs.app.artifacts import Patch, Shown, ShownNode, etag_of
+from lace_runs.app.runs import Start
+from lace_runs.domain.artifacts import ArtifactRecord, Revision
+from lace_runs.domain.events import Event
+from lace_runs.domain.runs import Request, Run, RunState, StepRecord
+
+STEP_TIMEOUT_S = 180
+STEP_ATTEMPTS = 3
+
+
+def _form(value: msgspec.Struct) -> dict[str, Any]:
+    """A value as parsed JSON: lists where it has tuples."""
+    form: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return form
+
+
+# -- runs -----------------------------------------------------------------------------------------------------------
+
+
+def start_of(request: runs_pb2.StartRunRequest) -> Start:
+    """What a StartRunRequest asks."""
+    asked = Request(
+        title=request.title.strip(),
+        instructions=request.instructions,
+        source_ids=tuple(dict.fromkeys(request.source_ids)),
+        targets=tuple(dict.fromkeys(request.targets)),
+        language=request.language or "en",
+    )
+    return Start(request.pipeline_id, asked, request.artifact_id, _free(request.settings))
+
+
+def start_of_compile(request: runs_pb2.StartCompileRequest) -> Start:
+    """What a StartCompileRequest asks."""
+    asked = Request(targets=tuple(dict.fromkeys(request.targets)), revision_id=request.revision_id)
+    return Start("compile", asked, request.artifact_id, _free(request.settings))
+
+
+def _free(struct: Struct) -> dict[str, Any]:
+    return dict(wire_json.to_python(struct))
+
+
+def run_state(state: RunState) -> runs_pb2.RunState.ValueType:
+    """The state on the wire."""
+    return runs_pb2.RunState.Value(f"RUN_STATE_{state.name}")
+
+
+def state_of(value: runs_pb2.RunState.ValueType) -> str:
+    """The state's name, empty for the unset one."""
+    return runs_pb2.RunState.Name(value).removeprefix("RUN_STATE_").lower() if value else ""
+
+
+def run_message(run: Run) -> runs_pb2.Run:
+    """A run on the wire."""
+    message = runs_pb2.Run(
+        run_id=run.run_id,
+        tenant_id=run.tenant_id,
+        pipeline_id=run.pipeline_id,
+        pipeline_version=run.pipeline_version,
+        state=run_state(run.state),
+        title=run.request.title,
+        artifact_id=run.artifact_id,
+        revision_id=run.revision_id,
+        requested_by=run.requested_by,
+        settings_hash=run.settings_hash,
+        settings_uri=run.settings_uri,
+        attempt=run.attempt,
+        steps_done=run.steps_done,
+        steps_total=run.steps_total,
+        progress_pct=run.progress_pct,
+        error_code=run.error_code,
+        error_message=run.error_message,
+        restarted_from_run_id=run.restarted_from_run_id,
+        correlation_id=run.correlation_id,
+        warnings=[event_pb2.Notice(**warning) for warning in run.warnings],
+        source_ids=run.request.source_ids,
+    )
+    for name in ("created_at", "started_at", "ended_at"):
+        _set_time(message, name, getattr(run, name))
+    if run.result is not None:
+        message.result.CopyFrom(wire_json.from_python(event_pb2.RunCompleted, dict(run.result)))
+    return message
+
+
+def step_message(step: StepRecord) -> runs_pb2.Step:
+    """A step on the wire."""
+    message = runs_pb2.Step(
+        step_id=step.step_id,
+        step=step.step,
+        node_id=step.node_id,
+        attempt=step.attempt,
+        state=runs_pb2.StepState.Value(f"STEP_STATE_{step.state.upper()}"),
+        output_hash=step.output_hash,
+        output_uri=step.output_uri,
+        error_code=step.error_code,
+        error_message=step.error_message,
+        summary=step.summary,
+    )
+    message.metrics.update(dict(step.metrics))
+    _set_time(message, "started_at", step.started_at)
+    _set_time(message, "ended_at", step.ended_at)
+    return message
+
+
+def event_message(event: Event) -> event_pb2.RunEvent:
+    """An event on the wire."""
+    draft = event.draft
+    message = event_pb2.RunEvent(
+        event_id=event.event_id,
+        event_type=draft.event_type,
+        schema_version=event.schema_version,
+        sequence=event.sequence,
+        tenant_id=event.tenant_id,
+        pipeline_id=event.pipeline_id,
+        run_id=event.run_id,
+        step_id=draft.step_id,
+        attempt=draft.attempt,
+        request_id=event.request_id,
+        correlation_id=event.correlation_id,
+        idempotency_key=event.idempotency_key,
+        status=draft.status,
+        progress_pct=event.progress_pct,
+        payload_schema_version=event.payload_schema_version,
+        payload=wire_json.from_python(event_pb2.EventPayload, dict(draft.payload)),
+        redaction_level=event_pb2.RedactionLevel.Value(f"REDACTION_LEVEL_{draft.redaction_level.upper()}"),
+        content_hash=draft.content_hash,
+        content_uri=draft.content_uri,
+        traceparent=event.traceparent,
+    )
+    _set_time(message, "occurred_at", draft.occurred_at)
+    return message
+
+
+def pipeline_message(pipeline: Pipeline) -> runs_pb2.Pipeline:
+    """A pipeline on the wire."""
+    return runs_pb2.Pipeline(
+        pipeline_id=pipeline.pipeline_id,
+        version=pipeline.version,
+        description=pipeline.description,
+        available=True,
+        steps=[
+            runs_pb2.PipelineStep(
+                step=step.name,
+                per_node=step.per == "node",
+                mode=step.mode,
+                calls_model=step.calls_model,
+                input_type=", ".join(step.takes),
+                output_type=step.gives,
+                timeout_s=STEP_TIMEOUT_S,
+                max_attempts=STEP_ATTEMPTS,
+            )
+            for step in pipeline.steps
+        ],
+    )
+
+
+def _set_time(message: Any, name: str, at: datetime | None) -> None:
+    if at is not None:
+        getattr(message, name).FromDatetime(at.astimezone(UTC).replace(tzinfo=None))
+
+
+# -- the intermediate representation ----------------------------------------------------------------------------------
+
+
+def node_message(node: model.Node, depth: int, *, whole: bool) -> ir_pb2.Node:
+    """A node on the wire; its blocks and evidence only where the whole is asked for."""
+    form = _form(node)
+    form["parent_id"] = form["parent_id"] or ""
+    form["constraints"] = _constraints_form(form["constraints"])
+    form["blocks"] = [_block_form(block) for block in form["blocks"]] if whole else []
+    form["evidence"] = form["evidence"] if whole else []
+    form["depth"] = depth
+    return wire_json.from_python(ir_pb2.Node, form)
+
+
+def constraints_message(constraints: model.Constraints) -> ir_pb2.Constraints:
+    """Constraints on the wire."""
+    return wire_json.from_python(ir_pb2.Constraints, _constraints_form(_form(constraints)))
+
+
+def _constraints_form(form: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in form.items() if value is not None}
+
+
+def _block_form(block: dict[str, Any]) -> dict[str, Any]:
+    kind = block.pop("type")
+    return {"block_id": block.pop("block_id"), kind: block}
+
+
+def action_of(message: ir_pb2.Action, default_key: str) -> Action:
+    """An action as apply takes it; raises ValueError (msgspec.ValidationError) where it does not fit."""
+    form = wire_json.to_python(message)
+    key = form.pop("idempotency_key", "") or default_key
+    if len(form) != 1:
+        raise ValueError("an action has one kind")
+    kind, values = form.popitem()
+    if kind == "insert_node":
+        values["parent_id"] = values["parent_id"] or None
+    if "constraints" in values:
+        values["constraints"] = _constraints_of(values["constraints"])
+    if "block" in values:
+        values["block"] = _block_of(values["block"])
+    action: Action = msgspec.convert({"action": kind, "key": key, **values}, Action)
+    return action
+
+
+def _constraints_of(form: Mapping[str, Any]) -> dict[str, Any]:
+    """On the wire an empty list inherits; here what inherits is left out."""
+    return {key: value for key, value in form.items() if key not in FIELDS or value != []}
+
+
+def _block_of(form: dict[str, Any]) -> dict[str, Any]:
+    block_id = form.pop("block_id", "")
+    if len(form) != 1:
+        raise ValueError("a block has one kind")
+    kind, values = form.popitem()
+    block = {"type": kind, "block_id": block_id, **values}
+    for part, ident in (("sentences", "sentence_id"), ("items", "item_id"), ("rows", "row_id")):
+        for item in block.get(part, ()):
+            item.setdefault(ident, "")
+    return block
+
+
+# -- artifacts -----------------------------------------------------------------------------------------------------
+
+
+def artifact_message(shown: Shown) -> artifacts_pb2.Artifact:
+    """A document on the wire, its nodes without blocks."""
+    message = record_message(shown.record)
+    if shown.revision is not None:
+        message.revision_id = shown.revision.revision_id
+        message.ir_hash = shown.revision.ir_hash
+        message.content_hash = shown.revision.content_hash
+        message.ir_uri = shown.revision.ir_uri
+    message.nodes.extend(node_message(node, depth, whole=False) for depth, node in shown.document.walk())
+    message.sources.extend(wire_json.from_python(ir_pb2.SourceRef, _form(source)) for source in shown.document.sources)
+    return message
+
+
+def record_message(record: ArtifactRecord) -> artifacts_pb2.Artifact:
+    """A document's row on the wire."""
+    message = artifacts_pb2.Artifact(
+        artifact_id=record.artifact_id,
+        title=record.title,
+        language=record.language,
+        revision_id=record.head_revision_id,
+        etag=etag_of(record),
+        created_by=record.created_by,
+    )
+    _set_time(message, "created_at", record.created_at)
+    _set_time(message, "updated_at", record.updated_at)
+    return message
+
+
+def revision_message(revision: Revision) -> artifacts_pb2.Revision:
+    """A revision on the wire."""
+    message = artifacts_pb2.Revision(
+        revision_id=revision.revision_id,
+        parent_revision_id=revision.parent_revision_id,
+        status=artifacts_pb2.RevisionStatus.Value(f"REVISION_STATUS_{revision.status.upper()}"),
+        ir_schema_version=revision.ir_schema_version,
+        ir_hash=revision.ir_hash,
+        content_hash=revision.content_hash,
+        ir_uri=revision.ir_uri,
+        run_id=revision.run_id,
+        created_by=revision.created_by,
+    )
+    _set_time(message, "created_at", revision.created_at)
+    return message
+
+
+def shown_node_message(shown: ShownNode) -> artifacts_pb2.GetNodeResponse:
+    """A section on the wire."""
+    return artifacts_pb2.GetNodeResponse(
+        node=node_message(shown.node, shown.depth, whole=True),
+        resolved_constraints=constraints_message(shown.constraints),
+        constraint_trace=dict(shown.trace),
+        child_ids=shown.child_ids,
+        revision_id=shown.revision_id,
+    )
+
+
+def patch_of(request: artifacts_pb2.PatchArtifactRequest, idempotency_key: str) -> Patch:
+    """What a PatchArtifactRequest asks; raises ValueError for an action that does not fit."""
+    keys = [sha256_hex(f"{idempotency_key}/{index}".encode()) for index in range(len(request.actions))]
+    return Patch(
+        artifact_id=request.artifact_id,
+        actions=tuple(action_of(action, key) for action, key in zip(request.actions, keys, strict=True)),
+        base_revision_id=request.base_revision_id,
+        etag=request.etag,
+        rebase=request.conflict_policy == artifacts_pb2.CONFLICT_POLICY_REBASE,
+    )
+
+
+def change_messages(changes: Sequence[Change]) -> list[artifacts_pb2.ChangeEvent]:
+    """Changes on the wire."""
+    return [artifacts_pb2.ChangeEvent(**vars(change)) for change in changes]
+
+
+def verdict_message(row: Mapping[str, Any]) -> artifacts_pb2.Verdict:
+    """A verdict on the wire."""
+    return artifacts_pb2.Verdict(**{key: value for key, value in row.items() if key != "place"})

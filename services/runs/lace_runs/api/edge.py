@@ -1,0 +1,58 @@
+"""What all servicers of the service share: who calls, and mutations that take effect once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from google.protobuf.message import Message as WireMessage
+
+from lace_core.canonical import canonical_json
+from lace_platform.paging import Cursor
+from lace_platform.rpc import current_call
+from lace_proto import json as wire_json
+from lace_runs.app.ports import Caller, OpenUnitOfWork, UnitOfWork
+
+M = TypeVar("M", bound=WireMessage)
+
+
+def caller() -> Caller:
+    """The caller of the call under way."""
+    call = current_call()
+    identity = call.identity
+    return Caller(
+        tenant_id=call.tenant_id,
+        principal_id=call.principal_id,
+        roles=identity.roles if identity else frozenset(),
+        scopes=identity.scopes if identity else frozenset(),
+        labels=identity.labels if identity else frozenset(),
+        request_id=call.request_id,
+        correlation_id=call.correlation_id,
+        idempotency_key=call.idempotency_key or "",
+        traceparent=call.traceparent or "",
+    )
+
+
+async def once(
+    open_work: OpenUnitOfWork,
+    route: str,
+    request: WireMessage,
+    answer: type[M],
+    effect: Callable[[UnitOfWork], Awaitable[M]],
+) -> M:
+    """The answer of a mutation: the effect's, committed with it, or the one kept from the first time."""
+    async with open_work(current_call().tenant_id) as work:
+
+        async def run() -> bytes:
+            return (await effect(work)).SerializeToString(deterministic=True)
+
+        body = canonical_json(wire_json.to_python(request))
+        kept, replayed = await work.once(route, body, run)
+        if not replayed:
+            await work.commit()
+    return answer.FromString(kept)
+
+
+def pair(cursor: Cursor | None) -> tuple[str, str] | None:
+    """A cursor of a time and an id."""
+    return (str(cursor[0]), str(cursor[1])) if cursor else None

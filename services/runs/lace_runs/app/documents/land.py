@@ -1,0 +1,181 @@
+"""From verified text to a committed revision: deterministic apply, validation, the head."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from lace_core import ir as model
+from lace_core import writing
+from lace_core.actions import Action, InsertNode, Proposal, SetConstraints
+from lace_core.apply import Policy, apply
+from lace_core.errors import Detail, LaceError, Reason
+from lace_core.ids import derive
+from lace_core.merkle import content_hash, ir_hash
+from lace_core.validate import errors, validate
+from lace_runs.app.compiling import Snapshot, keep_snapshot
+from lace_runs.app.documents.work import LOCK_TTL_S, StepWork
+from lace_runs.app.execution import StepScope
+from lace_runs.app.provenance import revision_entity
+from lace_runs.domain import steps as out
+from lace_runs.domain.artifacts import Revision, Staging, snapshot_key
+
+
+class Landing(StepWork):
+    """The steps apply and validate."""
+
+    async def apply(self, scope: StepScope, nodes: Sequence[out.PlannedNode]) -> out.Staged:
+        """Put everything that was verified together into one staged revision."""
+        loaded = self.execution.result("load", out.Loaded, scope)
+        planned = self.execution.result("outline", out.Planned, scope)
+        selected = self.execution.result("sources", out.Selected, scope)
+        base = await self._document(loaded.base_revision_id)
+        actions, verdicts = self._collect(scope, nodes or (planned.root, *planned.sections))
+        actions.extend(self._rules(base, planned.root.node_id))
+        start = msgspec.structs.replace(base, title=self.run.request.title or base.title, sources=selected.sources)
+        # The plan was made for the base; its new title and sources are not what the base's hash is about.
+        applied = apply(start, Proposal(base_hash="", actions=tuple(actions)), Policy(on_conflict="rebase"))
+        if applied.rejections:
+            raise LaceError(
+                Reason.PROPOSAL_REJECTED,
+                f"{len(applied.rejections)} of {len(actions)} actions do not fit: {applied.rejections[0].message}",
+                details=[Detail(r.pointer, f"{r.code}: {r.message}") for r in applied.rejections[:50]],
+            )
+        document = _without_unused_sources(applied.artifact)
+        scope.lineage.rests_on(document.sources)
+        staging = Staging(
+            revision=self._revision(document, loaded.base_revision_id),
+            document=document,
+            changes=applied.changes,
+            verdicts=tuple(verdicts),
+        )
+        async with self._writers.open(self.run.tenant_id) as work:
+            await work.artifacts.lock(self.run.tenant_id, self.run.artifact_id, self.run.run_id, LOCK_TTL_S)
+            await work.artifacts.stage(self.run.tenant_id, staging)
+            await work.commit()
+        blocks = sum(len(node.blocks) for node in document.nodes)
+        staged = out.Staged(
+            revision_id=staging.revision.revision_id,
+            ir_hash=staging.revision.ir_hash,
+            content_hash=staging.revision.content_hash,
+            nodes=len(document.nodes),
+            blocks=blocks,
+            applied=len(actions),
+        )
+        payload = {
+            "revision_id": staged.revision_id,
+            "ir_hash": staged.ir_hash,
+            "applied": len(actions),
+            "rejected": 0,
+            "nodes": staged.nodes,
+            "blocks": blocks,
+        }
+        scope.event("pipeline.apply.result", {"apply_result": payload}, self.execution.tools.now())
+        scope.summary = f"{staged.nodes} nodes, {blocks} blocks"
+        return staged
+
+    def _collect(
+        self, scope: StepScope, nodes: Sequence[out.PlannedNode]
+    ) -> tuple[list[Action], list[tuple[str, writing.SentenceVerdict]]]:
+        actions: list[Action] = [
+            InsertNode(key=n.key, parent_id=n.parent_id or None, title=n.title, brief=n.brief) for n in nodes if n.key
+        ]
+        verdicts: list[tuple[str, writing.SentenceVerdict]] = []
+        for node in nodes:
+            step_id = f"verify:{node.node_id}"
+            if step_id in self.execution.checkpoints:
+                verified = self.execution.result(step_id, out.NodeVerified, scope)
+                actions.extend(verified.actions)
+                verdicts.extend((node.node_id, verdict) for verdict in verified.verdicts)
+        return actions, verdicts
+
+    def _rules(self, base: model.Artifact, root_id: str) -> list[Action]:
+        """What the run asks of the document stays with it, for later changes too."""
+        if not self.settings["runs.must_cite"]:
+            return []
+        own = base.root.constraints if base.nodes else model.Constraints()
+        ruled = msgspec.structs.replace(own, must_cite=True)
+        return [SetConstraints(key=f"{self.run.run_id}/rules", node_id=root_id, constraints=ruled)]
+
+    def _revision(self, document: model.Artifact, parent_revision_id: str) -> Revision:
+        digest = ir_hash(document)
+        revision_id = derive("rev", self.run.artifact_id, self.run.run_id, parent_revision_id, digest)
+        key = snapshot_key(self.run.tenant_id, self.run.artifact_id, revision_id)
+        return Revision(
+            tenant_id=self.run.tenant_id,
+            artifact_id=self.run.artifact_id,
+            revision_id=revision_id,
+            parent_revision_id=parent_revision_id,
+            status="staged",
+            ir_schema_version=document.ir_schema_version,
+            ir_hash=digest,
+            content_hash=content_hash(document),
+            ir_uri=f"lace-artifacts/{key}",
+            run_id=self.run.run_id,
+            created_by=self.run.requested_by,
+            created_at=self.execution.tools.now(),
+        )
+
+    async def validate(self, scope: StepScope) -> out.Committed:
+        """Check the staged revision against its sources, commit it, and move the head."""
+        staged = self.execution.result("apply", out.Staged, scope)
+        document = await self._document(staged.revision_id)
+        cited = sorted({e.source_id for node in document.nodes for e in node.evidence})
+        scope.lineage.read(source for source in document.sources if source.source_id in cited)
+        units = await self._writers.sources.unit_texts(cited)
+        findings = await asyncio.to_thread(validate, document, units, int(self.settings["runs.max_nodes"]))
+        payload = {
+            "stage": "document",
+            "node_id": "",
+            "findings": [vars(f) for f in findings],
+            "supported": 0,
+            "partially": 0,
+            "contradicted": 0,
+            "unsupported": 0,
+        }
+        scope.event("pipeline.validation.result", {"validation_result": payload}, self.execution.tools.now())
+        if broken := errors(findings):
+            scope.lineage.validation = "failed"
+            raise LaceError(
+                Reason.IR_INVALID,
+                f"The document breaks {len(broken)} rules: {broken[0].message}",
+                details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in broken[:50]],
+            )
+        await self._commit(staged.revision_id, document.title)
+        snapshot = await self._keep(document, staged.revision_id)
+        scope.lineage.made(revision_entity(staged.revision_id, snapshot.sha256, snapshot.uri))
+        scope.lineage.validation = "passed"
+        parts = [p for node in document.nodes for block in node.blocks for p in model.cited_parts(block)]
+        scope.summary = f"{len(parts)} sentences, {len(cited)} sources"
+        return out.Committed(
+            artifact_id=self.run.artifact_id,
+            revision_id=staged.revision_id,
+            ir_hash=staged.ir_hash,
+            content_hash=staged.content_hash,
+            sentences=len(parts),
+            cited_sentences=sum(1 for p in parts if p.evidence_ids),
+            cited_sources=len(cited),
+        )
+
+    async def _commit(self, revision_id: str, title: str) -> None:
+        key = (self.run.tenant_id, self.run.artifact_id)
+        async with self._writers.open(self.run.tenant_id) as work:
+            await work.artifacts.lock(*key, self.run.run_id, LOCK_TTL_S)
+            await work.artifacts.mark_validated(*key, revision_id)
+            await work.artifacts.commit(*key, revision_id, title)
+            await work.artifacts.unlock(*key, self.run.run_id)
+            await work.commit()
+
+    async def snapshot(self, revision_id: str) -> Snapshot:
+        """The committed revision's snapshot, for those who compile it."""
+        return await self._keep(await self._document(revision_id), revision_id)
+
+    async def _keep(self, document: model.Artifact, revision_id: str) -> Snapshot:
+        return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, document)
+
+
+def _without_unused_sources(document: model.Artifact) -> model.Artifact:
+    cited = {e.source_id for node in document.nodes for e in node.evidence}
+    return msgspec.structs.replace(document, sources=tuple(s for s in document.sources if s.source_id in cited))

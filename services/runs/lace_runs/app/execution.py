@@ -1,0 +1,565 @@
+"""One run under one worker: its steps in order, a boundary after each, and the commands that reach it meanwhile.
+
+What is done is what has a checkpoint: going on after a crash is running the same pipeline again and skipping those
+steps. The start of a step is written together with the next boundary, or by itself when the step takes longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from lace_core.canonical import sha256_hex
+from lace_core.errors import LaceError, Reason
+from lace_core.ids import derive
+from lace_core.pipeline import Pipeline, Step
+from lace_runs.app.ports import Acting, Boundary, Claimed, Message, RunLog, Snapshots, Span, Spans
+from lace_runs.app.provenance import Lineage, transformation_log
+from lace_runs.domain import steps as outputs
+from lace_runs.domain.dependence import dependents
+from lace_runs.domain.events import EventDraft, Notices
+from lace_runs.domain.runs import Checkpoint, Command, Job, Run, RunState, StepRecord, Trigger, transition
+
+OPENING_PAUSE_S = 0.02
+INLINE_BYTES = 64 * 1024
+JOB_POLL_S = 0.5
+_BACKOFF_S = (0.5, 2.0, 8.0)
+
+T = TypeVar("T", bound=Struct)
+
+
+class Paused(Exception):
+    """The run stands still; raised at the gate before a step."""
+
+
+class Restarted(Exception):
+    """The run goes back to a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a step is done for: empty for the whole run, else a node, source or target with its title."""
+
+    key: str = ""
+    title: str = ""
+
+    def step_id(self, step: Step) -> str:
+        """The step's id within the run."""
+        return f"{step.name}:{self.key}" if self.key else step.name
+
+
+@dataclass
+class StepScope:
+    """What a step's work may use and leaves behind: what it read, what it made beside its result."""
+
+    run: Run
+    step: Step
+    step_id: str
+    attempt: int
+    started_at: datetime
+    events: list[EventDraft] = field(default_factory=list)
+    lineage: Lineage = field(default_factory=Lineage)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    span: Span = field(default_factory=Span)
+
+    def event(self, event_type: str, payload: Mapping[str, Any], at: datetime, **values: Any) -> None:
+        """Add an event that belongs to this step."""
+        draft = EventDraft(event_type, payload, at, step_id=self.step_id, attempt=self.attempt, **values)
+        self.events.append(draft)
+
+
+Work = Callable[[StepScope], Awaitable[Struct]]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What executions share. `now` is the clock; `wake` is awaited between looks at jobs and commands."""
+
+    log: RunLog
+    snapshots: Snapshots
+    acting: Acting
+    span: Spans
+    now: Callable[[], datetime]
+    worker_id: str
+    wait_for_news: Callable[[float], Awaitable[bool]]
+
+
+class Execution:
+    """A run that this worker holds. `execute` returns when the run has ended, stands still or was fenced."""
+
+    def __init__(self, claimed: Claimed, pipeline: Pipeline, tools: Tools) -> None:
+        self.run = claimed.run
+        self.pipeline = pipeline
+        self.tools = tools
+        self.state = claimed.run.state
+        self.checkpoints = dict(claimed.checkpoints)
+        self.notices = Notices(list(map(dict, claimed.run.warnings)))
+        self.attempt = claimed.run.attempt
+        self._attempts = dict(claimed.attempts)
+        self._jobs = dict(claimed.jobs)
+        self._first_commands = list(claimed.commands)
+        self._taken: set[str] = set()
+        self._decoded: dict[str, Struct] = {}
+        self._total = claimed.run.steps_total
+        self._opening_steps: list[StepRecord] = []
+        self._opening_events: list[EventDraft] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._pausing: Command | None = None
+        self._work: asyncio.Task[Struct | None] | None = None
+        self._interrupt: Command | None = None
+        self._began = time.monotonic()
+        self.finish: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+
+    # -- the run as a whole -------------------------------------------------------------------------------------
+
+    async def execute(self, body: Callable[[Execution], Coroutine[Any, Any, Struct | None]]) -> None:
+        """Run the pipeline's body to the end of what can be done now; raises LaceError RUN_FENCED alone."""
+        if not await self._begin():
+            return
+        while True:
+            self._work = asyncio.create_task(body(self), name=self.run.run_id)
+            try:
+                async with asyncio.timeout(self._remaining_s()):
+                    await self._work
+                if self._interrupt is None:
+                    await self._succeed()
+                    return
+                if not await self._interrupted(self._interrupt):  # it came as the last step was done
+                    return
+            except Paused:
+                await self._stand_still()
+                return
+            except TimeoutError:
+                await self._fail(LaceError(Reason.RUN_DEADLINE_EXCEEDED, "The run took longer than runs.deadline_s."))
+                return
+            except LaceError as error:
+                if error.reason is Reason.RUN_FENCED:
+                    raise
+                await self._fail(error)
+                return
+            except asyncio.CancelledError:
+                if self._interrupt is None:
+                    raise
+                if not await self._interrupted(self._interrupt):
+                    return
+            finally:
+                await self._close_opening()
+
+    async def take(self, commands: Sequence[Command]) -> None:
+        """Take up commands that came in; the ones taken already are passed over."""
+        for command in commands:
+            if command.command_id in self._taken:
+                continue
+            self._taken.add(command.command_id)
+            try:
+                transition(self.state, command.trigger)
+            except LaceError as error:
+                await self._boundary(applied={command.command_id: f"refused: {error.message}"})
+                continue
+            await self._take_one(command)
+
+    async def break_down(self) -> None:
+        """End the run after a fault of ours."""
+        await self._fail(LaceError(Reason.INTERNAL, "The run failed on our side; quote its correlation id."))
+
+    async def stop(self) -> None:
+        """Give up at once without a word: the process ends, another worker goes on."""
+        if self._work is not None:
+            self._work.cancel()
+            with contextlib.suppress(BaseException):
+                await self._work
+
+    async def _begin(self) -> bool:
+        """Move the run to running; False when a command ended it or it keeps standing still."""
+        for command in self._first_commands:
+            self._taken.add(command.command_id)
+            if not await self._begin_with(command):
+                return False
+        if self.state is RunState.PAUSED:
+            return False
+        was = self.state
+        self.state = transition(was, Trigger.CLAIM)
+        now = self.tools.now()
+        payload = {"worker_id": self.tools.worker_id, "settings_hash": self.run.settings_hash, "epoch": self.run.epoch}
+        self._open(EventDraft("pipeline.run.started", {"run_started": payload}, now, status=self.state.value))
+        if self.run.started_at is None or was is not self.state:
+            self._opening_state = self.state
+        return True
+
+    async def _begin_with(self, command: Command) -> bool:
+        try:
+            state = transition(self.state, command.trigger)
+        except LaceError as error:
+            await self._boundary(applied={command.command_id: f"refused: {error.message}"})
+            return self.state is not RunState.PAUSED
+        if command.trigger is Trigger.CANCEL:
+            await self._cancel(command)
+            return False
+        if command.trigger is Trigger.PAUSE:
+            self._pausing = command
+            await self._controlled(
+                command, state, ["pause.requested", "paused"] if state is RunState.PAUSED else ["pause.requested"]
+            )
+            return state is not RunState.PAUSED
+        if command.trigger is Trigger.RESTART:
+            await self._go_back(command)
+            return True
+        await self._controlled(command, state, ["resume.requested", "resumed"])
+        return True
+
+    async def _take_one(self, command: Command) -> None:
+        if command.trigger in (Trigger.CANCEL, Trigger.RESTART):
+            self._interrupt = command
+            if self._work is not None:
+                self._work.cancel()
+        elif command.trigger is Trigger.PAUSE:
+            self._pausing = command
+            await self._controlled(command, RunState.PAUSING, ["pause.requested"])
+        else:
+            self._pausing = None
+            await self._controlled(command, RunState.RUNNING, ["resume.requested", "resumed"])
+
+    async def _interrupted(self, command: Command) -> bool:
+        """After the work was stopped for a command: whether it goes on."""
+        self._interrupt = None
+        if command.trigger is Trigger.CANCEL:
+            await self._cancel(command)
+            return False
+        await self._go_back(command)
+        return True
+
+    async def _cancel(self, command: Command) -> None:
+        self.state = RunState.CANCELLED
+        await self._end(
+            EventDraft("pipeline.run.cancelled", _controlled(command), self.tools.now(), status="cancelled"),
+            applied={command.command_id: "done"},
+        )
+
+    async def _go_back(self, command: Command) -> None:
+        """Forget the results from a step on; the run goes on from there as its next attempt."""
+        forget = dependents(self.pipeline, self.checkpoints, command.from_step_id)
+        self.attempt += 1
+        self.state = RunState.RESUMING if self.state is RunState.PAUSED else RunState.RUNNING
+        for step_id in forget:
+            self.checkpoints.pop(step_id, None)
+            self._decoded.pop(step_id, None)
+        self._jobs = {i: job for i, job in self._jobs.items() if job.step_id not in forget}
+        self._pausing = None
+        event = EventDraft(
+            "pipeline.run.restart.requested", _controlled(command), self.tools.now(), status=self.state.value
+        )
+        await self._boundary(
+            state=self.state,
+            attempt=self.attempt,
+            forget_checkpoints=forget,
+            events=[event],
+            applied={command.command_id: "done"},
+        )
+
+    async def _succeed(self) -> None:
+        self.state = transition(self.state, Trigger.SUCCEED)
+        result = dict(await self.finish()) if self.finish else {}
+        result["warnings"] = len(self.notices.found)
+        event = EventDraft("pipeline.run.completed", {"run_completed": result}, self.tools.now(), status="succeeded")
+        await self._end(event, result=result, revision_id=result.get("revision_id") or None)
+
+    async def _fail(self, error: LaceError) -> None:
+        self.state = transition(self.state, Trigger.FAIL)
+        step_id = getattr(error, "step_id", "")
+        payload = {"error_code": error.reason.value, "message": error.message, "step_id": step_id}
+        await self._end(
+            EventDraft("pipeline.run.failed", {"run_failed": payload}, self.tools.now(), status="failed"),
+            error_code=error.reason.value,
+            error_message=error.message,
+        )
+
+    async def _end(self, event: EventDraft, **values: Any) -> None:
+        await self._boundary(state=self.state, ended_at=self.tools.now(), events=[event], **values)
+
+    async def _stand_still(self) -> None:
+        self.state = transition(self.state, Trigger.REACH_BOUNDARY)
+        command = self._pausing or Command("", Trigger.PAUSE, "")
+        event = EventDraft("pipeline.run.paused", _controlled(command), self.tools.now(), status="paused")
+        await self._boundary(state=self.state, events=[event])
+
+    async def _controlled(self, command: Command, state: RunState, kinds: Sequence[str]) -> None:
+        self.state = state
+        now = self.tools.now()
+        events = [EventDraft(f"pipeline.run.{kind}", _controlled(command), now, status=state.value) for kind in kinds]
+        await self._boundary(state=state, events=events, applied={command.command_id: "done"})
+
+    def _remaining_s(self) -> float:
+        created = self.run.started_at or self.tools.now()
+        spent = (self.tools.now() - created).total_seconds()
+        return max(0.0, float(self.run.settings["runs.deadline_s"]) - spent)
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    def expect(self, more: int) -> None:
+        """There are more steps than was known."""
+        self._total += more
+
+    def set_total(self, total: int) -> None:
+        """The number of steps as far as it is known."""
+        self._total = max(total, len(self.checkpoints))
+
+    def result(self, step_id: str, kind: type[T], scope: StepScope | None = None) -> T:
+        """The result of a step that is done; with a scope it is recorded as an input of that step."""
+        checkpoint = self.checkpoints[step_id]
+        found = self._decoded[step_id]
+        if not isinstance(found, kind):
+            raise LaceError(Reason.INTERNAL, f"{step_id} gave {type(found).__name__}, not {kind.__name__}.")
+        if scope is not None:
+            scope.lineage.used(self.entity_of(checkpoint))
+        return found
+
+    def entity_of(self, checkpoint: Checkpoint) -> dict[str, str]:
+        """A step's result as provenance knows it."""
+        uri = checkpoint.uri or f"runs://run_checkpoints/{self.run.run_id}/{checkpoint.step_id}"
+        return {
+            "entity_id": derive("out", self.run.run_id, checkpoint.step_id),
+            "content_hash": checkpoint.output_hash,
+            "uri": uri,
+            "kind": "step_output",
+        }
+
+    async def step(self, name: str, work: Work, target: Target = Target(), timeout_s: float | None = None) -> Struct:
+        """The result of a step: its checkpoint's, or that of doing it now, with retries, up to its boundary."""
+        step = next(step for step in self.pipeline.steps if step.name == name)
+        step_id = target.step_id(step)
+        if step_id in self.checkpoints:
+            if step_id not in self._decoded:
+                self._decoded[step_id] = await self._load(self.checkpoints[step_id])
+            return self._decoded[step_id]
+        settings = self.run.settings
+        most = int(settings["runs.step_attempts"])
+        timeout = timeout_s or float(settings["runs.step_timeout_s"])
+        for turn in range(most):
+            if self._pausing is not None:
+                raise Paused
+            scope = self._start(step, step_id, target)
+            try:
+                with self.tools.span(self.run, step_id) as scope.span:
+                    async with asyncio.timeout(timeout), self.tools.acting(self.run, timeout):
+                        output = await work(scope)
+                return await self._finish(scope, target, output)
+            except TimeoutError:
+                failure = LaceError(Reason.STEP_TIMEOUT, f"{step_id} took longer than {timeout:g} s.", retryable=True)
+            except LaceError as error:
+                failure = error
+            if failure.reason is Reason.RUN_FENCED:
+                raise failure
+            again = failure.retryable and turn + 1 < most
+            await self._step_failed(scope, failure, again)
+            if not again:
+                failure.step_id = step_id  # type: ignore[attr-defined]
+                raise failure
+            await asyncio.sleep(failure.retry_after or _BACKOFF_S[min(turn, len(_BACKOFF_S) - 1)])
+        raise AssertionError("the loop returns or raises")
+
+    async def job(self, scope: StepScope, topic: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have another service do something: sent with a boundary of its own, and waited for durably."""
+        job_id = derive("job", self.run.run_id, scope.step_id, str(self.attempt))
+        if job_id not in self._jobs:
+            job = Job(job_id, scope.step_id, topic, {**payload, "job_id": job_id})
+            self._jobs[job_id] = job
+            message = Message(job_id, topic, job_id, job.payload)  # a key of its own: jobs wait for nobody
+            waiting = _record(scope, "waiting")
+            await self._boundary(jobs=[job], messages=[message], steps=[waiting])
+        while (result := self._jobs[job_id].result) is None:
+            await self.tools.wait_for_news(JOB_POLL_S)
+            self._jobs.update(await self.tools.log.jobs(self.run.tenant_id, self.run.run_id))
+        return result
+
+    async def warn(self, scope: StepScope, code: str, message: str, subject: str = "") -> None:
+        """Say something that a person should know: an event, and part of the run's result."""
+        if self.notices.add(code, message, subject):
+            notice = {"code": code, "message": message, "subject": subject}
+            scope.event("pipeline.warning", {"warning": notice}, self.tools.now())
+
+    async def _load(self, checkpoint: Checkpoint) -> Struct:
+        data: bytes | str = checkpoint.data
+        if checkpoint.uri:
+            data = await self.tools.snapshots.get(checkpoint.uri, checkpoint.output_hash)
+        elif sha256_hex(checkpoint.data.encode()) != checkpoint.output_hash:
+            raise LaceError(Reason.BLOB_CORRUPT, f"The result of {checkpoint.step_id} does not match its hash.")
+        return outputs.decode(checkpoint.output_type, data)
+
+    def _start(self, step: Step, step_id: str, target: Target) -> StepScope:
+        attempt = self._attempts.get(step_id, 0) + 1
+        self._attempts[step_id] = attempt
+        now = self.tools.now()
+        scope = StepScope(self.run, step, step_id, attempt, now)
+        node_id = target.key if step.per == "node" else ""
+        payload = {"step": step.name, "node_id": node_id, "node_title": target.title}
+        self._open(
+            EventDraft("pipeline.step.started", {"step_started": payload}, now, "running", step_id, attempt),
+            _record(scope, "running"),
+        )
+        return scope
+
+    async def _finish(self, scope: StepScope, target: Target, output: Struct) -> Struct:
+        data = outputs.encode(output)
+        digest = sha256_hex(data)
+        uri = ""
+        if len(data) > INLINE_BYTES:
+            uri = await self.tools.snapshots.put_result(self.run.tenant_id, self.run.run_id, digest, data)
+        checkpoint = Checkpoint(scope.step_id, scope.step.gives, digest, "" if uri else data.decode(), uri)
+        now = self.tools.now()
+        duration_ms = max(0, round((now - scope.started_at).total_seconds() * 1000))
+        record = StepRecord(
+            scope.step_id,
+            scope.step.name,
+            _node_of(scope),
+            scope.attempt,
+            "succeeded",
+            scope.started_at,
+            now,
+            digest,
+            uri,
+            {**scope.metrics, "duration_ms": duration_ms},
+            summary=scope.summary,
+        )
+        completed = {
+            "step": scope.step.name,
+            "node_id": _node_of(scope),
+            "node_title": target.title,
+            "duration_ms": duration_ms,
+            "output_hash": digest,
+            "summary": scope.summary,
+        }
+        scope.event("pipeline.step.completed", {"step_completed": completed}, now, status="succeeded")
+        scope.lineage.made(self.entity_of(checkpoint))
+        done = len(self.checkpoints) + 1
+        progress = self._progress(done, target.title)
+        await self._boundary(
+            steps=[record],
+            checkpoints=[checkpoint],
+            steps_done=done,
+            steps_total=max(done, self._total),
+            events=[*scope.events, EventDraft("pipeline.run.progress", progress, now, status=self.state.value)],
+            messages=[transformation_log(scope, now, self.tools.worker_id)],
+            warnings=self.notices.found or None,
+        )
+        self.checkpoints[scope.step_id] = checkpoint
+        self._decoded[scope.step_id] = output
+        return output
+
+    def _progress(self, done: int, title: str) -> dict[str, Any]:
+        total = max(done, self._total)
+        spent_ms = (time.monotonic() - self._began) * 1000
+        mine = done - self.run.steps_done
+        remaining = round(spent_ms / mine * (total - done)) if mine > 1 else -1
+        return {
+            "run_progress": {
+                "steps_done": done,
+                "steps_total": total,
+                "node_title": title,
+                "remaining_ms": remaining,
+            }
+        }
+
+    async def _step_failed(self, scope: StepScope, error: LaceError, again: bool) -> None:
+        now = self.tools.now()
+        record = _record(scope, "failed", now, error)
+        failed = {
+            "step": scope.step.name,
+            "error_code": error.reason.value,
+            "message": error.message,
+            "will_retry": again,
+        }
+        scope.event("pipeline.step.failed", {"step_failed": failed}, now, status="failed")
+        await self._boundary(steps=[record], events=scope.events)
+
+    # -- boundaries -------------------------------------------------------------------------------------------------
+
+    _opening_state: RunState | None = None
+
+    def _open(self, event: EventDraft, record: StepRecord | None = None) -> None:
+        """Have something written with the next boundary, or by itself if that is long in coming."""
+        self._opening_events.append(event)
+        if record is not None:
+            self._opening_steps.append(record)
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._write_opening(), name="opening")
+
+    async def _write_opening(self) -> None:
+        await asyncio.sleep(OPENING_PAUSE_S)
+        if self._opening_events:
+            # A fenced run is found out by the step's own boundary.
+            with contextlib.suppress(LaceError):
+                await self._boundary()
+
+    async def _close_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._opening
+
+    async def _boundary(
+        self,
+        *,
+        steps: Sequence[StepRecord] = (),
+        events: Sequence[EventDraft] = (),
+        state: RunState | None = None,
+        **values: Any,
+    ) -> None:
+        """Write a boundary with what was opened before it; commands that it brings are taken up behind it."""
+        opened, self._opening_steps = self._opening_steps, []
+        said, self._opening_events = self._opening_events, []
+        begun, self._opening_state = self._opening_state, None
+        closed = {(record.step_id, record.attempt) for record in steps}
+        kept = [record for record in opened if (record.step_id, record.attempt) not in closed]
+        boundary = Boundary(
+            tenant_id=self.run.tenant_id,
+            run_id=self.run.run_id,
+            epoch=self.run.epoch,
+            state=state or begun,
+            started_at=self.tools.now() if begun else None,
+            steps=(*kept, *steps),
+            events=(*said, *events),
+            **values,
+        )
+        commands = await self.tools.log.commit(boundary)
+        fresh = [command for command in commands if command.command_id not in self._taken]
+        if fresh:
+            await self.take(fresh)
+
+
+def _controlled(command: Command) -> dict[str, Any]:
+    return {
+        "run_controlled": {
+            "command_id": command.command_id,
+            "requested_by": command.requested_by,
+            "reason": command.reason,
+            "from_step_id": command.from_step_id,
+        }
+    }
+
+
+def _node_of(scope: StepScope) -> str:
+    return scope.step_id.partition(":")[2] if scope.step.per == "node" else ""
+
+
+def _record(
+    scope: StepScope, state: str, ended_at: datetime | None = None, error: LaceError | None = None
+) -> StepRecord:
+    return StepRecord(
+        scope.step_id,
+        scope.step.name,
+        _node_of(scope),
+        scope.attempt,
+        state,
+        scope.started_at,
+        ended_at,
+        error_code=error.reason.value if error else "",
+        error_message=error.message if error else "",
+    )

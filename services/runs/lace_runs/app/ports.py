@@ -1,0 +1,345 @@
+"""What the use cases need of the outside, as protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from lace_core.contracts import Contract, SourceOutline
+from lace_core.ir import Artifact, Source
+from lace_core.planning import Hit, Unit
+from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
+from lace_runs.domain.events import Event, EventDraft
+from lace_runs.domain.runs import Checkpoint, Command, Job, Run, RunState, StepRecord
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf a use case acts."""
+
+    tenant_id: str
+    principal_id: str
+    roles: frozenset[str]
+    scopes: frozenset[str]
+    labels: frozenset[str]
+    request_id: str
+    correlation_id: str
+    idempotency_key: str
+    traceparent: str
+
+
+class Delivered(Protocol):
+    """A message as the bus delivers it."""
+
+    @property
+    def id(self) -> str:
+        """The same at every delivery."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant that it is about."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message for the outbox: `payload` is JSON, its id makes a second sending change nothing."""
+
+    message_id: str
+    topic: str
+    key: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boundary:
+    """All that one step boundary of one run writes, in one statement; None and empty leave things as they are."""
+
+    tenant_id: str
+    run_id: str
+    epoch: int
+    state: RunState | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempt: int | None = None
+    revision_id: str | None = None
+    steps_done: int | None = None
+    steps_total: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    result: Mapping[str, Any] | None = None
+    warnings: Sequence[Mapping[str, str]] | None = None
+    steps: Sequence[StepRecord] = ()
+    checkpoints: Sequence[Checkpoint] = ()
+    forget_checkpoints: Sequence[str] = ()
+    jobs: Sequence[Job] = ()
+    events: Sequence[EventDraft] = ()
+    messages: Sequence[Message] = ()
+    applied: Mapping[str, str] = field(default_factory=dict)  # command id → outcome
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run that a worker took, with what it has done so far."""
+
+    run: Run
+    checkpoints: Mapping[str, Checkpoint]
+    attempts: Mapping[str, int]  # step id → attempts begun
+    jobs: Mapping[str, Job]
+    commands: Sequence[Command]
+
+
+class RunLog(Protocol):
+    """Where the worker that holds a run writes; every write compares the epoch."""
+
+    async def commit(self, boundary: Boundary) -> Sequence[Command]:
+        """Write a boundary durably; answers with the commands not taken up yet. Raises LaceError RUN_FENCED."""
+
+    async def open_commands(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[Command]]:
+        """The commands of these runs not taken up yet, oldest first; runs without any are left out."""
+
+    async def jobs(self, tenant_id: str, run_id: str) -> Mapping[str, Job]:
+        """The jobs of a run by id."""
+
+
+class RunRepository(Protocol):
+    """Runs for everyone else, within one transaction and tenant."""
+
+    async def insert(self, tenant_id: str, run: Run, event: EventDraft) -> None:
+        """Add a run in its first state, with its first event."""
+
+    async def get(self, tenant_id: str, run_id: str) -> Run:
+        """A run; raises LaceError RUN_NOT_FOUND."""
+
+    async def list(self, tenant_id: str, state: str, before: tuple[str, str] | None, limit: int) -> Sequence[Run]:
+        """Runs, newest first, after the cursor (created_at, run_id)."""
+
+    async def steps(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[tuple[int, StepRecord]]:
+        """Attempts of steps with their positions, in the order in which they began."""
+
+    async def events(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[Event]:
+        """Events after a sequence, in order."""
+
+    async def add_command(self, tenant_id: str, run_id: str, command: Command) -> None:
+        """Leave a command for the run's worker."""
+
+    async def checkpoints(self, tenant_id: str, run_id: str) -> Mapping[str, Checkpoint]:
+        """The results of a run's steps."""
+
+    async def copy_checkpoints(self, tenant_id: str, from_run_id: str, to_run_id: str, keep: Sequence[str]) -> None:
+        """Give a new run the results of an old one's steps."""
+
+    async def finish_job(self, tenant_id: str, run_id: str, job_id: str, result: Mapping[str, Any]) -> None:
+        """Record what came of a job; unknown jobs are left alone."""
+
+
+class ArtifactRepository(Protocol):
+    """Artifacts and revisions, within one transaction and tenant."""
+
+    async def insert(self, tenant_id: str, record: ArtifactRecord) -> None:
+        """Add an artifact; one that exists is left as it is."""
+
+    async def get(self, tenant_id: str, artifact_id: str) -> ArtifactRecord:
+        """An artifact; raises LaceError ARTIFACT_NOT_FOUND."""
+
+    async def list(self, tenant_id: str, before: tuple[str, str] | None, limit: int) -> Sequence[ArtifactRecord]:
+        """Artifacts, newest first, after the cursor (created_at, artifact_id)."""
+
+    async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
+        """A revision; raises LaceError REVISION_NOT_FOUND."""
+
+    async def revisions(
+        self, tenant_id: str, artifact_id: str, before: tuple[str, str] | None, limit: int
+    ) -> Sequence[Revision]:
+        """Revisions, newest first."""
+
+    async def document(self, tenant_id: str, artifact_id: str, revision_id: str) -> Artifact:
+        """The document as a revision has it; an empty revision id gives the empty document."""
+
+    async def stage(self, tenant_id: str, staging: Staging) -> None:
+        """Keep a staged revision; one that is there already stays as it is."""
+
+    async def mark_validated(self, tenant_id: str, artifact_id: str, revision_id: str) -> None:
+        """Move a staged revision on."""
+
+    async def commit(self, tenant_id: str, artifact_id: str, revision_id: str, title: str) -> None:
+        """Commit a validated revision and move the head to it; doing it again changes nothing.
+
+        Raises LaceError REVISION_CONFLICT when the head is not the revision's parent.
+        """
+
+    async def verdicts(
+        self, tenant_id: str, artifact_id: str, after: int, limit: int
+    ) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """Verdicts of the head revision, those of kept-out sentences first."""
+
+    async def lock(self, tenant_id: str, artifact_id: str, owner: str, ttl_s: int) -> None:
+        """Take or renew the right to write; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
+
+    async def unlock(self, tenant_id: str, artifact_id: str, owner: str) -> None:
+        """Give the right back."""
+
+
+class UnitOfWork(Protocol):
+    """One transaction in one tenant; leaving it without `commit` undoes everything."""
+
+    @property
+    def runs(self) -> RunRepository:
+        """Runs."""
+
+    @property
+    def artifacts(self) -> ArtifactRepository:
+        """Artifacts and revisions."""
+
+    async def once(self, route: str, request: bytes, effect: Callable[[], Awaitable[bytes]]) -> tuple[bytes, bool]:
+        """The answer to a mutation, and whether it is that of an earlier time; raises LaceError IDEMPOTENCY_*."""
+
+    async def is_first_delivery(self, envelope: Delivered, handler: str, version: int) -> bool:
+        """Whether the message was not handled before; recorded with the commit."""
+
+    async def commit(self) -> None:
+        """Make it all durable, and wake who waits for it."""
+
+    def send(self, message: Message) -> None:
+        """Put a message into the outbox with the commit."""
+
+    def wake_workers(self) -> None:
+        """After the commit, wake the workers: there is a run or a command for them."""
+
+
+class OpenUnitOfWork(Protocol):
+    """Opens units of work."""
+
+    def __call__(self, tenant_id: str) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A unit of work in that tenant."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Pinned settings: values, their hash, where the snapshot is."""
+
+    values: Mapping[str, Any]
+    settings_hash: str
+    uri: str
+
+
+class Settings(Protocol):
+    """Resolves settings for the caller of the call under way."""
+
+    async def resolve(self, overrides: Mapping[str, Any]) -> Resolved:
+        """Raises LaceError SETTING_*."""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """A source as runs see it."""
+
+    source: Source
+    state: str
+    error_code: str
+    error_message: str
+    outline: SourceOutline | None = None
+
+
+class Sources(Protocol):
+    """What ingest knows, asked under the run's grant."""
+
+    async def get(self, source_id: str) -> SourceInfo:
+        """A source; raises LaceError SOURCE_NOT_FOUND."""
+
+    async def list_ready(self) -> Sequence[str]:
+        """Ids of all sources that are ready, sorted by file name."""
+
+    async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
+        """The ready ones among these sources with what they speak of, sorted by file name."""
+
+    async def search(
+        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
+    ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
+        """Hits for each (key, text), and the units that they name."""
+
+    async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
+        """The text of every unit of these sources by unit id."""
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """A model's answer under a contract, and the call as the ledger has it (REST JSON form)."""
+
+    output: str
+    call: Mapping[str, Any]
+
+
+class Models(Protocol):
+    """Calls models under a contract."""
+
+    async def generate(
+        self,
+        contract: Contract,
+        input_json: str,
+        *,
+        run_id: str,
+        step_id: str,
+        attempt: int,
+        settings: Mapping[str, Any],
+    ) -> ModelAnswer:
+        """Raises LaceError PROVIDER_* and the like."""
+
+
+class Snapshots(Protocol):
+    """Large results and document snapshots in the blob store."""
+
+    async def put_snapshot(self, tenant_id: str, artifact_id: str, revision_id: str, data: bytes) -> tuple[str, str]:
+        """Keep a revision's snapshot; (uri, SHA-256 of its bytes)."""
+
+    async def put_result(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
+        """Keep a large step result under its hash; its uri."""
+
+    async def get(self, uri: str, sha256: str) -> bytes:
+        """What is kept there; raises LaceError BLOB_NOT_FOUND or BLOB_CORRUPT."""
+
+
+class Acting(Protocol):
+    """Lets work be done under a run's own grant."""
+
+    def __call__(self, run: Run, timeout_s: float) -> AbstractAsyncContextManager[None]:
+        """Within the block, calls to other services carry the run's identity, request, trace and remaining time."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """W3C ids of the trace that a step's work belongs to; empty where nothing is traced."""
+
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+
+
+class Spans(Protocol):
+    """Opens a span below the run's trace."""
+
+    def __call__(self, run: Run, name: str) -> AbstractContextManager[Span]:
+        """Within the block, calls to other services continue the span's trace."""
+
+
+class Wakeups(Protocol):
+    """Wakes who waits for events of a run; carries no data and may wake for nothing."""
+
+    def watch(self, run_id: str) -> AbstractAsyncContextManager[Wakeup]:
+        """A waiter for one run."""
+
+
+class Wakeup(Protocol):
+    """One waiter."""
+
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - a wait that times out is no error
+        """True when woken, False after `timeout` seconds."""
+
+
+class Audit(Protocol):
+    """Records who did what."""
+
+    async def record(self, caller: Caller, action: str, subject: str, details: Mapping[str, Any]) -> None:
+        """Recording the same again changes nothing."""

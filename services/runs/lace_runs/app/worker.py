@@ -1,0 +1,137 @@
+"""The worker: claims runs under its lease, works on many at once, hands commands to those it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from lace_core.errors import LaceError, Reason
+from lace_core.pipeline import PIPELINES
+from lace_runs.app.bodies import Body
+from lace_runs.app.execution import Execution, Tools
+from lace_runs.app.ports import Claimed
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+
+
+class Claims(Protocol):
+    """How runs are claimed and let go."""
+
+    async def claim(self, held: Sequence[str], can_run: Sequence[str], limit: int) -> Sequence[Claimed]:
+        """Free runs taken over by this worker."""
+
+    async def release(self, run_id: str, epoch: int) -> None:
+        """Let go of a run."""
+
+
+class Worker:
+    """Runs in this process. `news` wakes it early; `ended` is told of every run that it lets go."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        tools: Tools,
+        bodies: Mapping[str, Body],
+        *,
+        concurrency: int,
+        news: Callable[[float], Awaitable[bool]],
+        ended: Callable[[str], None],
+    ) -> None:
+        self._claims = claims
+        self._tools = tools
+        self._bodies = bodies
+        self._concurrency = concurrency
+        self._news = news
+        self._ended = ended
+        self._held: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
+        self._loop: asyncio.Task[None] | None = None
+        self._freed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin to claim in the background."""
+        self._loop = asyncio.create_task(self._run(), name="worker")
+
+    async def close(self) -> None:
+        """Stop claiming and give up what is under way; its lease's end lets others go on."""
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+        held = list(self._held.values())
+        for _, task in held:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in held), return_exceptions=True)
+
+    async def _run(self) -> None:
+        can_run = [f"{p.pipeline_id}/{p.version}" for p in PIPELINES.values() if p.pipeline_id in self._bodies]
+        while True:
+            try:
+                full = await self._claim(can_run)
+                await self._take_commands()
+            except Exception:
+                log.exception("worker_round_failed")
+                full = False
+            if not full:
+                await self._wait()
+
+    async def _claim(self, can_run: Sequence[str]) -> bool:
+        room = self._concurrency - len(self._held)
+        if room <= 0:
+            return False
+        claimed = await self._claims.claim(list(self._held), can_run, min(room, 50))
+        for work in claimed:
+            self._begin(work)
+        return len(claimed) == min(room, 50)
+
+    async def _wait(self) -> None:
+        """Until there is news, a place became free, or the poll's time is over."""
+        freed = asyncio.ensure_future(self._freed.wait())
+        news = asyncio.ensure_future(self._news(POLL_S))
+        try:
+            await asyncio.wait({freed, news}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            freed.cancel()
+            news.cancel()
+            await asyncio.gather(freed, news, return_exceptions=True)
+        self._freed.clear()
+
+    def _begin(self, work: Claimed) -> None:
+        execution = Execution(work, PIPELINES[work.run.pipeline_id], self._tools)
+        task = asyncio.create_task(self._execute(execution), name=f"hold-{work.run.run_id}")
+        self._held[work.run.run_id] = (execution, task)
+
+    async def _execute(self, execution: Execution) -> None:
+        run = execution.run
+        with structlog.contextvars.bound_contextvars(run_id=run.run_id, correlation_id=run.correlation_id):
+            log.info("run_taken", pipeline=run.pipeline_id, epoch=run.epoch)
+            try:
+                await execution.execute(self._bodies[run.pipeline_id])
+                log.info("run_left", state=execution.state.value, steps=len(execution.checkpoints))
+                await self._claims.release(run.run_id, run.epoch)
+            except LaceError as error:
+                log.warning("run_lost", reason=error.reason.value, fenced=error.reason is Reason.RUN_FENCED)
+            except asyncio.CancelledError:
+                await execution.stop()
+                raise
+            except Exception:
+                log.exception("run_broke")
+                with contextlib.suppress(LaceError):
+                    await execution.break_down()
+            finally:
+                self._held.pop(run.run_id, None)
+                self._ended(run.run_id)
+                self._freed.set()
+
+    async def _take_commands(self) -> None:
+        """Hand over commands that came while no boundary was written; one look for all held runs."""
+        if not self._held:
+            return
+        for run_id, commands in (await self._tools.log.open_commands(list(self._held))).items():
+            if run_id in self._held:
+                await self._held[run_id][0].take(commands)

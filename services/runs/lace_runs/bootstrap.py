@@ -1,0 +1,150 @@
+"""Builds the service from its configuration; the only place that knows the adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from lace.runs.v1 import artifacts_pb2_grpc, runs_pb2_grpc
+from lace_core.settings import resolve
+from lace_platform.clock import utc_now
+from lace_platform.config import ProcessConfig
+from lace_platform.db.database import SystemDatabase
+from lace_platform.db.listener import Listener, Subscription
+from lace_platform.db.roles import role_password
+from lace_platform.host import Platform
+from lace_platform.outbox import OutboxRelay
+from lace_platform.paging import PageTokens
+from lace_platform.rpc import RpcServer, Running
+from lace_runs.adapters.boundary import GroupCommit
+from lace_runs.adapters.lease import WorkerLease
+from lace_runs.adapters.services import (
+    BlobSnapshots,
+    ControlAudit,
+    ControlSettings,
+    GatewayModels,
+    IngestSources,
+    RunGrants,
+)
+from lace_runs.adapters.tables import INFRASTRUCTURE
+from lace_runs.adapters.tracing import RunSpans, trace_headers
+from lace_runs.adapters.wakeups import EventWakeups
+from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
+from lace_runs.api import consumers
+from lace_runs.api.artifacts import ArtifactServicer, ArtifactTools
+from lace_runs.api.runs import PipelineServicer, RunServicer, RunTools
+from lace_runs.app.bodies import bodies
+from lace_runs.app.documents.work import Writers
+from lace_runs.app.execution import Tools
+from lace_runs.app.worker import Worker
+
+NAME = "runs"
+
+
+@asynccontextmanager
+async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Running]:
+    """The service with its worker, listening at its configured address until the end of the block."""
+    async with AsyncExitStack() as stack:
+        database, system = platform.database(NAME), platform.system_database(NAME)
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(system.close)
+        listener = platform.listener(NAME)
+        await listener.start()
+        stack.push_async_callback(listener.close)
+        relay = asyncio.create_task(OutboxRelay(system, INFRASTRUCTURE, platform.bus, listener).run(), name="relay")
+        stack.push_async_callback(_end, relay)
+        outside = _neighbours(platform, stack, OpenPostgresUnitOfWork(database))
+        news = listener.subscribe(WORK_CHANNEL)
+        worker = await _worker(config, system, outside, listener, news, stack)
+        await consumers.subscribe(platform.bus, outside.open, news.wake)
+        server = _server(config, platform, outside, listener)
+        port = await server.start(config.addresses[NAME])
+        stack.push_async_callback(server.stop)
+        await worker.start()
+        stack.push_async_callback(worker.close)
+        yield Running(NAME, port, server.stop)
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """The database and the neighbours."""
+
+    open: OpenPostgresUnitOfWork
+    settings: ControlSettings
+    audit: ControlAudit
+    grants: RunGrants
+    sources: IngestSources
+    models: GatewayModels
+    snapshots: BlobSnapshots
+
+
+def _neighbours(platform: Platform, stack: AsyncExitStack, open_work: OpenPostgresUnitOfWork) -> _Outside:
+    control, ingest, llm = (platform.channel(name) for name in ("control", "ingest", "llm_gateway"))
+    identity = platform.service_identity(NAME, control)
+    own = platform.channel("control", identity.token)
+    for channel in (control, ingest, llm, own):
+        stack.push_async_callback(channel.close)
+    return _Outside(
+        open_work,
+        ControlSettings(control),
+        ControlAudit(own),
+        RunGrants(control, identity),
+        IngestSources(ingest),
+        GatewayModels(llm),
+        BlobSnapshots(platform.blobs),
+    )
+
+
+async def _worker(
+    config: ProcessConfig,
+    system: SystemDatabase,
+    outside: _Outside,
+    listener: Listener,
+    news: Subscription,
+    stack: AsyncExitStack,
+) -> Worker:
+    settings = resolve(config.layers).values
+    commit = GroupCommit(system, trace_headers)
+    await commit.start()
+    stack.push_async_callback(commit.close)
+    lease = WorkerLease(
+        system,
+        config.dsn,
+        role_password(config.db_role_secret, system.role),
+        lease_ms=int(settings["runs.lease_ms"]),
+        renewal_ms=int(settings["runs.lease_renewal_ms"]),
+    )
+    await lease.start()
+    stack.push_async_callback(lease.close)
+    jobs = listener.subscribe(WORK_CHANNEL)
+    tools = Tools(commit, outside.snapshots, outside.grants, RunSpans(), utc_now, lease.worker_id, jobs.wait)
+    return Worker(
+        lease,
+        tools,
+        bodies(Writers(outside.open, outside.sources, outside.models)),
+        concurrency=int(settings["runs.concurrency"]),
+        news=news.wait,
+        ended=outside.grants.forget,
+    )
+
+
+def _server(config: ProcessConfig, platform: Platform, outside: _Outside, listener: Listener) -> RpcServer:
+    server = RpcServer(NAME, verifier=platform.verifier)
+    pages = PageTokens(config.url_signing_secret)
+    runs = RunTools(
+        outside.open, outside.settings, outside.sources, outside.audit, EventWakeups(listener), pages, server.draining
+    )
+    server.add(runs_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(runs))
+    server.add(runs_pb2_grpc.add_PipelineServiceServicer_to_server, PipelineServicer())
+    artifacts = ArtifactTools(outside.open, outside.sources, outside.snapshots, pages)
+    server.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactServicer(artifacts))
+    return server
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

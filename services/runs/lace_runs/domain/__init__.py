@@ -1,0 +1,1 @@
+"""Values and rules of artifacts and runs; no I/O."""

@@ -1,0 +1,193 @@
+"""The life of a run as one table, and the values that describe a run.
+
+A run is queued until a worker claims it. Only the worker that holds it moves it; everyone else leaves a command,
+which the worker takes up at the next step boundary (cancel at once). A finished run never changes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from lace_core.errors import LaceError, Reason
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to the run."""
+        return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+
+
+class Trigger(StrEnum):
+    """What moves a run: the worker's own doings, and commands."""
+
+    CLAIM = "claim"
+    REACH_BOUNDARY = "reach_boundary"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESTART = "restart"
+    CANCEL = "cancel"
+
+
+COMMANDS = frozenset({Trigger.PAUSE, Trigger.RESUME, Trigger.RESTART, Trigger.CANCEL})
+
+_Q, _R, _PG, _PD, _RS = RunState.QUEUED, RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.RESUMING
+_OK, _FAIL, _X = RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED
+
+# Every transition there is; a pair that is not here is refused. The diagram in docs/run-lifecycle.md is made of it.
+TRANSITIONS: Mapping[tuple[RunState, Trigger], RunState] = {
+    (_Q, Trigger.CLAIM): _R,
+    (_Q, Trigger.PAUSE): _PD,
+    (_Q, Trigger.CANCEL): _X,
+    (_R, Trigger.CLAIM): _R,  # another worker takes a dead one's run over
+    (_R, Trigger.SUCCEED): _OK,
+    (_R, Trigger.FAIL): _FAIL,
+    (_R, Trigger.PAUSE): _PG,
+    (_R, Trigger.RESTART): _R,
+    (_R, Trigger.CANCEL): _X,
+    (_PG, Trigger.CLAIM): _PG,
+    (_PG, Trigger.REACH_BOUNDARY): _PD,
+    (_PG, Trigger.SUCCEED): _OK,  # the boundary that was waited for was the last
+    (_PG, Trigger.FAIL): _FAIL,
+    (_PG, Trigger.RESUME): _R,
+    (_PG, Trigger.CANCEL): _X,
+    (_PD, Trigger.RESUME): _RS,
+    (_PD, Trigger.RESTART): _RS,
+    (_PD, Trigger.CANCEL): _X,
+    (_RS, Trigger.CLAIM): _R,
+    (_RS, Trigger.PAUSE): _PD,
+    (_RS, Trigger.CANCEL): _X,
+}
+
+
+def transition(state: RunState, trigger: Trigger) -> RunState:
+    """The state after the trigger; raises LaceError RUN_TRANSITION_ILLEGAL for a pair that is not in the table."""
+    try:
+        return TRANSITIONS[state, trigger]
+    except KeyError:
+        verb = trigger.value.replace("_", " ")
+        raise LaceError(Reason.RUN_TRANSITION_ILLEGAL, f"A run that is {state.value} cannot {verb}.") from None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked to do; pinned at its start."""
+
+    title: str = ""
+    instructions: str = ""
+    source_ids: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    language: str = "en"
+    revision_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as its row has it. `epoch` fences workers: every claim counts it up, every write compares it."""
+
+    tenant_id: str
+    run_id: str
+    pipeline_id: str
+    pipeline_version: int
+    state: RunState
+    request: Request
+    artifact_id: str
+    requested_by: str
+    settings: Mapping[str, Any]
+    settings_hash: str
+    settings_uri: str
+    scopes: tuple[str, ...]
+    labels: tuple[str, ...]
+    request_id: str
+    correlation_id: str
+    idempotency_key: str
+    traceparent: str
+    created_at: datetime
+    epoch: int = 0
+    attempt: int = 1
+    revision_id: str = ""
+    steps_done: int = 0
+    steps_total: int = 0
+    error_code: str = ""
+    error_message: str = ""
+    restarted_from_run_id: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: Mapping[str, Any] | None = None
+    warnings: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def progress_pct(self) -> float:
+        """Share of the run that is done, 0 to 100."""
+        if self.state is RunState.SUCCEEDED:
+            return 100.0
+        return round(100 * self.steps_done / self.steps_total, 1) if self.steps_total else 0.0
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that was asked of a run, for its worker to take up."""
+
+    command_id: str
+    trigger: Trigger
+    requested_by: str
+    reason: str = ""
+    from_step_id: str = ""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One attempt of a step as its row has it."""
+
+    step_id: str
+    step: str
+    node_id: str
+    attempt: int
+    state: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    output_hash: str = ""
+    output_uri: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    error_code: str = ""
+    error_message: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A step's result: canonical JSON inline, or in a blob where it is large (`data` empty, `uri` set)."""
+
+    step_id: str
+    output_type: str
+    output_hash: str
+    data: str = ""
+    uri: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that another service does for a step; `result` is JSON once it is done."""
+
+    job_id: str
+    step_id: str
+    topic: str
+    payload: Mapping[str, Any]
+    result: Mapping[str, Any] | None = None

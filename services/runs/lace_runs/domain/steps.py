@@ -1,0 +1,178 @@
+"""The result type of every step, in one registry: what a checkpoint holds and what the next steps take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from lace_core.actions import Action
+from lace_core.contracts import Intent, Outline, SourceOutline, Strategy, Written
+from lace_core.ir import Source
+from lace_core.planning import Grounds
+from lace_core.writing import SentenceVerdict
+
+
+class _Output(Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Loaded(_Output, frozen=True):
+    """The head that the run starts from: revision and hash, both empty for an empty document."""
+
+    base_revision_id: str
+    base_hash: str
+    has_outline: bool
+
+
+class Resolved(_Output, frozen=True):
+    """What the pinned settings come to for the document."""
+
+    settings_hash: str
+    must_cite: bool
+    judge: bool
+    provider: str
+
+
+class Selected(_Output, frozen=True):
+    """The sources that the document is made of, as the artifact cites them and as planning sees them."""
+
+    sources: tuple[Source, ...]
+    outlines: tuple[SourceOutline, ...]
+
+
+class PlannedNode(_Output, frozen=True):
+    """A node to be written: `key` is the action key from which its id is derived; empty for one that exists."""
+
+    node_id: str
+    parent_id: str
+    key: str
+    title: str
+    brief: str
+    queries: tuple[str, ...]
+    path: tuple[str, ...]
+    depth: int
+
+
+class Planned(_Output, frozen=True):
+    """The root and the sections directly below it, in order."""
+
+    root: PlannedNode
+    sections: tuple[PlannedNode, ...]
+
+
+class NodeGrounds(_Output, frozen=True):
+    """The facts that one node may use."""
+
+    node_id: str
+    grounds: tuple[Grounds, ...]
+
+
+class Context(_Output, frozen=True):
+    """The facts of every node, each in one node only; the root's summary may use the best of all."""
+
+    nodes: tuple[NodeGrounds, ...]
+
+
+class NodeStrategy(_Output, frozen=True):
+    """What becomes of a node: the facts it keeps, and the children it is split into with theirs."""
+
+    strategy: Strategy
+    kept: tuple[str, ...]
+    children: tuple[PlannedNode, ...]
+    child_facts: tuple[tuple[str, ...], ...]
+
+
+class NodeWritten(_Output, frozen=True):
+    """A section as the model wrote it."""
+
+    written: Written
+    call_id: str
+
+
+class NodeVerified(_Output, frozen=True):
+    """The verdicts on a section, and the actions that its supported part comes to."""
+
+    verdicts: tuple[SentenceVerdict, ...]
+    actions: tuple[Action, ...]
+
+
+class Staged(_Output, frozen=True):
+    """The revision that apply made."""
+
+    revision_id: str
+    ir_hash: str
+    content_hash: str
+    nodes: int
+    blocks: int
+    applied: int
+
+
+class Committed(_Output, frozen=True):
+    """The committed revision and what it holds."""
+
+    artifact_id: str
+    revision_id: str
+    ir_hash: str
+    content_hash: str
+    sentences: int
+    cited_sentences: int
+    cited_sources: int
+
+
+class Ingested(_Output, frozen=True):
+    """What came of reading one source."""
+
+    source_id: str
+    filename: str
+    ok: bool
+    units: int
+    error_code: str = ""
+    error_message: str = ""
+
+
+class Compiled(_Output, frozen=True):
+    """What came of compiling one target."""
+
+    target: str
+    ok: bool
+    compiled_id: str
+    bundle_hash: str = ""
+    bundle_uri: str = ""
+    size_bytes: int = 0
+    error_code: str = ""
+    message: str = ""
+
+
+class Nothing(_Output, frozen=True):
+    """The result of a step that does nothing."""
+
+
+OUTPUTS: Mapping[str, type[Struct]] = {
+    "Loaded": Loaded,
+    "Resolved": Resolved,
+    "Intent": Intent,
+    "Selected": Selected,
+    "Outline": Outline,
+    "Planned": Planned,
+    "Context": Context,
+    "Strategy": NodeStrategy,
+    "Written": NodeWritten,
+    "Verified": NodeVerified,
+    "Staged": Staged,
+    "Committed": Committed,
+    "Ingested": Ingested,
+    "Compiled": Compiled,
+    "Nothing": Nothing,
+}
+
+
+def encode(output: Struct) -> bytes:
+    """Canonical JSON of a step's result (no floats, ASCII keys: see lace_core.canonical)."""
+    return msgspec.json.encode(output, order="sorted")
+
+
+def decode(output_type: str, data: bytes | str) -> Struct:
+    """The result that a checkpoint holds; raises KeyError or ValueError where it does not fit its type."""
+    return msgspec.json.decode(data, type=OUTPUTS[output_type])

@@ -1,0 +1,286 @@
+"""A small world for runs: sources in memory, a model that answers by rule, and everything else real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from lace_core import contracts
+from lace_core.canonical import sha256_hex
+from lace_core.errors import LaceError, Reason
+from lace_core.ir import Source
+from lace_core.planning import Hit, Unit
+from lace_core.settings import resolve
+from lace_platform.clock import utc_now
+from lace_platform.db.database import Database, SystemDatabase
+from lace_platform.db.listener import Listener
+from lace_platform.ids import new_id
+from lace_runs.adapters.boundary import GroupCommit
+from lace_runs.adapters.lease import WorkerLease
+from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
+from lace_runs.app import runs
+from lace_runs.app.bodies import bodies
+from lace_runs.app.documents.work import Writers
+from lace_runs.app.execution import Tools
+from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo, Span
+from lace_runs.app.worker import Worker
+from lace_runs.domain.runs import Request, Run, Trigger
+
+TEXTS = {
+    "Cost": "The bridge cost 4.2 million pounds in 2021. The council paid 3.0 million pounds of the cost.",
+    "Safety": "Inspectors tested the bridge on 3 May 2022. No crack was found in the main girders.",
+}
+SOURCE = Source(
+    source_id="src_bridge",
+    version=sha256_hex(b"bridge"),
+    filename="bridge.md",
+    title="The bridge",
+    media_type="text/markdown",
+)
+
+
+def units() -> dict[str, Unit]:
+    """The units of the one source, a paragraph for each heading."""
+    found = {}
+    for order, (heading, text) in enumerate(TEXTS.items()):
+        end = text.index(". ") + 1
+        unit = Unit(
+            unit_id=f"unt_{heading.lower()}",
+            source_id=SOURCE.source_id,
+            source_version=SOURCE.version,
+            extraction="test.1",
+            filename=SOURCE.filename,
+            kind="paragraph",
+            text=text,
+            order=order,
+            heading_path=(heading,),
+            spans=((0, end), (end + 1, len(text))),
+        )
+        found[unit.unit_id] = unit
+    return found
+
+
+class MemorySources:
+    """See app.ports.Sources."""
+
+    def __init__(self) -> None:
+        self.units = units()
+
+    async def get(self, source_id: str) -> SourceInfo:
+        if source_id != SOURCE.source_id:
+            raise LaceError(Reason.SOURCE_NOT_FOUND, f"No source {source_id}.")
+        return self._info()
+
+    async def list_ready(self) -> Sequence[str]:
+        return [SOURCE.source_id]
+
+    async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
+        return [self._info()]
+
+    async def search(
+        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
+    ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
+        found = [
+            [Hit(u.unit_id, 1_000_000, "words") for u in self.units.values() if u.heading_path[0] in text]
+            for _, text in queries
+        ]
+        return found, self.units
+
+    async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
+        return {unit.unit_id: unit.text for unit in self.units.values()}
+
+    def _info(self) -> SourceInfo:
+        sections = tuple(
+            contracts.SourceSection(heading_path=u.heading_path, words=9, tables=0, lead=u.text)
+            for u in self.units.values()
+        )
+        outline = contracts.SourceOutline(
+            source_id=SOURCE.source_id, filename=SOURCE.filename, title=SOURCE.title, sections=sections
+        )
+        return SourceInfo(SOURCE, "ready", "", "", outline)
+
+
+@dataclass
+class RuleModel:
+    """A model that plans a section for each heading and writes every fact down; `lie` is added to each section."""
+
+    lie: str = ""
+    delay_s: float = 0.0
+    fail_first: list[LaceError] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    async def generate(
+        self,
+        contract: contracts.Contract,
+        input_json: str,
+        *,
+        run_id: str,
+        step_id: str,
+        attempt: int,
+        settings: Mapping[str, Any],
+    ) -> ModelAnswer:
+        self.asked.append(step_id)
+        await asyncio.sleep(self.delay_s)
+        if self.fail_first:
+            raise self.fail_first.pop(0)
+        answer = getattr(self, contract.name.split(".")[1])(msgspec.json.decode(input_json, type=contract.input_type))
+        output = msgspec.json.encode(answer).decode()
+        call = {
+            "call_id": new_id("cal"),
+            "provider": "rule",
+            "requested_model": "rule",
+            "answered_model": "rule",
+            "fingerprint": "",
+            "temperature_milli": 0,
+            "template_hash": "",
+            "input_hash": sha256_hex(input_json.encode()),
+            "output_hash": sha256_hex(output.encode()),
+            "finish_reason": "stop",
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "cost_micro_usd": 0,
+            "count_method": "bound",
+            "repairs": 0,
+            "prompt_sample": "",
+            "output_sample": "",
+        }
+        return ModelAnswer(output, call)
+
+    def intent(self, asked: contracts.IntentInput) -> contracts.Intent:
+        return contracts.Intent(purpose=f"Report on {asked.title}", audience="all", questions=("What?",), key_terms=())
+
+    def outline(self, asked: contracts.OutlineInput) -> contracts.Outline:
+        headings = [section.heading_path[0] for source in asked.sources for section in source.sections]
+        return contracts.Outline(
+            sections=tuple(contracts.PlannedSection(title=h, brief=f"On {h}", queries=(h,)) for h in headings)
+        )
+
+    def strategy(self, asked: contracts.StrategyInput) -> contracts.Strategy:
+        return contracts.Strategy(decision="write", reason="short", children=())
+
+    def write(self, asked: contracts.WriteInput) -> contracts.Written:
+        sentences = [contracts.WrittenSentence(text=f.text, fact_ids=(f.fact_id,)) for f in asked.facts]
+        if self.lie and sentences:
+            sentences.append(contracts.WrittenSentence(text=self.lie, fact_ids=sentences[0].fact_ids))
+        return contracts.Written(
+            blocks=(contracts.WrittenParagraph(sentences=tuple(sentences)),), summary=asked.section.title
+        )
+
+    def judge(self, asked: contracts.JudgeInput) -> contracts.Judgement:
+        return contracts.Judgement(
+            verdicts=tuple(
+                contracts.JudgeVerdict(sentence_id=s.sentence_id, verdict="supported", reason="")
+                for s in asked.sentences
+            )
+        )
+
+
+class MemorySnapshots:
+    """See app.ports.Snapshots."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    async def put_snapshot(self, tenant_id: str, artifact_id: str, revision_id: str, data: bytes) -> tuple[str, str]:
+        uri = f"lace-artifacts/{tenant_id}/{artifact_id}/{revision_id}/ir.json"
+        self.kept[uri] = data
+        return uri, sha256_hex(data)
+
+    async def put_result(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
+        uri = f"lace-replay/{tenant_id}/{run_id}/results/{sha256}.json"
+        self.kept[uri] = data
+        return uri
+
+    async def get(self, uri: str, sha256: str) -> bytes:
+        return self.kept[uri]
+
+
+@contextlib.asynccontextmanager
+async def _acting(run: Run, timeout_s: float) -> AsyncIterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def _span(run: Run, name: str) -> Iterator[Span]:
+    yield Span()
+
+
+@dataclass
+class World:
+    """A worker on the session's database, and what tests do to it."""
+
+    open: OpenPostgresUnitOfWork
+    system: SystemDatabase
+    listener: Listener
+    dsn: str
+    password: str
+    tenant_id: str
+    model: RuleModel = field(default_factory=RuleModel)
+    sources: MemorySources = field(default_factory=MemorySources)
+    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+
+    def caller(self, key: str = "") -> Caller:
+        everything = frozenset(runs.GRANT)
+        return Caller(
+            self.tenant_id, "prn_test", frozenset(), everything, frozenset(), "req", "cor", key or new_id("idk"), ""
+        )
+
+    async def start(self, pipeline_id: str, settings: Mapping[str, Any] | None = None, **request: Any) -> Run:
+        values = {**resolve([]).values, "runs.bench_pipelines": True, "compile.targets": [], **(settings or {})}
+        start = runs.Start(pipeline_id, Request(**request))
+        async with self.open(self.tenant_id) as work:
+            run = await runs.start_run(work, self.caller(), start, Resolved(values, sha256_hex(b""), ""), utc_now())
+            await work.commit()
+        return run
+
+    async def control(self, run_id: str, trigger: Trigger, from_step_id: str = "") -> Run:
+        async with self.open(self.tenant_id) as work:
+            run, _ = await runs.control_run(work, self.caller(), run_id, trigger, "", from_step_id, utc_now())
+            await work.commit()
+        return run
+
+    async def get(self, run_id: str) -> Run:
+        async with self.open(self.tenant_id) as work:
+            return await work.runs.get(self.tenant_id, run_id)
+
+    async def events(self, run_id: str) -> list[Any]:
+        async with self.open(self.tenant_id) as work:
+            return list(await work.runs.events(self.tenant_id, run_id, 0, 10_000))
+
+    async def until(self, run_id: str, *states: str, seconds: float = 20.0) -> Run:
+        async with asyncio.timeout(seconds):
+            while (run := await self.get(run_id)).state.value not in states:
+                await asyncio.sleep(0.02)
+        return run
+
+    @contextlib.asynccontextmanager
+    async def worker(self, *, lease_ms: int = 1500) -> AsyncIterator[tuple[WorkerLease, Worker]]:
+        commit = GroupCommit(self.system, dict)
+        await commit.start()
+        lease = WorkerLease(self.system, self.dsn, self.password, lease_ms=lease_ms, renewal_ms=100)
+        await lease.start()
+        news, jobs = self.listener.subscribe(WORK_CHANNEL), self.listener.subscribe(WORK_CHANNEL)
+        tools = Tools(commit, self.snapshots, _acting, _span, utc_now, lease.worker_id, jobs.wait)
+        made = bodies(Writers(self.open, self.sources, self.model))
+        worker = Worker(lease, tools, made, concurrency=100, news=news.wait, ended=lambda run_id: None)
+        await worker.start()
+        try:
+            yield lease, worker
+        finally:
+            await worker.close()
+            await lease.close()
+            await commit.close()
+            news.close()
+            jobs.close()
+
+
+def world(
+    database: Database, system: SystemDatabase, listener: Listener, dsn: str, password: str, tenant: str
+) -> World:
+    """A world on the given logins."""
+    return World(OpenPostgresUnitOfWork(database), system, listener, dsn, password, tenant)
