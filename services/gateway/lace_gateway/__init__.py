@@ -1,0 +1,1 @@
+"""The REST, SSE and WebSocket face of LACE, made from the contract."""

@@ -1,0 +1,124 @@
+"""The FastAPI application: every route with its documentation, and the layers around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import grpc
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from lace.ingest.v1 import ingest_pb2
+from lace_core.errors import LaceError
+from lace_gateway.api import documentation, downloads, event_streams, problems, uploads
+from lace_gateway.api.authentication import Authentication
+from lace_gateway.api.edge import Edge
+from lace_gateway.api.event_streams import EventStreams
+from lace_gateway.api.openapi import by_hand
+from lace_gateway.api.openapi.document import Schema, openapi_document
+from lace_gateway.api.openapi.operations import operation_of
+from lace_gateway.api.operations import Operations
+from lace_gateway.api.rest_routes import Endpoint, in_matching_order, resource_paths, rest_endpoint, service_name
+from lace_gateway.app.authenticate import Authenticator
+from lace_gateway.app.ports import Health, Sources
+from lace_gateway.app.watch import RunFeeds
+from lace_gateway.domain.settings import GatewaySettings
+from lace_platform.blobs import BlobStore
+from lace_proto.descriptors import rest_methods
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the endpoints work with; `channels` by name of the service."""
+
+    channels: Mapping[str, grpc.aio.Channel]
+    authenticator: Authenticator
+    feeds: RunFeeds
+    sources: Sources[ingest_pb2.Source]
+    blobs: BlobStore
+    health: Health
+    settings: Callable[[], GatewaySettings]
+    allowed_origins: tuple[str, ...] = ()
+    open_documentation: bool = True
+
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint takes the request itself.
+
+    The contract says what a request holds and lace_proto checks it, so there is nothing for the framework to inject
+    or to serialise, and its share of a call is small.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """The endpoint as it is."""
+        handler: Callable[[Request], Any] = self.endpoint
+        return handler
+
+
+def create_application(surroundings: Surroundings) -> FastAPI:
+    """The routes, without the layers around them."""
+    app = FastAPI(title="LACE", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.route_class = DirectRoute
+    app.openapi = cache(lambda: openapi_document(_operations(app)))  # type: ignore[method-assign]
+    app.add_exception_handler(LaceError, problems.on_lace_error)
+    app.add_exception_handler(HTTPException, problems.on_http_exception)
+    app.add_exception_handler(Exception, problems.on_unexpected)
+    _add_routes_by_hand(app, surroundings)
+    methods = rest_methods()
+    locations = resource_paths(methods)
+    for method in in_matching_order(methods):
+        endpoint = rest_endpoint(method, surroundings.channels[service_name(method)], surroundings.settings, locations)
+        _add(app, method.http_verb, method.path, endpoint, operation_of(method, locations))
+    return app
+
+
+def guarded(app: FastAPI, surroundings: Surroundings) -> ASGIApp:
+    """The application with what comes before routing: the edge, then authentication."""
+    authentication = Authentication(app, surroundings.authenticator, open_documentation=surroundings.open_documentation)
+    return Edge(authentication)
+
+
+def _add_routes_by_hand(app: FastAPI, surroundings: Surroundings) -> None:
+    operations = Operations(surroundings.health)
+    _add(app, "GET", "/health/live", operations.live, by_hand.live())
+    _add(app, "GET", "/health/ready", operations.ready, by_hand.ready())
+    _add(app, "GET", "/metrics", operations.metrics, by_hand.metrics())
+    _add(app, "GET", "/", operations.welcome, by_hand.welcome())
+    _add(app, "POST", uploads.PATH, uploads.ingest_endpoint(surroundings.sources), by_hand.ingest())
+    _add(app, "GET", downloads.PATH, downloads.download_endpoint(surroundings.blobs), by_hand.download())
+    streams = EventStreams(
+        surroundings.feeds, surroundings.authenticator, surroundings.settings, surroundings.allowed_origins
+    )
+    _add(app, "GET", event_streams.PATH, streams.server_sent, by_hand.stream())
+    app.router.add_websocket_route(event_streams.PATH, streams.websocket)
+    _add_documentation(app)
+
+
+def _add_documentation(app: FastAPI) -> None:
+    for path, endpoint in (
+        ("/openapi.json", documentation.openapi_endpoint(app.openapi)),
+        ("/docs", documentation.docs_page),
+        ("/docs/errors", documentation.error_catalogue),
+        ("/docs/assets/{name}", documentation.docs_asset),
+    ):
+        app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, response_model=None)
+
+
+def _add(app: FastAPI, verb: str, path: str, endpoint: Endpoint, operation: Schema) -> None:
+    app.add_api_route(
+        path, endpoint, methods=[verb], openapi_extra=operation, response_model=None, response_class=Response
+    )
+
+
+def _operations(app: FastAPI) -> Iterator[tuple[str, str, Schema]]:
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for verb in route.methods or ():
+                yield route.path_format, verb.lower(), route.openapi_extra or {}

@@ -1,0 +1,71 @@
+"""The HTTP server of a process: uvicorn on the loop that is there, without signal handlers of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_GRACE_S = 5
+
+
+class HttpServer:
+    """Serves one application until it is stopped."""
+
+    def __init__(self, app: ASGIApp, *, before_stop: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ws_max_size=65_536,  # nothing that a client says on a stream is of interest
+        )
+        self._server = _Server(config)
+        self._before_stop = before_stop
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens (port 0 takes a free one) and returns the port; raises OSError where it is taken."""
+        listening = socket.create_server((host, port), backlog=2048)
+        self._task = asyncio.create_task(self._server.serve([listening]), name="http-server")
+        started = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            started.cancel()
+            self._task.result()
+        bound: int = listening.getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Ends streams, lets other requests finish within a few seconds, then closes."""
+        if self._task is None:
+            return
+        self._before_stop()
+        self._server.should_exit = True
+        await self._task
+        self._task = None
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the process that hosts this, and it says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

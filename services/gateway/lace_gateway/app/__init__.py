@@ -1,0 +1,1 @@
+"""What the gateway does itself: telling who calls, fanning out run events, taking in uploads."""

@@ -1,0 +1,1 @@
+"""Rules of the edge that need no server: request headers, problems, origins, windows of frames."""

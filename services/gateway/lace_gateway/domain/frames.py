@@ -1,0 +1,109 @@
+"""Frames of a run's event stream, and the window of newest ones that all its subscribers read from.
+
+The window knows nothing of its readers: each comes with the sequence number it has reached. Who has fallen behind
+the window is told so and reads the table instead; so a slow reader costs no memory here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+HEARTBEAT = b": heartbeat\n\n"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One event: its place in the run, from 1 without gaps, and its envelope as JSON without line breaks."""
+
+    sequence: int
+    event_id: str
+    event_type: str
+    data: bytes
+
+    @cached_property
+    def sse(self) -> bytes:
+        """The frame of a server-sent event; encoded once for all subscribers."""
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (self.event_id.encode(), self.event_type.encode(), self.data)
+
+    @cached_property
+    def message(self) -> str:
+        """The same as the text of a WebSocket message."""
+        return f'{{"id":"{self.event_id}","event":"{self.event_type}","data":{self.data.decode()}}}'
+
+
+@dataclass(frozen=True)
+class Page:
+    """Frames in order; `is_last` where they end the run."""
+
+    frames: Sequence[Frame]
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a reader is: the last frame it has; `sequence` is None where only the frame's id is known."""
+
+    event_id: str
+    sequence: int | None
+
+    @classmethod
+    def after(cls, event_id: str) -> Position:
+        """Behind the event of that id, or at the very beginning where it is empty."""
+        return cls(event_id, None if event_id else 0)
+
+    @classmethod
+    def at(cls, frame: Frame) -> Position:
+        """Behind the frame."""
+        return cls(frame.event_id, frame.sequence)
+
+
+class Window:
+    """The newest frames of a run, at least `capacity` of them once there are as many, at most twice that."""
+
+    def __init__(self, capacity: int, start: Position) -> None:
+        self._capacity = capacity
+        self._frames: list[Frame] = []
+        self._end = start
+
+    @property
+    def end(self) -> Position:
+        """Where the next frame will come."""
+        return self._end
+
+    def append(self, frames: Sequence[Frame]) -> None:
+        """Adds what follows. Frames that are here already are left out; a gap drops all before it."""
+        for frame in frames:
+            reached = self._end.sequence
+            if reached is not None and frame.sequence <= reached:
+                continue
+            if reached is not None and frame.sequence > reached + 1:
+                self._frames.clear()
+            self._frames.append(frame)
+            self._end = Position.at(frame)
+        if len(self._frames) > 2 * self._capacity:
+            del self._frames[: len(self._frames) - self._capacity]
+
+    def after(self, position: Position, limit: int) -> Sequence[Frame] | None:
+        """At most `limit` frames that follow the position; None where the window cannot tell what follows."""
+        if position.event_id == self._end.event_id:
+            return ()
+        sequence = self._sequence_of(position)
+        if sequence is None:
+            return None
+        if self._end.sequence is not None and sequence >= self._end.sequence:
+            return ()
+        if not self._frames or sequence + 1 < self._frames[0].sequence:
+            return None
+        first = bisect_left(self._frames, sequence + 1, key=lambda frame: frame.sequence)
+        return self._frames[first : first + limit]
+
+    def _sequence_of(self, position: Position) -> int | None:
+        if position.sequence is not None:
+            return position.sequence
+        for frame in reversed(self._frames):
+            if frame.event_id == position.event_id:
+                return frame.sequence
+        return None

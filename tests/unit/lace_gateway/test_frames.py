@@ -1,0 +1,87 @@
+"""Frames and the window of newest ones."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lace_gateway.domain.frames import Frame, Position, Window
+
+
+def frame(sequence: int) -> Frame:
+    return Frame(sequence, f"evt_{sequence}", "pipeline.step.completed", b'{"sequence":%d}' % sequence)
+
+
+def test_a_frame_in_both_forms() -> None:
+    assert frame(3).sse == b'id: evt_3\nevent: pipeline.step.completed\ndata: {"sequence":3}\n\n'
+    assert json.loads(frame(3).message) == {"id": "evt_3", "event": "pipeline.step.completed", "data": {"sequence": 3}}
+
+
+def test_a_frame_is_encoded_once() -> None:
+    one = frame(1)
+    assert one.sse is one.sse
+    assert one.message is one.message
+
+
+def test_the_window_keeps_the_newest() -> None:
+    window = Window(4, Position.after(""))
+    window.append([frame(sequence) for sequence in range(1, 21)])
+    assert window.end == Position("evt_20", 20)
+    newest = window.after(Position("evt_16", 16), 100)
+    assert newest is not None
+    assert [one.sequence for one in newest] == [17, 18, 19, 20]
+    assert window.after(Position("evt_2", 2), 100) is None
+
+
+def test_who_is_at_the_end_or_ahead_waits() -> None:
+    window = Window(4, Position.after("evt_9"))
+    assert window.after(Position.after("evt_9"), 10) == ()
+    window.append([frame(10)])
+    assert window.after(Position("evt_10", 10), 10) == ()
+    assert window.after(Position("evt_12", 12), 10) == ()
+
+
+def test_an_unknown_place_is_looked_up_by_its_id() -> None:
+    window = Window(4, Position.after(""))
+    window.append([frame(1), frame(2), frame(3)])
+    found = window.after(Position.after("evt_2"), 10)
+    assert found is not None
+    assert [one.sequence for one in found] == [3]
+    assert window.after(Position.after("evt_other"), 10) is None
+
+
+def test_repeats_are_left_out_and_a_gap_forgets_what_was_before() -> None:
+    window = Window(8, Position.after(""))
+    window.append([frame(1), frame(2)])
+    window.append([frame(1), frame(2), frame(3)])
+    found = window.after(Position("", 0), 10)
+    assert found is not None
+    assert [one.sequence for one in found] == [1, 2, 3]
+    window.append([frame(7)])
+    assert window.after(Position("evt_3", 3), 10) is None
+    assert [one.sequence for one in window.after(Position("evt_6", 6), 10) or ()] == [7]
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.integers(0, 5), max_size=20),
+    st.integers(0, 60),
+    st.integers(1, 10),
+)
+def test_what_the_window_gives_is_always_what_follows(
+    capacity: int, batches: list[int], reached: int, limit: int
+) -> None:
+    """Whatever was added, in whatever pieces: the answer is gapless from the position on, or none."""
+    window = Window(capacity, Position.after(""))
+    total = 0
+    for size in batches:
+        window.append([frame(total + number) for number in range(1, size + 1)])
+        total += size
+    found = window.after(Position(f"evt_{reached}" if reached else "", reached), limit)
+    if found is None:
+        assert reached < total - capacity
+    else:
+        expected = range(reached + 1, min(reached + limit, total) + 1)
+        assert [one.sequence for one in found] == list(expected)
