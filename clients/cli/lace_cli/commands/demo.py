@@ -1,0 +1,143 @@
+"""`lace demo`: the whole way in one command, from a folder of documents to a cited document in four formats."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lace_cli.failures import CommandError
+
+if TYPE_CHECKING:
+    from lace_client import LaceClient
+
+_DOSSIER = Path("examples/dossier")
+_FACTS = Path("examples/dossier-facts.json")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    sources: Annotated[
+        list[Path] | None, typer.Argument(help="Documents or folders of them; the dossier of examples/ where left out.")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", "-t", help="Title of the document.")] = "",
+    instructions: Annotated[str, typer.Option("--instructions", "-i", help="What it is to say, for whom, how.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out"),
+) -> None:
+    """Start LACE, read the documents, write a cited document out of them and save it as md, docx, pdf and ttl.
+
+    With OPENAI_API_KEY (and OPENAI_BASE_URL, OPENAI_MODEL) in the environment or in .env that model writes; without,
+    the built-in composer does, offline. What was read and written stays in the data folder: `lace up` finds it again.
+
+    Example:  lace demo my-reports/ --title "What the reports say about costs"
+    """
+    from lace_cli.connection import connect, is_running
+    from lace_cli.files import find_documents
+
+    job = demo_job(sources or [], title, instructions, out)
+    find_documents(job.sources)  # so that a mistyped folder is told at once, not after the start
+    if is_running():
+        with connect() as api:
+            write(api, job)
+    else:
+        _write_with_own_installation(job)
+
+
+@dataclass(frozen=True)
+class DemoJob:
+    """What is to be read, and written."""
+
+    sources: tuple[Path, ...]
+    title: str
+    instructions: str
+    out: Path
+    settings: Mapping[str, Any]
+
+
+def demo_job(sources: list[Path], title: str, instructions: str, out: Path) -> DemoJob:
+    """What was asked for, with what was left out filled in. Raises CommandError where examples/ is not here."""
+    settings = provider_settings(_environ())
+    if sources:
+        return DemoJob(tuple(sources), title or title_of(sources), instructions, out, settings)
+    if not _FACTS.exists():
+        raise CommandError(
+            "The example dossier is not in this folder.",
+            code="EXAMPLES_MISSING",
+            advice="Run it where the repository is checked out, or name your own documents: lace demo FOLDER",
+        )
+    facts = json.loads(_FACTS.read_text(encoding="utf-8"))
+    # The brief is about the dossier's own title; another title stands for itself.
+    brief = instructions or ("" if title else facts["brief"])
+    return DemoJob((_DOSSIER,), title or facts["title"], brief, out, settings)
+
+
+def title_of(sources: Sequence[Path]) -> str:
+    """A title for documents of which nothing is known but where they lie."""
+    name = sources[0].resolve().stem.replace("-", " ").replace("_", " ").strip()
+    return f"{name[:1].upper()}{name[1:]}" or "What the documents say"
+
+
+def provider_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Settings of the run by which the user's own model writes, where a key for one is given."""
+    has_key = any(environ.get(name, "").strip() for name in ("LACE_OPENAI_API_KEY", "OPENAI_API_KEY"))
+    if not has_key or environ.get("LACE_LLM_PROVIDER", "").strip():
+        return {}
+    model = environ.get("LACE_LLM_MODEL", "").strip() or environ.get("OPENAI_MODEL", "").strip()
+    return {"llm.provider": "openai", **({"llm.model": model} if model else {})}
+
+
+def write(api: LaceClient, job: DemoJob) -> None:
+    """Reads the documents, writes, saves, and tells what came of it. Raises CommandError, LaceError."""
+    from lace_cli.ingestion import ingest_paths, tell_problems
+    from lace_cli.writing import citation_line, follow_to_end, save_compiled
+
+    read = ingest_paths(api, job.sources)
+    tell_problems(read)
+    ready = [source.source_id for source in read.sources if source.unit_count]
+    started = api.start_run(
+        "generate", title=job.title, instructions=job.instructions, source_ids=ready, settings=job.settings
+    )
+    done = follow_to_end(api, started.run_id, "Writing")
+    saved = save_compiled(api, done.artifact_id, done.revision_id, job.title, job.out)
+    typer.echo()
+    typer.echo(f"{job.title}")
+    for path in saved:
+        typer.echo(f"  {path}")
+    typer.echo(citation_line(done))
+
+
+def _write_with_own_installation(job: DemoJob) -> None:
+    import asyncio
+
+    from lace_cli.local import configured
+    from lace_client import LaceClient
+    from lace_standalone.bootstrap import run
+    from lace_standalone.program import run_until_stopped
+
+    def work(url: str, token: str) -> None:
+        with LaceClient(url, token) as api:
+            write(api, job)
+
+    async def main() -> None:
+        async with run(configured(verbose=False)) as installation:
+            typer.echo(f"LACE started in {installation.started_in_s:.1f} s")
+            # In a thread: the services of this very process answer on the loop.
+            await asyncio.to_thread(work, installation.url, installation.token)
+
+    run_until_stopped(main())
+
+
+def _environ() -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    from_file = {key: value for key, value in dotenv_values(".env").items() if value}
+    return {**from_file, **os.environ}

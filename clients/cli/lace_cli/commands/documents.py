@@ -1,0 +1,190 @@
+"""`lace generate|outline|compile|open`: from sources to a document and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lace_cli.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from lace.runs.v1 import artifacts_pb2, runs_pb2
+    from lace_client import LaceClient
+
+Title = Annotated[str, typer.Option("--title", "-t", help="Title of the document.")]
+Instructions = Annotated[
+    str, typer.Option("--instructions", "-i", help="What it is to say, for whom, how; @FILE reads them from a file.")
+]
+SourceIds = Annotated[
+    list[str] | None, typer.Option("--source", help="Use only this source; may be repeated. All where left out.")
+]
+Targets = Annotated[
+    list[str] | None, typer.Option("--target", help="Make this format: md, docx, pdf, owl. All where left out.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of this run, for instance --set runs.target_words=5000.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("generate")(generate)
+    app.command("outline")(outline)
+    app.command("compile")(compile_artifact)
+    app.command("open")(open_page)
+
+
+def generate(
+    title: Title,
+    instructions: Instructions = "",
+    source: SourceIds = None,
+    target: Targets = None,
+    language: Annotated[str, typer.Option("--language", help="Of the document, as a BCP 47 tag.")] = "",
+    artifact: Annotated[str, typer.Option("--artifact", help="An outlined artifact to write out.")] = "",
+    override: Overrides = None,
+    out: Out = Path("out"),
+    detach: Detach = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a document out of the sources, every sentence cited, and save its files.
+
+    Examples:  lace generate -t "Harrow Bay: what it cost"   ·   lace generate -t "For the board" -i @brief.txt -o board
+    """
+    from lace_cli.connection import connect
+
+    with connect() as api:
+        started = api.start_run(
+            "generate",
+            title=title,
+            instructions=_instructions(instructions),
+            source_ids=source or (),
+            artifact_id=artifact,
+            targets=target or (),
+            settings=overrides_of(override or ()),
+            language=language,
+        )
+        if detach:
+            _detached(started, as_json)
+        else:
+            _finish(api, started.run_id, title, out, as_json)
+
+
+def outline(
+    title: Title,
+    instructions: Instructions = "",
+    source: SourceIds = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a document only; write it out later with: lace generate --artifact."""
+    from lace_cli.connection import connect
+    from lace_cli.writing import follow_to_end
+
+    with connect() as api:
+        started = api.start_run(
+            "outline",
+            title=title,
+            instructions=_instructions(instructions),
+            source_ids=source or (),
+            settings=overrides_of(override or ()),
+        )
+        follow_to_end(api, started.run_id, "Planning", quiet=as_json)
+        artifact = api.get_artifact(started.artifact_id)
+    if as_json:
+        print_json(artifact)
+        return
+    for level, heading in headings_of(artifact):
+        typer.echo(f"{'  ' * level}{heading}")
+    typer.echo(f"Write it out: lace generate --title {_quoted(title)} --artifact {started.artifact_id}")
+
+
+def compile_artifact(
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")],
+    target: Targets = None,
+    override: Overrides = None,
+    out: Out = Path("out"),
+    as_json: AsJson = False,
+) -> None:
+    """Make the files of a written document once more and save them.
+
+    Example:  lace compile art_… --target pdf --set compile.page_size=us-letter
+    """
+    from lace_cli.connection import connect
+
+    with connect() as api:
+        started = api.start_compile(artifact, targets=target or (), settings=overrides_of(override or ()))
+        _finish(api, started.run_id, api.get_artifact(artifact).title, out, as_json)
+
+
+def open_page(
+    show: Annotated[bool, typer.Option("--print", help="Only print the address.")] = False,
+) -> None:
+    """Open the API's documentation in the browser."""
+    from lace_cli.connection import find_target
+
+    url = f"{find_target().url}/docs"
+    typer.echo(url)
+    if not show:
+        typer.launch(url)
+
+
+def overrides_of(texts: list[str] | tuple[()]) -> dict[str, Any]:
+    """Settings out of KEY=VALUE, checked by their definitions. Raises LaceError SETTING_*, CommandError."""
+    from lace_cli.failures import WRONG_USE, CommandError
+    from lace_core.errors import LaceError, Reason
+    from lace_core.settings import SETTINGS
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise CommandError(f"--set {text}: write KEY=VALUE.", code="WRONG_USE", exit_code=WRONG_USE)
+        if key not in SETTINGS:
+            raise LaceError(Reason.SETTING_UNKNOWN, f"There is no setting {key}.")
+        found[key] = SETTINGS[key].parse(value)
+    return found
+
+
+def headings_of(artifact: artifacts_pb2.Artifact) -> list[tuple[int, str]]:
+    """Headings in document order, each with its level; 0 is the title."""
+    levels: dict[str, int] = {}
+    found = []
+    for node in artifact.nodes:
+        levels[node.node_id] = levels[node.parent_id] + 1 if node.parent_id in levels else 0
+        found.append((levels[node.node_id], node.title))
+    return found
+
+
+def _finish(api: LaceClient, run_id: str, title: str, out: Path, as_json: bool) -> None:
+    from lace_cli.writing import citation_line, follow_to_end, save_compiled
+
+    done = follow_to_end(api, run_id, "Writing", quiet=as_json)
+    saved = save_compiled(api, done.artifact_id, done.revision_id, title, out)
+    if as_json:
+        print_json({"run_id": run_id, "result": done, "files": [str(path) for path in saved]})
+        return
+    for path in saved:
+        typer.echo(path)
+    if done.sentences:
+        typer.echo(citation_line(done))
+
+
+def _detached(started: runs_pb2.StartRunResponse, as_json: bool) -> None:
+    if as_json:
+        print_json(started)
+    else:
+        typer.echo(f"{started.run_id} is under way; see it: lace watch {started.run_id}")
+
+
+def _instructions(text: str) -> str:
+    return Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

@@ -1,0 +1,149 @@
+"""How a failure looks at the command line: one line with what happened, its code, and what to do; an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lace_core.errors import LaceError
+
+OK = 0
+FAILED = 1
+WRONG_USE = 2
+NOT_REACHED = 3
+NOT_ALLOWED = 4
+NOT_FOUND = 5
+INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """Something that a command found out by itself; `code` is in the catalogue's style, `advice` says what to do."""
+
+    def __init__(self, message: str, *, code: str, advice: str = "", exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+        self.advice = advice
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A failure as it is shown."""
+
+    message: str
+    code: str
+    advice: str
+    exit_code: int
+    details: tuple[str, ...] = ()
+    correlation_id: str = ""
+
+
+_ADVICE = {
+    "TOKEN_MISSING": "Set LACE_TOKEN, or run where `lace up` keeps its data (LACE_DATA_DIR).",
+    "TOKEN_INVALID": "Check LACE_TOKEN and LACE_URL: the token belongs to another installation, or was mistyped.",
+    "TOKEN_EXPIRED": "Make a new one: lace token create NAME",
+    "TOKEN_REVOKED": "Use another token: LACE_TOKEN",
+    "PERMISSION_DENIED": "Use a token that has the scope: lace token create NAME --scope SCOPE",
+    "RUN_NOT_FOUND": "See the runs there are: lace runs",
+    "ARTIFACT_NOT_FOUND": "See what was written: lace runs",
+    "SOURCE_NOT_FOUND": "See the sources there are: lace sources",
+    "TOKEN_NOT_FOUND": "See the tokens there are: lace token list",
+    "SETTING_UNKNOWN": "See the settings there are: lace settings list",
+    "SETTING_INVALID": "See what it may be: lace settings list",
+    "NO_USABLE_SOURCES": "Give it documents first: lace ingest FOLDER",
+    "NO_EVIDENCE": "Choose a title that the sources speak of, or give it more of them: lace ingest FOLDER",
+    "PROVIDER_CREDENTIALS": "Set OPENAI_API_KEY (and OPENAI_BASE_URL for another server) where LACE runs.",
+    "IDEMPOTENCY_KEY_REUSED": "Take another key, or none: each command makes its own.",
+    "SERVICE_UNAVAILABLE": "Try again in a moment; what runs and what does not: lace health",
+    "INTERNAL": "Quote the correlation id; the log has more.",
+}
+_NOT_ALLOWED = {"TOKEN_MISSING", "TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED", "PERMISSION_DENIED"}
+
+
+def advice_for(code: str) -> str:
+    """What to do about a failure with this code; empty where nothing general can be said."""
+    return _ADVICE.get(code, "")
+
+
+def explain(error: BaseException) -> Explained:
+    """The failure in words; unexpected ones keep their type's name, so that a report of them is of use."""
+    from lace_core.errors import LaceError
+    from lace_standalone.bootstrap import PortTakenError, TokenLostError
+    from lace_standalone.embedded_postgres import EmbeddedPostgresError
+    from lace_standalone.folder import AlreadyRunningError
+
+    match error:
+        case CommandError():
+            return Explained(str(error), error.code, error.advice, error.exit_code)
+        case LaceError():
+            return _explain_coded(error)
+        case AlreadyRunningError():
+            advice = "Use it as it is (lace health), or stop it first, or choose another folder: LACE_DATA_DIR"
+            return Explained(str(error), "ALREADY_RUNNING", advice, FAILED)
+        case PortTakenError():
+            return Explained(str(error), "PORT_TAKEN", "", FAILED)
+        case TokenLostError():
+            return Explained(str(error), "TOKEN_LOST", "", FAILED)
+        case EmbeddedPostgresError():
+            return Explained(f"The embedded database: {error}", "DATABASE_NOT_STARTED", "", FAILED)
+        case KeyboardInterrupt():
+            return Explained("Interrupted.", "INTERRUPTED", "", INTERRUPTED)
+        case OSError():
+            return Explained(_of_system(error), "SYSTEM_ERROR", "", FAILED)
+        case _:
+            advice = "This is a defect of the command; LACE_TRACEBACK=1 shows where."
+            return Explained(f"{type(error).__name__}: {error}", "UNEXPECTED", advice, FAILED)
+
+
+def show(error: BaseException, *, as_json: bool) -> int:
+    """Writes the failure to stderr; the exit code that goes with it."""
+    told = explain(error)
+    if as_json:
+        sys.stderr.write(json.dumps(_as_dict(told), ensure_ascii=False) + "\n")
+    else:
+        sys.stderr.write(_as_text(told) + "\n")
+    return told.exit_code
+
+
+def _explain_coded(error: LaceError) -> Explained:
+    # A newer server may know codes that this version does not: then the client keeps the code beside the reason.
+    code = str(getattr(error, "error_code", "") or error.reason)
+    exit_code = NOT_REACHED if code == "SERVICE_UNAVAILABLE" else FAILED
+    if code in _NOT_ALLOWED:
+        exit_code = NOT_ALLOWED
+    elif code.endswith("_NOT_FOUND"):
+        exit_code = NOT_FOUND
+    details = tuple(f"{detail.field}: {detail.description}" for detail in error.details)
+    advice = advice_for(code)
+    if error.retry_after is not None:
+        advice = f"Try again in {error.retry_after:g} s. {advice}".rstrip()
+    return Explained(str(error), code, advice, exit_code, details, str(getattr(error, "correlation_id", "")))
+
+
+def _of_system(error: OSError) -> str:
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror or error}"
+    return error.strerror or str(error)
+
+
+def _as_text(told: Explained) -> str:
+    lines = [f"lace: {told.message} [{told.code}]"]
+    lines += [f"      {detail}" for detail in told.details if detail not in told.message]
+    if told.correlation_id and told.code == "INTERNAL":
+        lines.append(f"      correlation id: {told.correlation_id}")
+    if told.advice:
+        lines.append(f"      {told.advice}")
+    return "\n".join(lines)
+
+
+def _as_dict(told: Explained) -> dict[str, object]:
+    return {
+        "error_code": told.code,
+        "message": told.message,
+        "details": list(told.details),
+        "advice": told.advice,
+        "correlation_id": told.correlation_id,
+    }

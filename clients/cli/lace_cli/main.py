@@ -1,0 +1,83 @@
+"""The entry point of the `lace` command: its groups, and the one place where failures are shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lace_cli.commands import (
+    database,
+    demo,
+    documents,
+    health,
+    runs,
+    serve,
+    settings,
+    sources,
+    tokens,
+    up,
+)
+
+_EPILOG = """
+A first document, offline: [bold]lace demo[/bold]   ·   Leave it running: [bold]lace up[/bold]
+
+Where the API is and with which token: LACE_URL and LACE_TOKEN, or else the installation that [bold]lace up[/bold]
+keeps in --data-dir.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 not reached, 4 not allowed, 5 not found.
+"""
+
+app = typer.Typer(
+    name="lace",
+    help="From a folder of documents to a cited, compiled document.",
+    epilog=_EPILOG,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (up, demo, sources, documents, runs, tokens, settings, health, serve, database):
+    module.add_to(app)
+
+
+@app.callback()
+def _options(
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Folder of the installation (LACE_DATA_DIR, else .lace).", show_default=False),
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Address of the API (LACE_URL).", show_default=False)] = None,
+) -> None:
+    # Said once for this process and for those it may start.
+    if data_dir is not None:
+        os.environ["LACE_DATA_DIR"] = str(data_dir)
+    if url is not None:
+        os.environ["LACE_URL"] = url
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; its exit code. Whatever fails is told in a line on stderr, never as a traceback."""
+    try:
+        app(list(arguments), prog_name="lace")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except Exception as error:
+        if os.environ.get("LACE_TRACEBACK"):
+            raise
+        from lace_cli.failures import show
+
+        return show(error, as_json="--json" in arguments)
+    return 0
+
+
+def main() -> None:
+    """The console script."""
+    # Before gRPC loads, see lace_standalone; and it has nothing to tell that we do not tell ourselves.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    sys.exit(run(sys.argv[1:]))

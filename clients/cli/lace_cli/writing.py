@@ -1,0 +1,80 @@
+"""A document out of a run: asked for, followed, told of, and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lace_cli.failures import CommandError, advice_for
+from lace_cli.files import slug
+from lace_cli.output import warn
+from lace_cli.progress import RunView
+
+if TYPE_CHECKING:
+    from lace.common.v1 import event_pb2
+    from lace.compiler.v1 import compiler_pb2
+    from lace_client import LaceClient
+
+ENDINGS = {"md": ".md", "docx": ".docx", "pdf": ".pdf", "owl": ".ttl"}
+
+
+def told_end(view: RunView) -> event_pb2.RunCompleted:
+    """Tells of the warnings and of what was written. Raises CommandError where the run did not succeed."""
+    for warning in view.warnings:
+        about = f" ({warning.subject})" if warning.subject else ""
+        warn(f"{warning.message}{about} [{warning.code}]")
+    if view.failed is not None:
+        raise CommandError(view.failed.message, code=view.failed.error_code, advice=advice_for(view.failed.error_code))
+    if view.completed is None:
+        raise CommandError(
+            f"The run was {view.state}." if view.is_over else "The stream ended early.", code=_code(view)
+        )
+    return view.completed
+
+
+def follow_to_end(api: LaceClient, run_id: str, title: str, *, quiet: bool = False) -> event_pb2.RunCompleted:
+    """Shows the run until it has succeeded. Raises CommandError where it did not."""
+    from lace_cli.display import follow
+
+    if not quiet:
+        return told_end(follow(title, api.watch_run(run_id)))
+    view = RunView()
+    for event in api.watch_run(run_id):
+        view.take(event)
+    return told_end(view)
+
+
+def citation_line(done: event_pb2.RunCompleted) -> str:
+    """`124 of 124 sentences cited to 11 sources`."""
+    return f"{done.cited_sentences} of {done.sentences} sentences cited to {done.cited_sources} sources"
+
+
+def save_compiled(api: LaceClient, artifact_id: str, revision_id: str, title: str, folder: Path) -> list[Path]:
+    """Saves the newest file of each target of a revision under the title's name; the paths, in the order of ENDINGS.
+
+    Raises CommandError where nothing was compiled.
+    """
+    newest = newest_by_target(api.list_compiled(artifact_id, revision_id=revision_id))
+    if not newest:
+        raise CommandError("There is no compiled file of this document.", code="COMPILED_NOT_FOUND")
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = []
+    for target in sorted(newest, key=list(ENDINGS).index):
+        path = folder / (slug(title) + ENDINGS[target])
+        api.download(newest[target], path)
+        saved.append(path)
+    return saved
+
+
+def newest_by_target(found: Iterable[compiler_pb2.Compiled]) -> dict[str, compiler_pb2.Compiled]:
+    """The newest attempt at each target that gave a file; `found` is newest first, as the API lists it."""
+    newest: dict[str, compiler_pb2.Compiled] = {}
+    for compiled in found:
+        if compiled.bundle_hash and compiled.target in ENDINGS:
+            newest.setdefault(compiled.target, compiled)
+    return newest
+
+
+def _code(view: RunView) -> str:
+    return "RUN_CANCELLED" if view.state == "cancelled" else "STREAM_ENDED"

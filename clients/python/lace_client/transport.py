@@ -1,0 +1,156 @@
+"""Requests to the REST API: identity, idempotency, retries, and errors as exceptions."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from lace_core.errors import Detail, LaceError, Reason
+
+TRIES = 4
+_LONGEST_PAUSE_S = 30.0
+
+
+class LaceApiError(LaceError):
+    """The API's error envelope. `status` is the HTTP status; `correlation_id` is what to quote to an operator."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        error_code: str,
+        status: int,
+        correlation_id: str = "",
+        details: tuple[Detail, ...] = (),
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(reason, message, details=details, retryable=retryable, retry_after=retry_after)
+        self.error_code = error_code
+        self.status = status
+        self.correlation_id = correlation_id
+
+
+class Transport:
+    """One connection pool to one API; see `LaceClient` for what to ask of it."""
+
+    def __init__(self, url: str, token: str, *, timeout_s: float, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"),
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout_s, connect=5.0),
+            transport=transport,
+            trust_env=False,  # a token is not for a proxy that happens to be configured
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """The body of a read; tried again where that may help."""
+        return self._tried(lambda: self._http.get(path, params=_given(parameters))).content
+
+    def change(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        etag: str = "",
+    ) -> bytes:
+        """The body of a mutation's answer; tried again under the same Idempotency-Key."""
+        headers = {"Idempotency-Key": key or new_key(), "Content-Type": "application/json"}
+        if etag:
+            headers["If-Match"] = f'"{etag}"'
+        content = orjson.dumps(dict(body))
+        return self._tried(lambda: self._http.request(method, path, content=content, headers=headers)).content
+
+    def upload(self, path: str, files: Callable[[], Any], fields: Mapping[str, Any], key: str | None = None) -> bytes:
+        """The answer to a multipart upload; `files` gives the parts afresh for each try."""
+        headers = {"Idempotency-Key": key or new_key()}
+        send = lambda: self._http.post(path, files=files(), data=dict(fields), headers=headers)  # noqa: E731
+        return self._tried(send).content
+
+    def stream(self, path: str, headers: Mapping[str, str], read_timeout_s: float) -> Any:
+        """A response whose body is read as it comes: a context manager; its errors are raised by `checked`."""
+        timeout = httpx.Timeout(read_timeout_s, connect=5.0)
+        return self._http.stream("GET", path, headers=dict(headers), timeout=timeout)
+
+    def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return checked(send())
+            except LaceError as error:
+                if not error.retryable or attempt == TRIES:
+                    raise
+                pause = error.retry_after if error.retry_after is not None else 0.2 * 2**attempt
+            except httpx.TransportError as error:
+                if attempt == TRIES:
+                    raise unreachable(self._http.base_url, error) from error
+                pause = 0.2 * 2**attempt
+            time.sleep(min(pause, _LONGEST_PAUSE_S) * random.uniform(0.8, 1.2))
+        raise AssertionError("the loop returns or raises")
+
+
+def new_key() -> str:
+    """A new Idempotency-Key."""
+    return uuid.uuid4().hex
+
+
+def unreachable(url: object, error: Exception) -> LaceApiError:
+    """What is raised when nothing answers."""
+    return LaceApiError(
+        Reason.SERVICE_UNAVAILABLE,
+        f"{url} cannot be reached: {error}",
+        error_code=Reason.SERVICE_UNAVAILABLE.value,
+        status=0,
+        retryable=True,
+    )
+
+
+def checked(response: httpx.Response) -> httpx.Response:
+    """The response, if it is one of success; raises LaceApiError."""
+    if response.is_success:
+        return response
+    response.read()
+    try:
+        envelope = orjson.loads(response.content)
+        code = str(envelope["error_code"])
+    except (ValueError, KeyError, TypeError):
+        envelope, code = {"message": response.text[:200] or response.reason_phrase}, Reason.INTERNAL.value
+    raise LaceApiError(
+        Reason(code) if code in Reason.__members__ else Reason.INTERNAL,
+        str(envelope.get("message", "")),
+        error_code=code,
+        status=response.status_code,
+        correlation_id=str(envelope.get("correlation_id", "")),
+        details=tuple(_detail(item) for item in envelope.get("details", ())),
+        retryable=bool(envelope.get("retryable", response.status_code in (502, 503, 504))),
+        retry_after=_seconds(response.headers.get("Retry-After")),
+    )
+
+
+def _detail(item: Any) -> Detail:
+    if isinstance(item, dict):
+        return Detail(str(item.get("field", "")), str(item.get("description", "")))
+    return Detail("", str(item))
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return max(0.0, float(value)) if value else None
+    except ValueError:
+        return None
+
+
+def _given(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (parameters or {}).items() if value not in (None, "", 0)}
