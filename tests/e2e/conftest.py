@@ -1,0 +1,89 @@
+"""A whole installation, in one process or in one per service, and its public API as a client meets it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lace_client import LaceClient
+from lace_platform.config import load_process_config
+from lace_standalone.bootstrap import run
+from lace_standalone.embedded_postgres import EmbeddedPostgres
+from tests.doubles.separate_processes import SeparateProcesses, parts_from_environment
+
+IN_ONE_PROCESS = "one process"
+SEPARATE = "separate processes"
+
+
+@dataclass(frozen=True)
+class RunningInstallation:
+    """Where the API is, the token for it, and where the installation keeps its bytes and rows."""
+
+    url: str
+    token: str
+    data_dir: Path
+    admin_dsn: str
+    kind: str
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        IN_ONE_PROCESS,
+        # Embedded Postgres, and a real broker and a real S3 server, beside them.
+        pytest.param(SEPARATE, marks=[pytest.mark.real_parts, pytest.mark.timeout(300)]),
+    ],
+)
+async def installation(request: pytest.FixtureRequest, scratch: Path) -> AsyncIterator[RunningInstallation]:
+    """All services on a database of their own: workers of theirs would take the runs of other tests."""
+    start = _in_one_process if request.param == IN_ONE_PROCESS else _in_separate_processes
+    data_dir = scratch / str(request.param).replace(" ", "-")
+    server = EmbeddedPostgres(data_dir / "postgres", durable=False)
+    dsn = await server.start()
+    try:
+        async with start(data_dir, dsn) as running:
+            yield running
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def _in_one_process(data_dir: Path, dsn: str) -> AsyncIterator[RunningInstallation]:
+    environ = {"LACE_DATA_DIR": str(data_dir), "LACE_GATEWAY_PORT": "0", "LACE_LOG_LEVEL": "warning"}
+    config = load_process_config(env_file=None, environ=environ)
+    async with run(replace(config, dsn=dsn)) as running:
+        yield RunningInstallation(running.url, running.token, data_dir, dsn, IN_ONE_PROCESS)
+
+
+@asynccontextmanager
+async def _in_separate_processes(data_dir: Path, dsn: str) -> AsyncIterator[RunningInstallation]:
+    parts = parts_from_environment()
+    if not parts:
+        pytest.skip("no Kafka or no S3 server: set LACE_TEST_KAFKA and LACE_TEST_S3")
+    processes = SeparateProcesses(data_dir, dsn, parts)
+    try:
+        await processes.start()
+        yield RunningInstallation(processes.url, processes.token, data_dir, dsn, SEPARATE)
+    finally:
+        codes = processes.stop()
+    assert set(codes.values()) == {0}, codes
+
+
+@pytest.fixture
+async def api(installation: RunningInstallation) -> AsyncIterator[httpx.AsyncClient]:
+    """The REST API under the first tenant's token."""
+    headers = {"authorization": f"Bearer {installation.token}"}
+    async with httpx.AsyncClient(base_url=installation.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def client(installation: RunningInstallation) -> Iterator[LaceClient]:
+    """The typed client. It blocks: call it by `asyncio.to_thread`, the services answer on the tests' own loop."""
+    with LaceClient(installation.url, installation.token) as opened:
+        yield opened
