@@ -1,0 +1,1 @@
+"""The pure document engine: IR, canonical form, apply, validators, pipelines."""

@@ -1,0 +1,250 @@
+"""What a model is asked and must answer, as versioned contracts: typed values here, JSON Schemas for everyone else.
+
+A fact is one span of a source that a model may use: a sentence, or a whole list, table or code listing. Fact ids
+are short names that hold within one run. Outputs have no optional fields, so that providers can enforce them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+
+class _In(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Out(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class SourceSection(_In, frozen=True):
+    """A section of a source: headings down to it (outermost first), words and tables directly in it, first sentence."""
+
+    heading_path: tuple[str, ...]
+    words: int
+    tables: int
+    lead: str
+
+
+class SourceOutline(_In, frozen=True):
+    """What one source speaks of."""
+
+    source_id: str
+    filename: str
+    title: str
+    sections: tuple[SourceSection, ...]
+
+
+class TableFact(_In, frozen=True):
+    """A table as its source has it."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Fact(_In, frozen=True):
+    """One span that may be used. `text` is the span; `items` holds a list's items, `table` a table's cells.
+
+    `unit` names the piece of the source that the span stands in and `position` its place in reading order there;
+    `score` (0 to 1000) says how well it matched what the section asks.
+    """
+
+    fact_id: str
+    kind: Literal["sentence", "list", "table", "code", "quote"]
+    text: str
+    source: str
+    heading_path: tuple[str, ...]
+    page: int
+    unit: str
+    position: int
+    score: int
+    items: tuple[str, ...] = ()
+    table: TableFact | None = None
+
+
+class Section(_In, frozen=True):
+    """The section that is asked for; `path` holds the headings above it, depth 0 is the document itself."""
+
+    title: str
+    brief: str
+    path: tuple[str, ...]
+    depth: int
+
+
+class IntentInput(_In, frozen=True):
+    """Asks what a document of this title is to do."""
+
+    title: str
+    instructions: str
+    language: str
+    sources: tuple[SourceOutline, ...]
+
+
+class Intent(_Out, frozen=True):
+    """What the document is to do: its purpose, its readers, the questions it answers, the terms that matter."""
+
+    purpose: str
+    audience: str
+    questions: tuple[str, ...]
+    key_terms: tuple[str, ...]
+
+
+class OutlineInput(_In, frozen=True):
+    """Asks for the sections of the document."""
+
+    title: str
+    instructions: str
+    language: str
+    intent: Intent
+    sources: tuple[SourceOutline, ...]
+    max_sections: int
+    target_words: int
+
+
+class PlannedSection(_Out, frozen=True):
+    """A section: heading, what it is to say, and the questions by which its evidence is searched."""
+
+    title: str
+    brief: str
+    queries: tuple[str, ...]
+
+
+class Outline(_Out, frozen=True):
+    """The sections in order."""
+
+    sections: tuple[PlannedSection, ...]
+
+
+class StrategyInput(_In, frozen=True):
+    """Asks whether a section is written in full or split; `max_children` 0 forbids the split."""
+
+    document_title: str
+    language: str
+    section: Section
+    facts: tuple[Fact, ...]
+    max_children: int
+    target_words: int
+
+
+class PlannedChild(_Out, frozen=True):
+    """A child section and the facts that it gets."""
+
+    title: str
+    brief: str
+    fact_ids: tuple[str, ...]
+
+
+class Strategy(_Out, frozen=True):
+    """Write or split; children are empty for write. Facts that no child gets stay with the section itself."""
+
+    decision: Literal["write", "split"]
+    reason: str
+    children: tuple[PlannedChild, ...]
+
+
+class WriteInput(_In, frozen=True):
+    """Asks for the text of a section out of the given facts and nothing else."""
+
+    document_title: str
+    language: str
+    audience: str
+    section: Section
+    siblings: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    target_words: int
+    must_cite: bool
+    forbidden_phrases: tuple[str, ...]
+
+
+class WrittenSentence(_Out, frozen=True):
+    """A sentence or list item and the facts that it rests on."""
+
+    text: str
+    fact_ids: tuple[str, ...]
+
+
+class WrittenParagraph(_Out, frozen=True, tag_field="type", tag="paragraph"):
+    """Prose."""
+
+    sentences: tuple[WrittenSentence, ...]
+
+
+class WrittenList(_Out, frozen=True, tag_field="type", tag="list"):
+    """A list."""
+
+    ordered: bool
+    items: tuple[WrittenSentence, ...]
+
+
+class Carried(_Out, frozen=True, tag_field="type", tag="carry"):
+    """A table, list, quote or code listing taken over from its source as it is; `caption` may be empty."""
+
+    fact_id: str
+    caption: str
+
+
+class Written(_Out, frozen=True):
+    """The blocks of the section in order, and what they say in one sentence (empty where nothing is written)."""
+
+    blocks: tuple[WrittenParagraph | WrittenList | Carried, ...]
+    summary: str
+
+
+class JudgedSentence(_In, frozen=True):
+    """A sentence and the exact quotes that it rests on."""
+
+    sentence_id: str
+    text: str
+    quotes: tuple[str, ...]
+
+
+class JudgeInput(_In, frozen=True):
+    """Asks whether the quotes support the sentences."""
+
+    sentences: tuple[JudgedSentence, ...]
+
+
+class JudgeVerdict(_Out, frozen=True):
+    """The judge's finding for one sentence."""
+
+    sentence_id: str
+    verdict: Literal["supported", "partially", "contradicted", "unsupported"]
+    reason: str
+
+
+class Judgement(_Out, frozen=True):
+    """One verdict for each sentence."""
+
+    verdicts: tuple[JudgeVerdict, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A named pair of types; `lace.NAME.vN` is what callers and records call it."""
+
+    name: str
+    input_type: type[Struct]
+    output_type: type[Struct]
+
+    def input_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of the input."""
+        return msgspec.json.schema(self.input_type)
+
+    def output_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of the output."""
+        return msgspec.json.schema(self.output_type)
+
+
+INTENT = Contract("lace.intent.v1", IntentInput, Intent)
+OUTLINE = Contract("lace.outline.v1", OutlineInput, Outline)
+STRATEGY = Contract("lace.strategy.v1", StrategyInput, Strategy)
+WRITE = Contract("lace.write.v1", WriteInput, Written)
+JUDGE = Contract("lace.judge.v1", JudgeInput, Judgement)
+
+CONTRACTS: Mapping[str, Contract] = {c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, JUDGE)}

@@ -1,0 +1,225 @@
+"""The closed set of error reasons and the one exception that carries them through every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable, machine-readable cause of a failure; the wire twin is lace.common.v1.ErrorReason."""
+
+    INTERNAL = "INTERNAL"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    UNKNOWN_FIELD = "UNKNOWN_FIELD"
+    MALFORMED_JSON = "MALFORMED_JSON"
+    JSON_TOO_DEEP = "JSON_TOO_DEEP"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_AVAILABLE_YET = "NOT_AVAILABLE_YET"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    RATE_LIMITED = "RATE_LIMITED"
+    TOKEN_MISSING = "TOKEN_MISSING"
+    TOKEN_INVALID = "TOKEN_INVALID"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_REVOKED = "TOKEN_REVOKED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    IDEMPOTENCY_KEY_REQUIRED = "IDEMPOTENCY_KEY_REQUIRED"
+    IDEMPOTENCY_KEY_INVALID = "IDEMPOTENCY_KEY_INVALID"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"
+    TENANT_NOT_FOUND = "TENANT_NOT_FOUND"
+    PRINCIPAL_NOT_FOUND = "PRINCIPAL_NOT_FOUND"
+    TOKEN_NOT_FOUND = "TOKEN_NOT_FOUND"
+    SETTING_UNKNOWN = "SETTING_UNKNOWN"
+    SETTING_INVALID = "SETTING_INVALID"
+    SETTING_SCOPE_FORBIDDEN = "SETTING_SCOPE_FORBIDDEN"
+    ARTIFACT_NOT_FOUND = "ARTIFACT_NOT_FOUND"
+    REVISION_NOT_FOUND = "REVISION_NOT_FOUND"
+    NODE_NOT_FOUND = "NODE_NOT_FOUND"
+    ARTIFACT_LOCKED = "ARTIFACT_LOCKED"
+    ARTIFACT_EMPTY = "ARTIFACT_EMPTY"
+    REVISION_CONFLICT = "REVISION_CONFLICT"
+    PROPOSAL_REJECTED = "PROPOSAL_REJECTED"
+    IR_INVALID = "IR_INVALID"
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    RUN_TRANSITION_ILLEGAL = "RUN_TRANSITION_ILLEGAL"
+    RUN_FENCED = "RUN_FENCED"
+    RUN_CANCELLED = "RUN_CANCELLED"
+    RUN_DEADLINE_EXCEEDED = "RUN_DEADLINE_EXCEEDED"
+    PIPELINE_UNKNOWN = "PIPELINE_UNKNOWN"
+    STEP_UNKNOWN = "STEP_UNKNOWN"
+    STEP_TIMEOUT = "STEP_TIMEOUT"
+    EVENT_CURSOR_INVALID = "EVENT_CURSOR_INVALID"
+    SOURCE_NOT_FOUND = "SOURCE_NOT_FOUND"
+    SOURCE_FORMAT_UNSUPPORTED = "SOURCE_FORMAT_UNSUPPORTED"
+    SOURCE_NAME_INVALID = "SOURCE_NAME_INVALID"
+    SOURCE_TOO_LARGE = "SOURCE_TOO_LARGE"
+    SOURCE_EMPTY = "SOURCE_EMPTY"
+    SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
+    SOURCE_ENCRYPTED = "SOURCE_ENCRYPTED"
+    SOURCE_NO_TEXT = "SOURCE_NO_TEXT"
+    SOURCE_LIMIT_EXCEEDED = "SOURCE_LIMIT_EXCEEDED"
+    SOURCE_NOT_READY = "SOURCE_NOT_READY"
+    NO_USABLE_SOURCES = "NO_USABLE_SOURCES"
+    NO_EVIDENCE = "NO_EVIDENCE"
+    PROVIDER_UNKNOWN = "PROVIDER_UNKNOWN"
+    PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    PROVIDER_CREDENTIALS = "PROVIDER_CREDENTIALS"
+    PROVIDER_RATE_LIMITED = "PROVIDER_RATE_LIMITED"
+    PROVIDER_OUTPUT_INVALID = "PROVIDER_OUTPUT_INVALID"
+    PROVIDER_OUTPUT_TRUNCATED = "PROVIDER_OUTPUT_TRUNCATED"
+    PROVIDER_REFUSED = "PROVIDER_REFUSED"
+    MODEL_UNKNOWN = "MODEL_UNKNOWN"
+    CONTRACT_UNKNOWN = "CONTRACT_UNKNOWN"
+    SCHEMA_INVALID = "SCHEMA_INVALID"
+    CONTEXT_TOO_LONG = "CONTEXT_TOO_LONG"
+    COMPILE_TARGET_UNKNOWN = "COMPILE_TARGET_UNKNOWN"
+    COMPILE_FAILED = "COMPILE_FAILED"
+    COMPILED_NOT_FOUND = "COMPILED_NOT_FOUND"
+    BLOB_NOT_FOUND = "BLOB_NOT_FOUND"
+    BLOB_CONFLICT = "BLOB_CONFLICT"
+    BLOB_CORRUPT = "BLOB_CORRUPT"
+    SIGNED_URL_INVALID = "SIGNED_URL_INVALID"
+    SIGNED_URL_EXPIRED = "SIGNED_URL_EXPIRED"
+    PROVENANCE_NOT_FOUND = "PROVENANCE_NOT_FOUND"
+    ARTIFACT_NOT_EMPTY = "ARTIFACT_NOT_EMPTY"
+
+
+@dataclass(frozen=True)
+class ReasonSpec:
+    """How a reason looks outside: its HTTP status, its gRPC status code name, and an example sentence."""
+
+    http_status: int
+    grpc_code: str
+    example: str
+
+
+def _spec(http_status: int, grpc_code: str, example: str) -> ReasonSpec:
+    return ReasonSpec(http_status, grpc_code, example)
+
+
+REASONS: dict[Reason, ReasonSpec] = {
+    Reason.INTERNAL: _spec(500, "INTERNAL", "Something failed on our side; quote the correlation id."),
+    Reason.INVALID_ARGUMENT: _spec(400, "INVALID_ARGUMENT", "title: must be at most 300 characters."),
+    Reason.UNKNOWN_FIELD: _spec(400, "INVALID_ARGUMENT", "/titel: no such field; did you mean title?"),
+    Reason.MALFORMED_JSON: _spec(400, "INVALID_ARGUMENT", "The body is not JSON: unexpected end of data."),
+    Reason.JSON_TOO_DEEP: _spec(400, "INVALID_ARGUMENT", "The JSON is nested deeper than 64 levels."),
+    Reason.BODY_TOO_LARGE: _spec(413, "RESOURCE_EXHAUSTED", "The body is larger than 1 MiB."),
+    Reason.UNSUPPORTED_MEDIA_TYPE: _spec(415, "INVALID_ARGUMENT", "Send application/json."),
+    Reason.ROUTE_NOT_FOUND: _spec(404, "UNIMPLEMENTED", "No such path; the paths are listed at /docs."),
+    Reason.METHOD_NOT_ALLOWED: _spec(405, "UNIMPLEMENTED", "This path does not take DELETE."),
+    Reason.NOT_AVAILABLE_YET: _spec(501, "UNIMPLEMENTED", "The pipeline expand is not available yet."),
+    Reason.SERVICE_UNAVAILABLE: _spec(503, "UNAVAILABLE", "The service runs cannot be reached; try again."),
+    Reason.DEADLINE_EXCEEDED: _spec(504, "DEADLINE_EXCEEDED", "The call took longer than its deadline."),
+    Reason.RATE_LIMITED: _spec(429, "RESOURCE_EXHAUSTED", "Too many requests; try again in 2 s."),
+    Reason.TOKEN_MISSING: _spec(401, "UNAUTHENTICATED", "Send Authorization: Bearer <token>."),
+    Reason.TOKEN_INVALID: _spec(401, "UNAUTHENTICATED", "This token is not known."),
+    Reason.TOKEN_EXPIRED: _spec(401, "UNAUTHENTICATED", "This token expired; make a new one: lace token create."),
+    Reason.TOKEN_REVOKED: _spec(401, "UNAUTHENTICATED", "This token was revoked."),
+    Reason.PERMISSION_DENIED: _spec(403, "PERMISSION_DENIED", "This needs the scope runs:write."),
+    Reason.IDEMPOTENCY_KEY_REQUIRED: _spec(400, "INVALID_ARGUMENT", "Send an Idempotency-Key with every mutation."),
+    Reason.IDEMPOTENCY_KEY_INVALID: _spec(400, "INVALID_ARGUMENT", "The key is longer than 255 characters."),
+    Reason.IDEMPOTENCY_KEY_REUSED: _spec(409, "ALREADY_EXISTS", "This key was used with another body; see details."),
+    Reason.IDEMPOTENCY_IN_PROGRESS: _spec(409, "ABORTED", "The first request with this key is still running."),
+    Reason.ETAG_MISMATCH: _spec(412, "ABORTED", "The thing changed since you read it; read it again."),
+    Reason.PAGE_TOKEN_INVALID: _spec(400, "INVALID_ARGUMENT", "This page token belongs to another request."),
+    Reason.TENANT_NOT_FOUND: _spec(404, "NOT_FOUND", "No tenant ten_x."),
+    Reason.PRINCIPAL_NOT_FOUND: _spec(404, "NOT_FOUND", "No principal prn_x."),
+    Reason.TOKEN_NOT_FOUND: _spec(404, "NOT_FOUND", "No token tok_x."),
+    Reason.SETTING_UNKNOWN: _spec(400, "INVALID_ARGUMENT", "There is no setting runs.max_node."),
+    Reason.SETTING_INVALID: _spec(400, "INVALID_ARGUMENT", "runs.max_nodes must be between 1 and 2000."),
+    Reason.SETTING_SCOPE_FORBIDDEN: _spec(403, "PERMISSION_DENIED", "llm.provider cannot be set for a user."),
+    Reason.ARTIFACT_NOT_FOUND: _spec(404, "NOT_FOUND", "No artifact art_x."),
+    Reason.REVISION_NOT_FOUND: _spec(404, "NOT_FOUND", "Artifact art_x has no revision rev_y."),
+    Reason.NODE_NOT_FOUND: _spec(404, "NOT_FOUND", "Artifact art_x has no node nod_y."),
+    Reason.ARTIFACT_LOCKED: _spec(409, "ABORTED", "Another run is writing this artifact."),
+    Reason.ARTIFACT_EMPTY: _spec(409, "FAILED_PRECONDITION", "The artifact has no committed revision yet."),
+    Reason.REVISION_CONFLICT: _spec(409, "ABORTED", "The head moved since the base revision was read."),
+    Reason.PROPOSAL_REJECTED: _spec(422, "FAILED_PRECONDITION", "Action 3: there is no block blk_x."),
+    Reason.IR_INVALID: _spec(422, "FAILED_PRECONDITION", "The document breaks a rule; see details."),
+    Reason.RUN_NOT_FOUND: _spec(404, "NOT_FOUND", "No run run_x."),
+    Reason.RUN_TRANSITION_ILLEGAL: _spec(409, "FAILED_PRECONDITION", "A succeeded run cannot be paused."),
+    Reason.RUN_FENCED: _spec(409, "ABORTED", "Another worker has taken this run over."),
+    Reason.RUN_CANCELLED: _spec(409, "CANCELLED", "The run was cancelled."),
+    Reason.RUN_DEADLINE_EXCEEDED: _spec(504, "DEADLINE_EXCEEDED", "The run took longer than runs.deadline_s."),
+    Reason.PIPELINE_UNKNOWN: _spec(404, "NOT_FOUND", "No pipeline summarise."),
+    Reason.STEP_UNKNOWN: _spec(404, "NOT_FOUND", "The run has no step outline2."),
+    Reason.STEP_TIMEOUT: _spec(504, "DEADLINE_EXCEEDED", "The step llm took longer than its timeout."),
+    Reason.EVENT_CURSOR_INVALID: _spec(400, "INVALID_ARGUMENT", "evt_x is not an event of this run."),
+    Reason.SOURCE_NOT_FOUND: _spec(404, "NOT_FOUND", "No source src_x."),
+    Reason.SOURCE_FORMAT_UNSUPPORTED: _spec(415, "INVALID_ARGUMENT", "report.xlsx: use md, txt, json, docx or pdf."),
+    Reason.SOURCE_NAME_INVALID: _spec(400, "INVALID_ARGUMENT", "A file name may not contain '..'."),
+    Reason.SOURCE_TOO_LARGE: _spec(413, "RESOURCE_EXHAUSTED", "big.pdf is larger than 50 MiB."),
+    Reason.SOURCE_EMPTY: _spec(400, "INVALID_ARGUMENT", "There is no document in this request."),
+    Reason.SOURCE_UNREADABLE: _spec(422, "FAILED_PRECONDITION", "notes.docx is not a DOCX file (not a zip)."),
+    Reason.SOURCE_ENCRYPTED: _spec(422, "FAILED_PRECONDITION", "secret.pdf is encrypted; remove its password."),
+    Reason.SOURCE_NO_TEXT: _spec(422, "FAILED_PRECONDITION", "scan.pdf holds pictures of text only."),
+    Reason.SOURCE_LIMIT_EXCEEDED: _spec(422, "FAILED_PRECONDITION", "deep.json is nested deeper than 200 levels."),
+    Reason.SOURCE_NOT_READY: _spec(409, "FAILED_PRECONDITION", "src_x is still being read."),
+    Reason.NO_USABLE_SOURCES: _spec(422, "FAILED_PRECONDITION", "None of the sources could be read."),
+    Reason.NO_EVIDENCE: _spec(422, "FAILED_PRECONDITION", "The sources hold nothing about this title."),
+    Reason.PROVIDER_UNKNOWN: _spec(400, "INVALID_ARGUMENT", "No provider acme; there are extractive, openai."),
+    Reason.PROVIDER_UNAVAILABLE: _spec(503, "UNAVAILABLE", "openai answered 500 three times."),
+    Reason.PROVIDER_CREDENTIALS: _spec(424, "FAILED_PRECONDITION", "openai refused the key; set OPENAI_API_KEY."),
+    Reason.PROVIDER_RATE_LIMITED: _spec(429, "RESOURCE_EXHAUSTED", "openai asks to wait 20 s."),
+    Reason.PROVIDER_OUTPUT_INVALID: _spec(502, "FAILED_PRECONDITION", "The model's answer breaks its schema."),
+    Reason.PROVIDER_OUTPUT_TRUNCATED: _spec(502, "FAILED_PRECONDITION", "The model stopped at its output limit."),
+    Reason.PROVIDER_REFUSED: _spec(502, "FAILED_PRECONDITION", "The model refused to answer."),
+    Reason.MODEL_UNKNOWN: _spec(400, "INVALID_ARGUMENT", "The provider openai has no model gpt-0."),
+    Reason.CONTRACT_UNKNOWN: _spec(400, "INVALID_ARGUMENT", "No contract lace.sing.v1."),
+    Reason.SCHEMA_INVALID: _spec(400, "INVALID_ARGUMENT", "The response schema is itself invalid."),
+    Reason.CONTEXT_TOO_LONG: _spec(422, "FAILED_PRECONDITION", "The prompt needs 140000 of 128000 tokens."),
+    Reason.COMPILE_TARGET_UNKNOWN: _spec(400, "INVALID_ARGUMENT", "No target epub; use md, docx, pdf or owl."),
+    Reason.COMPILE_FAILED: _spec(500, "INTERNAL", "The compiler failed on this revision."),
+    Reason.COMPILED_NOT_FOUND: _spec(404, "NOT_FOUND", "Nothing was compiled for art_x yet."),
+    Reason.BLOB_NOT_FOUND: _spec(404, "NOT_FOUND", "The stored file is missing."),
+    Reason.BLOB_CONFLICT: _spec(409, "ALREADY_EXISTS", "Another content is stored under this key."),
+    Reason.BLOB_CORRUPT: _spec(500, "DATA_LOSS", "The stored file does not match its hash."),
+    Reason.SIGNED_URL_INVALID: _spec(403, "PERMISSION_DENIED", "The link was altered."),
+    Reason.SIGNED_URL_EXPIRED: _spec(410, "FAILED_PRECONDITION", "The link expired; ask for a new one."),
+    Reason.PROVENANCE_NOT_FOUND: _spec(404, "NOT_FOUND", "Nothing is recorded about ent_x."),
+    Reason.ARTIFACT_NOT_EMPTY: _spec(
+        409, "FAILED_PRECONDITION", "art_x is written already; generate writes new or outlined ones."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One violated rule: the field (JSON pointer or dotted path) and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class LaceError(Exception):
+    """A failure with a stable reason; every layer passes it on unchanged, the edge turns it into a status.
+
+    `retry_after` is in seconds and only set where waiting helps.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        details: Sequence[Detail] = (),
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.details = tuple(details)
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+    def __repr__(self) -> str:
+        return f"LaceError({self.reason.value}, {self.message!r})"

@@ -1,0 +1,291 @@
+"""The registry of every tunable of LACE, and the pure resolution of layers into one snapshot.
+
+A tunable appears here and nowhere else. Layers, weakest first: default, env_file, environment, system, tenant,
+user, request. Settings of the scope `process` configure one process and never come from the database.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lace_core.canonical import hash_json
+from lace_core.errors import Detail, LaceError, Reason
+
+Kind = Literal["bool", "int", "str", "list"]
+Scope = Literal["process", "system", "tenant", "user", "request"]
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+LAYERS = ("default", "env_file", "environment", "system", "tenant", "user", "request")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One tunable: its key, type, default, bounds, the scopes that may set it, and what it does (with its unit)."""
+
+    key: str
+    kind: Kind
+    default: Any
+    description: str
+    scopes: tuple[Scope, ...]
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def environment_variable(self) -> str:
+        """LACE_ and the key in upper case, dots as underscores."""
+        return "LACE_" + self.key.upper().replace(".", "_")
+
+    def check(self, value: Any) -> Any:
+        """The value as it is kept; raises LaceError SETTING_INVALID."""
+        problem = self._problem(value)
+        if problem:
+            raise LaceError(Reason.SETTING_INVALID, f"{self.key} {problem}.", details=[Detail(self.key, problem)])
+        return int(value) if self.kind == "int" else list(value) if self.kind == "list" else value
+
+    def parse(self, text: str) -> Any:
+        """The value of an environment variable's text; lists are comma separated. Raises like `check`."""
+        raw: Any = text
+        if self.kind == "bool":
+            raw = {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+            }.get(text.strip().lower(), text)
+        elif self.kind == "int":
+            raw = int(text) if _INTEGER.fullmatch(text.strip()) else text
+        elif self.kind == "list":
+            raw = [part.strip() for part in text.split(",") if part.strip()]
+        return self.check(raw)
+
+    def _problem(self, value: Any) -> str:
+        if self.kind == "bool":
+            return "" if isinstance(value, bool) else "must be true or false"
+        if self.kind == "int":
+            return self._number_problem(value)
+        if self.kind == "str":
+            if not isinstance(value, str):
+                return "must be a text"
+            return "" if not self.choices or value in self.choices else f"must be one of {', '.join(self.choices)}"
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            return "must be a list of texts"
+        unknown = [item for item in value if self.choices and item not in self.choices]
+        return f"must hold only {', '.join(self.choices)}" if unknown else ""
+
+    def _number_problem(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
+            return "must be a whole number"
+        if self.minimum is not None and value < self.minimum:
+            return f"must be at least {self.minimum}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum}"
+        return ""
+
+
+_ALL: tuple[Scope, ...] = ("system", "tenant", "user", "request")
+_ADMIN: tuple[Scope, ...] = ("system", "tenant")
+_PROCESS: tuple[Scope, ...] = ("process",)
+
+
+def _int(key: str, default: int, low: int, high: int, scopes: tuple[Scope, ...], description: str) -> Setting:
+    return Setting(key, "int", default, description, scopes, minimum=low, maximum=high)
+
+
+def _str(key: str, default: str, scopes: tuple[Scope, ...], description: str, *choices: str) -> Setting:
+    return Setting(key, "str", default, description, scopes, choices=choices)
+
+
+def _secret(key: str, description: str) -> Setting:
+    return Setting(key, "str", "", description, _PROCESS, secret=True)
+
+
+_DEFINITIONS: tuple[Setting, ...] = (
+    # process: what one process needs to start
+    _str("data_dir", ".lace", _PROCESS, "Folder for the embedded database, blobs and keys."),
+    _str("dsn", "", _PROCESS, "Postgres as an administrator's DSN; the embedded server where empty."),
+    _secret("db_role_secret", "Secret from which the services' database passwords are derived; made on first start."),
+    _secret("service_secret", "Secret by which services prove who they are to control; made on first start."),
+    _secret("url_signing_secret", "Secret that signs download links and page tokens; made on first start."),
+    _str("bus", "postgres", _PROCESS, "What carries dispatch between services.", "postgres", "kafka"),
+    _str("kafka_bootstrap", "127.0.0.1:9092", _PROCESS, "Kafka brokers, comma separated."),
+    _int("kafka_partitions", 6, 1, 1000, _PROCESS, "Partitions of topics that LACE makes."),
+    _str("blobs", "folder", _PROCESS, "Where files are kept.", "folder", "minio"),
+    _str("minio_endpoint", "127.0.0.1:9000", _PROCESS, "MinIO or another S3 server, host:port."),
+    _secret("minio_access_key", "Access key of the S3 server."),
+    _secret("minio_secret_key", "Secret key of the S3 server."),
+    Setting("minio_secure", "bool", False, "Whether the S3 server is spoken to by TLS.", _PROCESS),
+    _str("host", "127.0.0.1", _PROCESS, "Address on which the services listen."),
+    _int("gateway_port", 8080, 0, 65535, _PROCESS, "Port of the REST gateway; 0 takes a free one."),
+    Setting(
+        "addresses", "list", [], "Where the services are, as name=host:port; loopback ports where left out.", _PROCESS
+    ),
+    Setting("docs_enabled", "bool", True, "Whether /docs and /openapi.json are open.", _PROCESS),
+    Setting("allowed_origins", "list", [], "Web origins that may open a WebSocket beside the gateway's own.", _PROCESS),
+    _str("otlp_endpoint", "", _PROCESS, "OTLP gRPC endpoint for traces; none are sent where empty."),
+    _str("log_level", "info", _PROCESS, "Least level of log lines.", "debug", "info", "warning", "error"),
+    _str("log_format", "json", _PROCESS, "Form of log lines.", "json", "console"),
+    _secret("openai_api_key", "Key of the OpenAI-compatible provider; OPENAI_API_KEY is read too."),
+    _str("openai_base_url", "", _PROCESS, "Address of an OpenAI-compatible server; OPENAI_BASE_URL is read too."),
+    # gateway
+    _int("gateway.max_body_bytes", 1_048_576, 1024, 67_108_864, ("system",), "Bytes of a JSON body at most."),
+    _int("gateway.max_json_depth", 64, 8, 1000, ("system",), "Levels of nesting of a JSON body at most."),
+    _int("gateway.heartbeat_ms", 10_000, 100, 60_000, ("system",), "Milliseconds between heartbeats of a stream."),
+    _int("gateway.deadline_s", 30, 1, 600, ("system",), "Seconds a call may take where the client says nothing."),
+    _int("gateway.download_ttl_s", 900, 1, 86_400, _ADMIN, "Seconds that a signed download link is good."),
+    # control
+    _int("auth.identity_ttl_s", 300, 30, 3600, ("system",), "Seconds that a signed identity is good."),
+    _int("auth.token_ttl_days", 90, 1, 400, _ADMIN, "Days that a token lives where its maker says nothing."),
+    # ingest
+    _int("ingest.max_bytes", 52_428_800, 1024, 1_073_741_824, _ADMIN, "Bytes of a source at most."),
+    _int("ingest.max_pages", 2000, 1, 20_000, _ADMIN, "Pages of a source at most."),
+    _int("ingest.max_characters", 20_000_000, 1000, 200_000_000, _ADMIN, "Characters read out of a source at most."),
+    _int("ingest.max_json_depth", 200, 8, 2000, _ADMIN, "Levels of nesting of a JSON source at most."),
+    _int("ingest.timeout_s", 120, 1, 3600, _ADMIN, "Seconds that reading one source may take."),
+    _int(
+        "ingest.memory_bytes",
+        1_610_612_736,
+        268_435_456,
+        17_179_869_184,
+        _ADMIN,
+        "Bytes of memory that reading one source may take.",
+    ),
+    _int("ingest.min_ready_sources", 1, 1, 1000, _ALL, "Sources that must be readable for the run to go on."),
+    _int("ingest.unit_characters", 1200, 200, 8000, _ADMIN, "Characters of a paragraph unit before it is split."),
+    _int("ingest.concurrency", 2, 1, 64, ("system",), "Sources that one worker reads at once."),
+    # retrieval
+    _int("retrieval.units_per_query", 12, 1, 200, _ALL, "Units that one question may bring in."),
+    # runs
+    _int("runs.max_nodes", 60, 1, 2000, _ALL, "Nodes of a document at most."),
+    _int("runs.max_depth", 3, 1, 8, _ALL, "Levels of headings below the title at most."),
+    _int("runs.max_sections", 9, 1, 60, _ALL, "Sections directly below the title at most."),
+    _int("runs.node_parallelism", 4, 1, 64, _ALL, "Nodes of one run that are written at once."),
+    _int("runs.concurrency", 64, 1, 10_000, ("system",), "Runs that one worker process works on at once."),
+    _int("runs.facts_per_node", 40, 4, 400, _ALL, "Facts that one node is given at most."),
+    _int("runs.target_words", 2600, 100, 200_000, _ALL, "Words of the document to aim at."),
+    _int("runs.step_timeout_s", 180, 1, 3600, _ALL, "Seconds after which an attempt of a step is given up."),
+    _int("runs.step_attempts", 3, 1, 10, _ALL, "Attempts of a step at most."),
+    _int("runs.job_timeout_s", 900, 1, 86_400, _ALL, "Seconds that a job may take before its step fails."),
+    _int("runs.deadline_s", 14_400, 1, 604_800, _ALL, "Seconds that a run may take."),
+    _int("runs.lease_ms", 1500, 500, 60_000, ("system",), "Milliseconds after which a silent worker's runs are taken."),
+    _int("runs.lease_renewal_ms", 300, 50, 10_000, ("system",), "Milliseconds between renewals of a worker's lease."),
+    Setting("runs.must_cite", "bool", True, "Whether every sentence must cite.", _ALL),
+    Setting("runs.judge", "bool", True, "Whether a judge looks at sentences that the checks pass.", _ALL),
+    Setting("runs.bench_pipelines", "bool", False, "Whether the pipeline noop10 can be started.", ("system",)),
+    # model calls
+    _str("llm.provider", "extractive", _ALL, "The provider that writes.", "extractive", "openai"),
+    _str("llm.model", "", _ALL, "The model; the provider's default where empty."),
+    _int("llm.temperature_milli", 0, 0, 2000, _ALL, "Temperature in thousandths."),
+    _int("llm.max_output_tokens", 4096, 64, 65_536, _ALL, "Tokens out at most in one call."),
+    _int("llm.context_tokens", 24_000, 1000, 1_000_000, _ALL, "Tokens in at most in one call."),
+    _int("llm.timeout_s", 120, 1, 3600, _ALL, "Seconds that one call may take."),
+    _int("llm.retries", 2, 0, 10, _ALL, "Further tries of a call that may succeed when it is repeated."),
+    _int("llm.repair_attempts", 0, 0, 5, _ALL, "Times that an answer that breaks its schema is sent back."),
+    # compile
+    Setting(
+        "compile.targets",
+        "list",
+        ["md", "docx", "pdf", "owl"],
+        "Formats that a run compiles.",
+        _ALL,
+        choices=("md", "docx", "pdf", "owl"),
+    ),
+    _int("compile.timeout_s", 300, 1, 3600, _ADMIN, "Seconds that compiling one target may take."),
+    _int(
+        "compile.memory_bytes",
+        2_147_483_648,
+        268_435_456,
+        17_179_869_184,
+        _ADMIN,
+        "Bytes of memory that compiling one target may take.",
+    ),
+    _int("compile.toc_depth", 3, 1, 8, _ALL, "Levels of headings in the table of contents."),
+    _str("compile.page_size", "a4", _ALL, "Paper of docx and pdf.", "a4", "us-letter"),
+    Setting("compile.quotes", "bool", True, "Whether the source list shows the quoted spans.", _ALL),
+    # provenance
+    _str("provenance.retention_policy", "keep", _ADMIN, "Name of the retention policy recorded in the logs."),
+)
+
+SETTINGS: Mapping[str, Setting] = {setting.key: setting for setting in _DEFINITIONS}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values of one layer; `version` is that of the stored settings, 0 where the layer is not stored."""
+
+    name: str
+    values: Mapping[str, Any]
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What every non-process setting comes to, its hash, and which (layer, version) gave each value."""
+
+    values: Mapping[str, Any]
+    settings_hash: str
+    trace: Mapping[str, tuple[str, int]]
+
+    def subset(self, *prefixes: str) -> dict[str, Any]:
+        """The settings whose keys begin with one of the prefixes, in key order."""
+        return {key: self.values[key] for key in sorted(self.values) if key.startswith(prefixes)}
+
+
+def environment_layer(name: str, environ: Mapping[str, str]) -> Layer:
+    """The layer that LACE_* variables give; variables that name no setting are left to the caller."""
+    found = {s.key: s.parse(environ[s.environment_variable]) for s in _DEFINITIONS if s.environment_variable in environ}
+    return Layer(name, found)
+
+
+def check_values(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The values that may be set at that scope, checked; raises LaceError SETTING_* naming the first offender."""
+    return {key: _allowed(key, scope).check(value) for key, value in sorted(values.items())}
+
+
+def _allowed(key: str, scope: Scope) -> Setting:
+    setting = SETTINGS.get(key)
+    if setting is None:
+        raise LaceError(Reason.SETTING_UNKNOWN, f"There is no setting {key}.", details=[Detail(key, "unknown")])
+    if scope not in setting.scopes:
+        where = ", ".join(setting.scopes)
+        raise LaceError(
+            Reason.SETTING_SCOPE_FORBIDDEN,
+            f"{key} cannot be set for a {scope}; it is set for: {where}.",
+            details=[Detail(key, f"scopes: {where}")],
+        )
+    return setting
+
+
+def resolve(layers: Sequence[Layer]) -> Snapshot:
+    """Lay the layers over the defaults, weakest first; process settings are left out.
+
+    Raises ValueError when the layers are not in the order of LAYERS.
+    """
+    order = [LAYERS.index(layer.name) for layer in layers]
+    if order != sorted(order):
+        raise ValueError("layers must come weakest first")
+    values: dict[str, Any] = {}
+    trace: dict[str, tuple[str, int]] = {}
+    for setting in _DEFINITIONS:
+        if setting.scopes == _PROCESS:
+            continue
+        values[setting.key], trace[setting.key] = copy(setting.default), ("default", 0)
+        for layer in layers:
+            if setting.key in layer.values:
+                values[setting.key], trace[setting.key] = layer.values[setting.key], (layer.name, layer.version)
+    return Snapshot(values, hash_json(values), trace)
+
+
+def settings_of_json(text: str) -> dict[str, Any]:
+    """The settings that a job's or call's `settings_json` carries, over the defaults."""
+    given = json.loads(text) if text else {}
+    return {**{s.key: copy(s.default) for s in _DEFINITIONS if s.scopes != _PROCESS}, **given}

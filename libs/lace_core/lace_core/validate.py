@@ -1,0 +1,141 @@
+"""Deterministic validation of a document: every finding has a code, a severity and a JSON Pointer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lace_core.canonical import sha256_hex
+from lace_core.constraints import resolve_chain
+from lace_core.ir import Artifact, Block, Cited, Constraints, Node, NodeState, Opaque, Table, cited_parts
+from lace_core.order import is_key
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong; `pointer` leads to it by ids (/nodes/<node id>/blocks/<block id>/…)."""
+
+    code: str
+    severity: Severity
+    pointer: str
+    message: str
+
+
+def validate(artifact: Artifact, units: Mapping[str, str] | None = None, max_nodes: int = 2000) -> list[Finding]:
+    """Everything that is wrong with a document, in document order.
+
+    `units` gives the text of source units by id; with it every quote is checked to stand at its span.
+    """
+    findings = list(_structure(artifact, max_nodes))
+    if any(finding.severity == "error" for finding in findings):
+        return findings  # what follows needs a tree
+    chain: list[Node] = []
+    for depth, node in artifact.walk():
+        chain[depth:] = [node]
+        findings.extend(_evidence(node, artifact, units))
+        findings.extend(_node(node, resolve_chain(chain)[0]))
+    return findings
+
+
+def errors(findings: list[Finding]) -> list[Finding]:
+    """Those findings that forbid a commit."""
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def _structure(artifact: Artifact, max_nodes: int) -> Iterator[Finding]:
+    ids = Counter(node.node_id for node in artifact.nodes)
+    ids.update(block.block_id for node in artifact.nodes for block in node.blocks)
+    ids.update(
+        part.part_id
+        for node in artifact.nodes
+        for block in node.blocks
+        for part in cited_parts(block)
+        if part.part_id != part.block_id
+    )
+    for ident, count in ids.items():
+        if count > 1:
+            yield Finding("ID_REPEATED", "error", f"/ids/{ident}", f"{ident} is used {count} times.")
+    known = {node.node_id for node in artifact.nodes}
+    roots = [node for node in artifact.nodes if node.parent_id is None]
+    if len(roots) != 1:
+        yield Finding("ROOT_COUNT", "error", "/nodes", f"A document has one root, this one has {len(roots)}.")
+    for node in artifact.nodes:
+        if node.parent_id is not None and node.parent_id not in known:
+            yield Finding("PARENT_MISSING", "error", f"/nodes/{node.node_id}", f"There is no {node.parent_id}.")
+    places = Counter((node.parent_id, node.order_key) for node in artifact.nodes)
+    for node in artifact.nodes:
+        if not is_key(node.order_key) or places[node.parent_id, node.order_key] > 1:
+            yield Finding("ORDER_UNCLEAR", "error", f"/nodes/{node.node_id}", "It has no order key of its own.")
+    reached = sum(1 for _ in artifact.walk())
+    if reached != len(artifact.nodes):
+        yield Finding("UNREACHABLE", "error", "/nodes", f"{len(artifact.nodes) - reached} nodes hang in a circle.")
+    if len(artifact.nodes) > max_nodes:
+        yield Finding("TOO_MANY_NODES", "error", "/nodes", f"{len(artifact.nodes)} nodes, {max_nodes} are allowed.")
+
+
+def _evidence(node: Node, artifact: Artifact, units: Mapping[str, str] | None) -> Iterator[Finding]:
+    sources = {source.source_id: source for source in artifact.sources}
+    for evidence in node.evidence:
+        at = f"/nodes/{node.node_id}/evidence/{evidence.evidence_id}"
+        source = sources.get(evidence.source_id)
+        if source is None:
+            yield Finding("SOURCE_MISSING", "error", at, f"{evidence.source_id} is not a source of this document.")
+        elif source.version != evidence.source_version:
+            yield Finding("SOURCE_VERSION", "error", at, "The evidence is of another version of its source.")
+        if sha256_hex(evidence.quote.encode()) != evidence.quote_hash:
+            yield Finding("QUOTE_HASH", "error", at, "The quote does not match its hash.")
+        if evidence.end - evidence.start != len(evidence.quote):
+            yield Finding("QUOTE_SPAN", "error", at, "The quote is not as long as its span.")
+        if units is not None:
+            text = units.get(evidence.unit_id)
+            if text is None:
+                yield Finding("UNIT_MISSING", "error", at, f"There is no unit {evidence.unit_id}.")
+            elif text[evidence.start : evidence.end] != evidence.quote:
+                yield Finding("QUOTE_NOT_FOUND", "error", at, "The quote does not stand at its span.")
+
+
+def _node(node: Node, constraints: Constraints) -> Iterator[Finding]:
+    at = f"/nodes/{node.node_id}"
+    known = {evidence.evidence_id for evidence in node.evidence}
+    words = 0
+    for block in node.blocks:
+        here = f"{at}/blocks/{block.block_id}"
+        yield from _citations(block, here, known, constraints)
+        if isinstance(block, Table) and any(len(row.cells) != len(block.header) for row in block.rows):
+            yield Finding("TABLE_RAGGED", "error", here, "A row has not as many cells as the table has columns.")
+        for part in cited_parts(block):
+            words += len(part.text.split())
+            yield from _phrases(part, here, constraints.forbidden_phrases or ())
+    if constraints.max_words is not None and words > constraints.max_words:
+        yield Finding("TOO_LONG", "warning", at, f"{words} words, {constraints.max_words} are allowed.")
+    if constraints.min_words is not None and node.blocks and words < constraints.min_words:
+        yield Finding("TOO_SHORT", "warning", at, f"{words} words, {constraints.min_words} are asked for.")
+    if node.state in (NodeState.DRAFT, NodeState.FINAL) and not node.title.strip():
+        yield Finding("TITLE_MISSING", "error", at, "A written node needs a title.")
+
+
+def _phrases(part: Cited, at: str, forbidden: Sequence[str]) -> Iterator[Finding]:
+    text = part.text.casefold()
+    for phrase in forbidden:
+        if phrase.strip() and phrase.casefold() in text:
+            yield Finding("PHRASE_FORBIDDEN", "error", f"{at}/{part.part_id}", f"{phrase!r} may not occur.")
+
+
+def _citations(block: Block, at: str, known: set[str], constraints: Constraints) -> Iterator[Finding]:
+    if isinstance(block, Opaque):
+        return
+    cited: set[str] = set()
+    for part in cited_parts(block):
+        for evidence_id in part.evidence_ids:
+            if evidence_id not in known:
+                yield Finding("EVIDENCE_MISSING", "error", f"{at}/{part.part_id}", f"There is no {evidence_id}.")
+        if constraints.must_cite and not part.evidence_ids:
+            yield Finding("CITATION_MISSING", "error", f"{at}/{part.part_id}", "This must cite and does not.")
+        cited.update(part.evidence_ids)
+    wanted = constraints.min_citations_per_block
+    if wanted is not None and len(cited) < wanted:
+        yield Finding("CITATIONS_FEW", "error", at, f"{len(cited)} citations, {wanted} are asked for.")

@@ -1,0 +1,215 @@
+"""From a model's written section to verified actions: unknown facts refused, unsupported sentences kept out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from lace_core import actions as act
+from lace_core.contracts import (
+    Carried,
+    JudgedSentence,
+    JudgeInput,
+    Judgement,
+    Written,
+    WrittenParagraph,
+    WrittenSentence,
+)
+from lace_core.grounding import Verdict, verify
+from lace_core.ids import derive
+from lace_core.ir import Block, Code, Evidence, ListBlock, ListItem, NodeState, Paragraph, Quote, Row, Sentence, Table
+from lace_core.planning import Grounds
+
+
+class SentenceVerdict(Struct, frozen=True, kw_only=True):
+    """What was found of one written sentence; `sentence_id` is provisional and holds within its section."""
+
+    sentence_id: str
+    text: str
+    fact_ids: tuple[str, ...]
+    verdict: str
+    reasons: tuple[str, ...]
+
+    @property
+    def stands(self) -> bool:
+        """Whether the sentence may stand in the document."""
+        return self.verdict == Verdict.SUPPORTED.word
+
+
+def unknown_facts(written: Written, grounds: Mapping[str, Grounds]) -> list[tuple[str, str]]:
+    """(JSON Pointer, fact id) of every reference to a fact that was not allowed."""
+    found: list[tuple[str, str]] = []
+    for index, block in enumerate(written.blocks):
+        if isinstance(block, Carried):
+            if block.fact_id not in grounds or grounds[block.fact_id].fact.kind == "sentence":
+                found.append((f"/blocks/{index}/fact_id", block.fact_id))
+            continue
+        member = "sentences" if isinstance(block, WrittenParagraph) else "items"
+        for place, sentence in enumerate(_sentences(block)):
+            found.extend(
+                (f"/blocks/{index}/{member}/{place}/fact_ids", fact_id)
+                for fact_id in sentence.fact_ids
+                if fact_id not in grounds
+            )
+    return found
+
+
+def check(written: Written, grounds: Mapping[str, Grounds], node_id: str) -> list[SentenceVerdict]:
+    """The deterministic verdict on every sentence and list item, in order; carried blocks need none."""
+    verdicts: list[SentenceVerdict] = []
+    for index, sentence in enumerate(_all_sentences(written)):
+        judged = verify(sentence.text, [_quote(grounds[fact_id]) for fact_id in sentence.fact_ids])
+        verdicts.append(
+            SentenceVerdict(
+                sentence_id=derive("sen", node_id, str(index), sentence.text),
+                text=sentence.text,
+                fact_ids=sentence.fact_ids,
+                verdict=judged.verdict.word,
+                reasons=judged.reasons,
+            )
+        )
+    return verdicts
+
+
+def judge_input(verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]) -> JudgeInput:
+    """What the judge is asked: only the sentences that stand, as a judge can only lower a verdict."""
+    return JudgeInput(
+        sentences=tuple(
+            JudgedSentence(sentence_id=v.sentence_id, text=v.text, quotes=tuple(_quote(grounds[f]) for f in v.fact_ids))
+            for v in verdicts
+            if v.stands
+        )
+    )
+
+
+def lower(verdicts: Sequence[SentenceVerdict], judgement: Judgement) -> list[SentenceVerdict]:
+    """The verdicts after the judge: never better than before; a sentence that the judge passes over stays.
+
+    Of several verdicts on one sentence the worst counts.
+    """
+    by_id = {v.sentence_id: v for v in sorted(judgement.verdicts, key=lambda v: -Verdict.of(v.verdict))}
+    lowered: list[SentenceVerdict] = []
+    for own in verdicts:
+        judge = by_id.get(own.sentence_id)
+        if judge is None:
+            lowered.append(own)
+            continue
+        worse = min(Verdict.of(own.verdict), Verdict.of(judge.verdict))
+        reasons = (*own.reasons, f"judge: {judge.verdict} ({judge.reason})")
+        lowered.append(msgspec.structs.replace(own, verdict=worse.word, reasons=reasons))
+    return lowered
+
+
+def actions_of(
+    written: Written,
+    verdicts: Sequence[SentenceVerdict],
+    grounds: Mapping[str, Grounds],
+    node_id: str,
+    key: str,
+) -> list[act.Action]:
+    """The actions that put the supported part of a section into its node; `key` is the prefix of their keys."""
+    actions: list[act.Action] = []
+    rest = iter(verdicts)
+    for index, written_block in enumerate(written.blocks):
+        made = (
+            _carried(grounds[written_block.fact_id], written_block.caption)
+            if isinstance(written_block, Carried)
+            else _prose(written_block, [next(rest) for _ in _sentences(written_block)], grounds)
+        )
+        if made is not None:
+            block, evidence = made
+            actions.append(
+                act.InsertBlock(key=f"{key}/block/{index}", node_id=node_id, block=block, evidence=tuple(evidence))
+            )
+    if actions:
+        if _is_supported(written.summary, verdicts, grounds):
+            actions.append(act.SetSummary(key=f"{key}/summary", node_id=node_id, summary=written.summary))
+        actions.append(act.SetNodeState(key=f"{key}/state", node_id=node_id, state=NodeState.DRAFT))
+    return actions
+
+
+def _is_supported(summary: str, verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]) -> bool:
+    """Whether the summary is held by what the section's standing sentences cite: it is shown like they are."""
+    if any(v.stands and v.text == summary for v in verdicts):
+        return True
+    cited = dict.fromkeys(fact_id for v in verdicts if v.stands for fact_id in v.fact_ids)
+    return verify(summary, [_quote(grounds[fact_id]) for fact_id in cited]).verdict is Verdict.SUPPORTED
+
+
+def _quote(grounds: Grounds) -> str:
+    return grounds.fact.text
+
+
+def _sentences(block: object) -> tuple[WrittenSentence, ...]:
+    if isinstance(block, WrittenParagraph):
+        return block.sentences
+    return getattr(block, "items", ())
+
+
+def _all_sentences(written: Written) -> list[WrittenSentence]:
+    return [sentence for block in written.blocks for sentence in _sentences(block)]
+
+
+def _cited(verdict: SentenceVerdict, grounds: Mapping[str, Grounds]) -> list[Evidence]:
+    """The spans that a sentence rests on: of a list or table those pieces alone that hold its words."""
+    found: dict[str, Evidence] = {}
+    for fact_id in verdict.fact_ids:
+        fact, pieces = grounds[fact_id].fact, grounds[fact_id].pieces
+        head = f"{' | '.join(fact.table.header)}\n" if fact.table and any(fact.table.header) else ""
+        exact = [p for p in pieces if _holds(verdict.text, p.quote, head)] if len(pieces) > 1 else pieces
+        for piece in exact or pieces:
+            found[piece.evidence_id] = piece
+    return list(found.values())
+
+
+def _holds(text: str, quote: str, head: str) -> bool:
+    """Whether a piece by itself says it; a row of a table says it with its columns' heads."""
+    return verify(text, [head + quote]).verdict is Verdict.SUPPORTED
+
+
+def _prose(
+    block: object, verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]
+) -> tuple[Block, list[Evidence]] | None:
+    standing = [(verdict, _cited(verdict, grounds)) for verdict in verdicts if verdict.stands]
+    if not standing:
+        return None
+    evidence = [piece for _, pieces in standing for piece in pieces]
+    if isinstance(block, WrittenParagraph):
+        sentences = tuple(
+            Sentence(sentence_id="", text=v.text, evidence_ids=tuple(p.evidence_id for p in pieces))
+            for v, pieces in standing
+        )
+        return Paragraph(block_id="", sentences=sentences), evidence
+    items = tuple(
+        ListItem(item_id="", text=v.text, evidence_ids=tuple(p.evidence_id for p in pieces)) for v, pieces in standing
+    )
+    return ListBlock(block_id="", items=items, ordered=bool(getattr(block, "ordered", False))), evidence
+
+
+def _carried(grounds: Grounds, caption: str) -> tuple[Block, list[Evidence]]:
+    fact, pieces = grounds.fact, grounds.pieces
+    ids = tuple(piece.evidence_id for piece in pieces)
+    block: Block
+    if fact.kind == "table" and fact.table is not None:
+        # the pieces are the rows; a header line, where the extraction counts it, comes before them
+        offset = max(0, len(pieces) - len(fact.table.rows))
+        rows = tuple(
+            Row(row_id="", cells=cells, evidence_ids=ids[offset + i : offset + i + 1] or ids)
+            for i, cells in enumerate(fact.table.rows)
+        )
+        head = ids[:offset] or ids[:1]
+        block = Table(
+            block_id="", header=fact.table.header, rows=rows, caption=caption or fact.table.caption, evidence_ids=head
+        )
+    elif fact.kind == "list" and fact.items:
+        items = tuple(
+            ListItem(item_id="", text=text, evidence_ids=ids[i : i + 1] or ids) for i, text in enumerate(fact.items)
+        )
+        block = ListBlock(block_id="", items=items)
+    elif fact.kind == "code":
+        block = Code(block_id="", text=fact.text, language=grounds.language, evidence_ids=ids)
+    else:
+        block = Quote(block_id="", sentences=(Sentence(sentence_id="", text=fact.text, evidence_ids=ids),))
+    return block, list(pieces)
