@@ -19,8 +19,6 @@ from typing import Any
 
 import httpx
 
-FORMATS = {".pdf", ".docx", ".md", ".txt", ".json"}
-
 
 def post(api: httpx.Client, path: str, **content: Any) -> dict[str, Any]:
     """A change. The key makes it safe to send again: the same key is answered with the same result."""
@@ -66,15 +64,15 @@ def main(folder: Path, title: str, out: Path) -> None:
     """Upload, generate, download."""
     bearer = {"authorization": f"Bearer {os.environ['LACE_TOKEN']}"}
     with httpx.Client(base_url=os.environ["LACE_URL"], headers=bearer, timeout=60) as api:
-        paths = (path for path in sorted(folder.iterdir()) if path.suffix in FORMATS)
-        files = [("files", (path.name, path.read_bytes())) for path in paths]
-        ids = follow(api, post(api, "/v1/sources:ingest", files=files)["run_id"])["source_ids"]
+        files = [("files", (path.name, path.read_bytes())) for path in sorted(folder.iterdir()) if path.is_file()]
+        taken = post(api, "/v1/sources:ingest", files=files)
+        for file in taken["rejected"]:
+            print(f"{file['filename']} was not taken: {file['message']}", file=sys.stderr)
+        ids = follow(api, taken["run_id"])["source_ids"]
         run = follow(api, post(api, "/v1/runs/generate", json={"title": title, "source_ids": ids})["run_id"])
         out.mkdir(parents=True, exist_ok=True)
         for compiled in checked(api.get(f"/v1/compiled/{run['artifact_id']}"))["compiled"]:
-            path = out / compiled["filename"]
-            path.write_bytes(api.get(compiled["download_url"]).raise_for_status().content)
-            print(path)
+            (out / compiled["filename"]).write_bytes(api.get(compiled["download_url"]).raise_for_status().content)
 
 
 if __name__ == "__main__":

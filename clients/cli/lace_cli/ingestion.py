@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lace_cli.failures import CommandError
 from lace_cli.files import FORMATS, find_documents
 from lace_cli.output import warn
 
@@ -28,14 +29,19 @@ class Ingested:
     rejected: tuple[Rejected, ...]
     skipped: tuple[Path, ...]
 
+    @property
+    def readable(self) -> tuple[ingest_pb2.Source, ...]:
+        """The sources out of which a document can be written."""
+        return tuple(source for source in self.sources if source.unit_count)
+
 
 def ingest_paths(
     api: LaceClient, paths: Sequence[Path], *, labels: Iterable[str] = (), wait: bool = True, quiet: bool = False
 ) -> Ingested:
     """Uploads all documents below the paths, and waits until they are read.
 
-    A document that cannot be read is in the answer and stops none of the others. Raises CommandError where there
-    is none, LaceError where none was taken.
+    A document that cannot be read is told of and stops none of the others. Raises CommandError where there is
+    none, or where none could be read; LaceError where none was taken.
     """
     from lace_cli.display import follow
 
@@ -57,7 +63,11 @@ def ingest_paths(
                 follow("Reading", events)
     if wait:
         sources = {source_id: api.get_source(source_id) for source_id in sources}
-    return Ingested(tuple(run_ids), tuple(sources.values()), tuple(rejected), found.skipped)
+    done = Ingested(tuple(run_ids), tuple(sources.values()), tuple(rejected), found.skipped)
+    _tell_problems(done)
+    if wait and not done.readable:
+        raise CommandError("None of the documents could be read.", code="NO_USABLE_SOURCES")
+    return done
 
 
 def portions(documents: Sequence[Path]) -> Iterator[list[Path]]:
@@ -75,8 +85,7 @@ def portions(documents: Sequence[Path]) -> Iterator[list[Path]]:
         yield portion
 
 
-def tell_problems(done: Ingested) -> None:
-    """Warns of what was passed over, what was not taken, and what could not be read."""
+def _tell_problems(done: Ingested) -> None:
     for path in done.skipped:
         warn(f"{path} was passed over: not {FORMATS}")
     for rejected in done.rejected:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -19,11 +20,12 @@ from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2
 from lace.control.v1 import control_pb2
 from lace.ingest.v1 import ingest_pb2
+from lace.llm_gateway.v1 import llm_gateway_pb2
 from lace.provenance.v1 import provenance_pb2
 from lace.runs.v1 import artifacts_pb2, runs_pb2
 from lace_client.events import watch
-from lace_client.transport import Transport, checked
-from lace_proto import json as wire_json
+from lace_client.transport import Transport, corrupt
+from lace_proto.json import from_json, from_python
 
 M = TypeVar("M", bound=Message)
 
@@ -84,13 +86,13 @@ class LaceClient:
             answer = orjson.loads(self._transport.upload("/v1/sources:ingest", parts, fields, key))
         return Ingestion(
             run_id=answer["run_id"],
-            sources=tuple(wire_json.from_python(ingest_pb2.Source, source) for source in answer["sources"]),
-            rejected=tuple(Rejected(**item) for item in answer.get("rejected", ())),
+            sources=tuple(from_python(ingest_pb2.Source, source, tolerant=True) for source in answer["sources"]),
+            rejected=tuple(_rejected(item) for item in answer["rejected"]),
         )
 
     def get_source(self, source_id: str) -> ingest_pb2.Source:
         """A source."""
-        return self._get(ingest_pb2.Source, f"/v1/sources/{source_id}")
+        return self._get(ingest_pb2.Source, f"/v1/sources/{_segment(source_id)}")
 
     def list_sources(self, *, state: str = "") -> Iterator[ingest_pb2.Source]:
         """All sources, newest first."""
@@ -123,7 +125,7 @@ class LaceClient:
         }
         if settings:
             body["settings"] = dict(settings)
-        return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{pipeline_id}", body, key=key)
+        return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{_segment(pipeline_id)}", body, key=key)
 
     def start_compile(
         self,
@@ -142,7 +144,7 @@ class LaceClient:
 
     def get_run(self, run_id: str) -> runs_pb2.Run:
         """A run."""
-        return self._get(runs_pb2.Run, f"/v1/runs/{run_id}")
+        return self._get(runs_pb2.Run, f"/v1/runs/{_segment(run_id)}")
 
     def list_runs(self, *, state: str = "") -> Iterator[runs_pb2.Run]:
         """All runs, newest first."""
@@ -151,12 +153,12 @@ class LaceClient:
 
     def list_steps(self, run_id: str) -> Iterator[runs_pb2.Step]:
         """The steps of a run in the order in which they began."""
-        for page in self._pages(runs_pb2.ListStepsResponse, f"/v1/runs/{run_id}/steps", {}):
+        for page in self._pages(runs_pb2.ListStepsResponse, f"/v1/runs/{_segment(run_id)}/steps", {}):
             yield from page.steps
 
     def watch_run(self, run_id: str, *, after_event_id: str = "") -> Iterator[event_pb2.RunEvent]:
         """The events of a run from a cursor to its last, each once and in order; lost connections are resumed."""
-        return watch(self._transport, run_id, after_event_id)
+        return watch(self._transport, f"/v1/runs/{_segment(run_id)}/stream", after_event_id)
 
     def pause_run(self, run_id: str, *, reason: str = "", key: str | None = None) -> runs_pb2.ControlRunResponse:
         """Pause a run at its next step boundary."""
@@ -180,33 +182,51 @@ class LaceClient:
 
     def get_artifact(self, artifact_id: str, *, revision_id: str = "") -> artifacts_pb2.Artifact:
         """A document: its committed head, or another committed revision."""
-        return self._get(artifacts_pb2.Artifact, f"/v1/artifacts/{artifact_id}", {"revision_id": revision_id})
+        return self._get(artifacts_pb2.Artifact, f"/v1/artifacts/{_segment(artifact_id)}", {"revision_id": revision_id})
 
     def get_node(self, artifact_id: str, node_id: str) -> artifacts_pb2.GetNodeResponse:
         """A section with its blocks and evidence."""
-        return self._get(artifacts_pb2.GetNodeResponse, f"/v1/artifacts/{artifact_id}/nodes/{node_id}")
+        path = f"/v1/artifacts/{_segment(artifact_id)}/nodes/{_segment(node_id)}"
+        return self._get(artifacts_pb2.GetNodeResponse, path)
 
     def list_compiled(self, artifact_id: str, *, revision_id: str = "") -> Iterator[compiler_pb2.Compiled]:
         """What was compiled of a document, newest first."""
-        path, parameters = f"/v1/compiled/{artifact_id}", {"revision_id": revision_id}
+        path, parameters = f"/v1/compiled/{_segment(artifact_id)}", {"revision_id": revision_id}
         for page in self._pages(compiler_pb2.ListCompiledResponse, path, parameters):
             yield from page.compiled
 
     def download(self, compiled: compiler_pb2.Compiled, path: Path) -> Path:
-        """Save a compiled file; it appears whole or not at all."""
+        """Save a compiled file, compared with its hash; it appears whole or not at all."""
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with self._transport.stream(compiled.download_url, {}, 60.0) as response, part.open("wb") as file:
-                for piece in checked(response).iter_bytes():
-                    file.write(piece)
+            digest = self._transport.download(compiled.download_url, part)
+            if compiled.bundle_hash and digest != compiled.bundle_hash:
+                raise corrupt(compiled.filename)
             return part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
     def run_provenance(self, run_id: str) -> Iterator[provenance_pb2.TransformationLog]:
         """The transformation logs of a run, in order."""
-        for page in self._pages(provenance_pb2.GetRunProvenanceResponse, f"/v1/provenance/runs/{run_id}", {}):
+        for page in self._pages(provenance_pb2.GetRunProvenanceResponse, f"/v1/provenance/runs/{_segment(run_id)}", {}):
             yield from page.logs
+
+    # -- providers and health -------------------------------------------------------------------------------------
+
+    def list_providers(self) -> Sequence[llm_gateway_pb2.ProviderCapability]:
+        """What providers and their models can do."""
+        answer = self._get(llm_gateway_pb2.ListCapabilitiesResponse, "/v1/providers/capabilities")
+        return list(answer.providers)
+
+    def validate_provider(self, provider: str = "", model: str = "") -> llm_gateway_pb2.ValidateProviderResponse:
+        """Try a provider with the settings in force; its answer says what is wrong."""
+        body = {"provider": provider, "model": model}
+        return self._change(llm_gateway_pb2.ValidateProviderResponse, "POST", "/v1/providers/validate", body)
+
+    def health(self) -> Mapping[str, str]:
+        """State of each service, once all are serving; raises SERVICE_UNAVAILABLE, naming those that are not."""
+        states: dict[str, str] = orjson.loads(self._transport.get("/health/ready", tries=1))["services"]
+        return states
 
     # -- settings and tokens ----------------------------------------------------------------------------------------
 
@@ -259,21 +279,21 @@ class LaceClient:
 
     def revoke_token(self, token_id: str, *, key: str | None = None) -> control_pb2.Token:
         """Revoke a token."""
-        return self._change(control_pb2.Token, "POST", f"/v1/tokens/{token_id}:revoke", {}, key=key)
+        return self._change(control_pb2.Token, "POST", f"/v1/tokens/{_segment(token_id)}:revoke", {}, key=key)
 
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _control(self, run_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> runs_pb2.ControlRunResponse:
-        return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{run_id}:{verb}", body, key=key)
+        return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{_segment(run_id)}:{verb}", body, key=key)
 
     def _get(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
-        return wire_json.from_json(kind, self._transport.get(path, parameters))
+        return from_json(kind, self._transport.get(path, parameters), tolerant=True)
 
     def _change(
         self, kind: type[M], method: str, path: str, body: Mapping[str, Any], *, key: str | None = None, etag: str = ""
     ) -> M:
         given = {name: value for name, value in body.items() if value not in ("", [])}
-        return wire_json.from_json(kind, self._transport.change(method, path, given, key=key, etag=etag))
+        return from_json(kind, self._transport.change(method, path, given, key=key, etag=etag), tolerant=True)
 
     def _pages(self, kind: type[M], path: str, parameters: Mapping[str, Any]) -> Iterator[M]:
         token = ""
@@ -287,5 +307,16 @@ class LaceClient:
 
 def _settings_path(tenant_id: str, user_id: str) -> str:
     if tenant_id:
-        return f"/v1/settings/tenants/{tenant_id}"
-    return f"/v1/settings/users/{user_id}" if user_id else "/v1/settings/system"
+        return f"/v1/settings/tenants/{_segment(tenant_id)}"
+    return f"/v1/settings/users/{_segment(user_id)}" if user_id else "/v1/settings/system"
+
+
+def _segment(value: str) -> str:
+    """An id as one segment of a path, whatever characters it has; one of dots alone would climb in the path."""
+    if not value.strip("."):
+        raise ValueError(f"{value!r} is not an id")
+    return quote(value, safe="")
+
+
+def _rejected(item: Mapping[str, str]) -> Rejected:
+    return Rejected(item["filename"], item["error_code"], item["message"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import orjson
@@ -14,7 +17,9 @@ import orjson
 from lace_core.errors import Detail, LaceError, Reason
 
 TRIES = 4
+T = TypeVar("T")
 _LONGEST_PAUSE_S = 30.0
+_DOWNLOAD_SILENCE_S = 60.0
 
 
 class LaceApiError(LaceError):
@@ -54,9 +59,9 @@ class Transport:
         """Give the connections back."""
         self._http.close()
 
-    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None, *, tries: int = TRIES) -> bytes:
         """The body of a read; tried again where that may help."""
-        return self._tried(lambda: self._http.get(path, params=_given(parameters))).content
+        return self._tried(lambda: checked(self._http.get(path, params=_given(parameters))).content, tries)
 
     def change(
         self,
@@ -72,29 +77,45 @@ class Transport:
         if etag:
             headers["If-Match"] = f'"{etag}"'
         content = orjson.dumps(dict(body))
-        return self._tried(lambda: self._http.request(method, path, content=content, headers=headers)).content
+        return self._tried(lambda: checked(self._http.request(method, path, content=content, headers=headers)).content)
 
     def upload(self, path: str, files: Callable[[], Any], fields: Mapping[str, Any], key: str | None = None) -> bytes:
         """The answer to a multipart upload; `files` gives the parts afresh for each try."""
         headers = {"Idempotency-Key": key or new_key()}
-        send = lambda: self._http.post(path, files=files(), data=dict(fields), headers=headers)  # noqa: E731
-        return self._tried(send).content
+        return self._tried(
+            lambda: checked(self._http.post(path, files=files(), data=dict(fields), headers=headers)).content
+        )
 
-    def stream(self, path: str, headers: Mapping[str, str], read_timeout_s: float) -> Any:
+    def download(self, path: str, to: Path) -> str:
+        """Writes the body to a file as it comes, and returns its SHA-256; tried again from the start."""
+
+        def fetch() -> str:
+            digest = hashlib.sha256()
+            with self.stream(path, {}, _DOWNLOAD_SILENCE_S) as response, to.open("wb") as file:
+                for piece in checked(response).iter_bytes():
+                    digest.update(piece)
+                    file.write(piece)
+            return digest.hexdigest()
+
+        return self._tried(fetch)
+
+    def stream(
+        self, path: str, headers: Mapping[str, str], read_timeout_s: float
+    ) -> AbstractContextManager[httpx.Response]:
         """A response whose body is read as it comes: a context manager; its errors are raised by `checked`."""
         timeout = httpx.Timeout(read_timeout_s, connect=5.0)
         return self._http.stream("GET", path, headers=dict(headers), timeout=timeout)
 
-    def _tried(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        for attempt in range(1, TRIES + 1):
+    def _tried(self, attempt_once: Callable[[], T], tries: int = TRIES) -> T:
+        for attempt in range(1, tries + 1):
             try:
-                return checked(send())
+                return attempt_once()
             except LaceError as error:
-                if not error.retryable or attempt == TRIES:
+                if not error.retryable or attempt == tries:
                     raise
                 pause = error.retry_after if error.retry_after is not None else 0.2 * 2**attempt
             except httpx.TransportError as error:
-                if attempt == TRIES:
+                if attempt == tries:
                     raise unreachable(self._http.base_url, error) from error
                 pause = 0.2 * 2**attempt
             time.sleep(min(pause, _LONGEST_PAUSE_S) * random.uniform(0.8, 1.2))
@@ -112,6 +133,17 @@ def unreachable(url: object, error: Exception) -> LaceApiError:
         Reason.SERVICE_UNAVAILABLE,
         f"{url} cannot be reached: {error}",
         error_code=Reason.SERVICE_UNAVAILABLE.value,
+        status=0,
+        retryable=True,
+    )
+
+
+def corrupt(filename: str) -> LaceApiError:
+    """What is raised for a file that is not what it was when it was made."""
+    return LaceApiError(
+        Reason.BLOB_CORRUPT,
+        f"{filename} did not arrive as it was made; download it again.",
+        error_code=Reason.BLOB_CORRUPT.value,
         status=0,
         retryable=True,
     )

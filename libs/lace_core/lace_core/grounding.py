@@ -10,7 +10,7 @@ the quotes hold. Each layer's finding is kept, the telling one last.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -199,31 +199,32 @@ _GROUPS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 
 
 def _numbers(claim: Statement, nearest: Statement, stated: Sequence[Statement]) -> Finding:
-    near = list(_quantities(nearest))
-    held = {quantity.value for statement in stated for quantity in _quantities(statement)}
-    verdict, reason = Verdict.PARTIALLY, "numbers: agree"
-    for own in _quantities(claim):
-        same = [quantity for quantity in near if quantity.value == own.value]
-        if own.value not in held:
-            if any(_is_grouped_alike(own, quantity) for quantity in near):
-                verdict, reason = Verdict.PARTIALLY, f"numbers: it is unclear how {own.figure} is grouped"
-                continue
-            return Verdict.CONTRADICTED, f"numbers: {own.figure} is not in the evidence"
-        if not same:
-            verdict, reason = Verdict.PARTIALLY, f"numbers: {own.figure} stands in another statement"
-        elif own.unit and own.unit not in {quantity.unit for quantity in same}:
-            return Verdict.CONTRADICTED, f"numbers: {own.figure} has another unit in the evidence"
-        elif own.way and all(quantity.way and quantity.way != own.way for quantity in same):
-            return Verdict.CONTRADICTED, f"numbers: {own.figure} goes the other way in the evidence"
-    return verdict, reason
+    near: dict[str, list[_Quantity]] = {}
+    for quantity in _quantities(nearest):
+        near.setdefault(quantity.value, []).append(quantity)
+    held = {number(token.figure) for statement in stated for token in statement.tokens if token.figure}
+    found = [_number(own, near, held) for own in _quantities(claim)]
+    return min(found, key=lambda finding: finding[0], default=(Verdict.PARTIALLY, "numbers: agree"))
+
+
+def _number(own: _Quantity, near: Mapping[str, Sequence[_Quantity]], held: Set[str]) -> Finding:
+    same = near.get(own.value, ())
+    if not same and own.value in held:
+        return Verdict.PARTIALLY, f"numbers: {own.figure} stands in another statement"
+    if not same and any(_is_grouped_alike(own, other) for others in near.values() for other in others):
+        return Verdict.PARTIALLY, f"numbers: it is unclear how {own.figure} is grouped"
+    if not same:
+        return Verdict.CONTRADICTED, f"numbers: {own.figure} is not in the evidence"
+    if own.unit and own.unit not in {quantity.unit for quantity in same}:
+        return Verdict.CONTRADICTED, f"numbers: {own.figure} has another unit in the evidence"
+    if own.way and all(quantity.way and quantity.way != own.way for quantity in same):
+        return Verdict.CONTRADICTED, f"numbers: {own.figure} goes the other way in the evidence"
+    return Verdict.PARTIALLY, "numbers: agree"
 
 
 def _is_grouped_alike(one: _Quantity, other: _Quantity) -> bool:
-    return bool(
-        _GROUPS.fullmatch(one.figure)
-        and _GROUPS.fullmatch(other.figure)
-        and re.sub("[.,]", "", one.figure) == re.sub("[.,]", "", other.figure)
-    )
+    figures = (one.figure, other.figure)
+    return all(map(_GROUPS.fullmatch, figures)) and len({re.sub("[.,]", "", figure) for figure in figures}) == 1
 
 
 _NAME = re.compile(r"\b(?:[A-Z]+-?\d+[\w-]*|[A-Z][\w'-]*[a-z]\w*|[A-Z]{2,}\w*)\b")

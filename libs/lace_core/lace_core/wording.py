@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, islice
 
 from lace_core import lexicon
 
@@ -30,8 +30,9 @@ _BULLET = r"\s*(?:[-*•◦▪]|\(?(?:\d{1,3}|[a-z])[.)])\s+"
 _MARKER = re.compile(rf"^{_BULLET}(?=[^\W\d_])")
 _ITEM = re.compile(rf"\n(?={_BULLET})")
 _END = re.compile(r"[.!?]+[\"')\]]*(?= [\"'(\[]*([^\W_]))|[。！？]+")
-_LAST_WORD = re.compile(r"[^\s(\"']*$")
+_LONGEST_ABBREVIATION = 12
 _MOST_STATEMENTS = 400
+_MOST_TOKENS = 300  # of a statement whose asides are looked for
 _MOST_ASIDES = 4
 
 Keys = tuple[str, ...]
@@ -95,28 +96,27 @@ def statements(text: str) -> tuple[Statement, ...]:
 
 
 def _statement(piece: str) -> Statement:
-    line = _bare(piece)
-    tokens = tuple(_tokens(line))
+    tokens = tuple(_tokens(piece))
     stems = frozenset(stem(t.key) for t in tokens if t.key not in lexicon.STOP and t.key[:1].isalpha())
-    return Statement(line.casefold().rstrip(" ."), tokens, stems, tuple(_wordings(tokens)))
+    return Statement(piece.casefold().rstrip(" ."), tokens, stems, tuple(_wordings(tokens)))
 
 
 def _split(text: str) -> list[str]:
     """The flat texts of the statements."""
-    lines = [flat(line) for line in text.split("\n") if line.strip()]
+    lines = [_bare(flat(line)) for line in text.split("\n") if line.strip()]
     if any(" | " in line for line in lines):
         return lines[:_MOST_STATEMENTS]
     items = _ITEM.split(text)
     if len(items) > 1 and not _MARKER.match(items[0]) and _is_guarded(_tokens(flat(items[0]))):
         return [flat(text)]  # "The following are not allowed: …": the items do not stand for themselves
-    return [piece for item in items for piece in _sentences(flat(item))][:_MOST_STATEMENTS]
+    return [piece for item in items for piece in _sentences(_bare(flat(item)))][:_MOST_STATEMENTS]
 
 
 def _sentences(line: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(line):
-        last = _LAST_WORD.search(line, start, match.start())
-        word = last[0].lower() if last else ""
+        before = line[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()].lower()
+        word = before.rpartition(" ")[2].lstrip("(\"'")
         is_short = match[0].startswith(".") and (word in lexicon.ABBREVIATIONS or (len(word) == 1 and word.isalpha()))
         if not is_short and not (match[1] or "").islower():
             yield line[start : match.end()].strip()
@@ -213,7 +213,7 @@ def _wordings(tokens: Sequence[Token]) -> Iterator[Keys]:
     """The statement as it is, and without any choice of its asides; none of one that is broken off."""
     if tokens and tokens[-1].key in ",:-":
         return
-    asides = list(_asides(tokens))[:_MOST_ASIDES]
+    asides = list(islice(_asides(tokens), _MOST_ASIDES)) if len(tokens) <= _MOST_TOKENS else []
     for count in range(len(asides) + 1):
         for chosen in combinations(asides, count):
             left_out = {at for aside in chosen for at in aside}

@@ -47,19 +47,19 @@ def to_python(message: Message) -> Any:
     return _codec(message.DESCRIPTOR).write(message)
 
 
-def from_json(message_class: type[M], data: bytes, *, max_depth: int = MAX_DEPTH) -> M:
-    """A message from UTF-8 JSON.
+def from_json(message_class: type[M], data: bytes, *, max_depth: int = MAX_DEPTH, tolerant: bool = False) -> M:
+    """A message from UTF-8 JSON; `tolerant` passes over what a newer version may have added, as clients must.
 
     Raises LaceError: MALFORMED_JSON, JSON_TOO_DEEP, UNKNOWN_FIELD, INVALID_ARGUMENT; the details hold a JSON
     Pointer for each thing refused.
     """
-    return from_python(message_class, parse(data, max_depth=max_depth), max_depth=max_depth)
+    return from_python(message_class, parse(data, max_depth=max_depth), max_depth=max_depth, tolerant=tolerant)
 
 
-def from_python(message_class: type[M], value: Any, *, max_depth: int = MAX_DEPTH) -> M:
+def from_python(message_class: type[M], value: Any, *, max_depth: int = MAX_DEPTH, tolerant: bool = False) -> M:
     """A message from parsed JSON; raises as `from_json` does."""
     message = message_class()
-    reading = Reading(max_depth)
+    reading = Reading(max_depth, tolerant)
     _codec(message.DESCRIPTOR).read(message, value, "", reading)
     if reading.too_deep:
         raise too_deep(max_depth)
@@ -169,7 +169,9 @@ def _message_reader(by_name: Mapping[str, _Field]) -> _Reader:
             for name, member in value.items():
                 field = by_name.get(name)
                 if field is None:
-                    reading.unknown.append(_unknown(name, pointer, by_name))
+                    # Looking for what was meant takes its time: enough is enough.
+                    if not reading.tolerant and len(reading.unknown) < _MAX_DETAILS:
+                        reading.unknown.append(_unknown(name, pointer, by_name))
                 elif member is None and field.omitted is not _NULL:
                     reading.refuse(f"{pointer}/{name}", "may not be null; leave it out")
                 elif field.oneof and message.WhichOneof(field.oneof) is not None:
@@ -211,7 +213,7 @@ def _hides_zero(field: FieldDescriptor) -> bool:
 
 
 def _scalar_field(field: FieldDescriptor, *, may_be_zero: bool) -> tuple[_Reader, _Writer | None]:
-    name, scalar = field.name, scalar_of(field)
+    name, scalar, is_enum = field.name, scalar_of(field), field.enum_type is not None
 
     def read(message: Any, value: Any, pointer: str, reading: Reading) -> None:
         try:
@@ -220,7 +222,8 @@ def _scalar_field(field: FieldDescriptor, *, may_be_zero: bool) -> tuple[_Reader
                 raise Refused("may not be unspecified; leave it out")
             setattr(message, name, decoded)
         except ValueError as refused:  # also text that is no valid UTF-8
-            reading.refuse(pointer, _said(refused))
+            if not (is_enum and reading.tolerant):
+                reading.refuse(pointer, _said(refused))
 
     return read, scalar.write
 

@@ -25,9 +25,13 @@ _SAFE_INTEGER = 2**53
 
 @dataclass
 class Reading:
-    """One reading under way: how deep it may go, and what was refused where."""
+    """One reading under way: how deep it may go, and what was refused where.
+
+    A tolerant one passes over fields and enum members that it does not know: a newer version may have them.
+    """
 
     max_depth: int
+    tolerant: bool = False
     wrong: list[Detail] = field(default_factory=list)
     unknown: list[Detail] = field(default_factory=list)
     too_deep: bool = False

@@ -12,7 +12,7 @@ import pytest
 from lace_core.canonical import sha256_hex
 from lace_ingest.adapters.extraction_child import Order, read_document
 from lace_ingest.domain.documents import ExtractedDocument, Unit, UnitKind
-from lace_ingest.domain.formats import check_filename
+from lace_ingest.domain.formats import SourceFormat, check_filename
 from lace_ingest.domain.limits import ExtractionLimits
 
 ROOT = Path(__file__).parents[3]
@@ -71,6 +71,19 @@ def test_tables_of_a_tagged_pdf_are_exact(dossier: Callable[[str], Path]) -> Non
     assert table.header[2] == "Mean remaining wall (mm)"
     assert [row[0] for row in table.rows] == ["A", "B", "C", "D", "All"]
     assert table.rows[-1] == ("All", "28", "10.6", "60", "5.1", "11 of 54")
+
+
+@pytest.mark.parametrize("prefix", ["02", "04"])
+def test_the_look_of_a_pdf_tells_the_same_as_its_tags(prefix: str, dossier: Callable[[str], Path]) -> None:
+    data = dossier(prefix).read_bytes()
+    untagged = data.replace(b"/MarkInfo", b"/Forgotten"[: len(b"/MarkInfo")])
+    assert untagged != data
+
+    def content(raw: bytes) -> list[tuple[object, ...]]:
+        found = read_document(Order("a.pdf", SourceFormat.PDF, ExtractionLimits()), raw)
+        return [(unit.kind, unit.text, unit.heading_path, unit.page, unit.table) for unit in found.units]
+
+    assert content(untagged) == content(data)
 
 
 def test_tables_of_a_docx_are_exact(dossier: Callable[[str], Path]) -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from tests.doubles.runs_world import World
-from tests.doubles.runs_world import world as make_world
 
 from lace_platform.db.database import Database, SystemDatabase
+from tests.doubles.runs_world import World
+from tests.doubles.runs_world import world as make_world
 
 
 @pytest.fixture

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.doubles.runs_world import RuleModel, World
 
 from lace_core.errors import LaceError, Reason
+from lace_core.ir import cited_parts
 from lace_runs.app.ports import Boundary
-from lace_runs.domain.runs import RunState, Trigger
+from lace_runs.domain.runs import Run, RunState, Trigger
+from tests.doubles.runs_world import RuleModel, World
 
 
 def _types(events: list[Any]) -> list[str]:
     return [event.draft.event_type for event in events]
+
+
+def _result(run: Run) -> Mapping[str, Any]:
+    assert run.result is not None, run.error_message
+    return run.result
 
 
 async def test_noop_run_succeeds_with_gapless_events(world: World) -> None:
@@ -35,8 +42,7 @@ async def test_generate_commits_a_cited_document(world: World) -> None:
     async with world.worker():
         done = await world.until(run.run_id, "succeeded", "failed")
     assert done.error_message == ""
-    assert done.result is not None
-    assert done.result["sentences"] == done.result["cited_sentences"] == 8  # four, and four in the summary
+    assert _result(done)["sentences"] == _result(done)["cited_sentences"] == 8  # four, and four in the summary
     async with world.open(world.tenant_id) as work:
         record = await work.artifacts.get(world.tenant_id, run.artifact_id)
         document = await work.artifacts.document(world.tenant_id, run.artifact_id, record.head_revision_id)
@@ -52,9 +58,9 @@ async def test_unsupported_sentences_stay_out_and_are_kept_for_review(world: Wor
     async with world.worker():
         done = await world.until(run.run_id, "succeeded", "failed")
     async with world.open(world.tenant_id) as work:
-        document = await work.artifacts.document(world.tenant_id, run.artifact_id, done.result["revision_id"])
+        document = await work.artifacts.document(world.tenant_id, run.artifact_id, _result(done)["revision_id"])
         verdicts = await work.artifacts.verdicts(world.tenant_id, run.artifact_id, 0, 100)
-    texts = {s.text for node in document.nodes for b in node.blocks for s in b.sentences}
+    texts = {part.text for node in document.nodes for block in node.blocks for part in cited_parts(block)}
     assert world.model.lie not in texts
     kept_out = [row for _, row in verdicts if not row["in_document"]]
     assert {row["text"] for row in kept_out} == {world.model.lie}
@@ -79,7 +85,7 @@ async def test_outline_then_generate_fills_the_same_artifact(world: World) -> No
             await work.commit()
         done = await world.until(run.run_id, "succeeded", "failed")
     assert done.error_message == ""
-    assert done.result["sentences"] == 8
+    assert _result(done)["sentences"] == 8
 
 
 async def test_retryable_failures_are_tried_again_and_others_are_not(world: World) -> None:
@@ -146,7 +152,7 @@ async def test_restart_of_a_finished_run_is_a_new_run_that_keeps_earlier_results
     assert done.restarted_from_run_id == run.run_id
     assert done.error_message == ""
     assert "intent" not in world.model.asked[before:]
-    first, second = (await world.get(run.run_id)).result, done.result
+    first, second = _result(await world.get(run.run_id)), _result(done)
     assert first["content_hash"] == second["content_hash"]
     assert first["ir_hash"] != second["ir_hash"]
 
@@ -172,6 +178,7 @@ async def test_another_worker_goes_on_after_the_first_has_died(world: World) -> 
         lease._stopped.set()  # as if killed: the lease is not renewed, nothing is given back
         for _, task in worker._held.values():
             task.cancel()
+        assert worker._loop is not None
         worker._loop.cancel()
         asked = list(world.model.asked)
         async with world.worker(lease_ms=500):

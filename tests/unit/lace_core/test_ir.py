@@ -19,14 +19,14 @@ from .strategies import artifacts, blocks, broken_artifacts, planted, texts, to_
 _GOLDEN = Path(__file__).parents[2] / "golden" / "ir"
 
 
-@settings(max_examples=60)
-@given(artifacts() | broken_artifacts())
+@settings(max_examples=100)
+@given(artifacts | broken_artifacts)
 def test_the_fast_encoder_writes_canonical_json(artifact: ir.Artifact) -> None:
     assert ir.encode(artifact) == canonical_json(to_json(artifact))
 
 
-@settings(max_examples=60)
-@given(artifacts() | broken_artifacts())
+@settings(max_examples=100)
+@given(artifacts | broken_artifacts)
 def test_a_document_comes_back_as_it_was(artifact: ir.Artifact) -> None:
     assert ir.decode(ir.encode(artifact)) == artifact
 
@@ -107,8 +107,8 @@ def test_what_is_not_there_is_a_lookup_error() -> None:
             look()
 
 
-@settings(max_examples=60)
-@given(broken_artifacts())
+@settings(max_examples=100)
+@given(broken_artifacts)
 def test_a_walk_ends_even_where_ids_repeat(artifact: ir.Artifact) -> None:
     assert sum(1 for _ in artifact.walk()) <= len(artifact.nodes)
 

@@ -40,7 +40,7 @@ def test_a_change_costs_its_path() -> None:
 
 
 @settings(max_examples=40)
-@given(artifacts())
+@given(artifacts)
 def test_other_ids_leave_the_content_hash_alone(document: ir.Artifact) -> None:
     raw = ir.encode(document).decode()
     for prefix in ("art_", "nod_", "blk_", "sen_", "itm_", "row_", "evd_", "src_", "unt_"):
@@ -51,7 +51,7 @@ def test_other_ids_leave_the_content_hash_alone(document: ir.Artifact) -> None:
 
 
 @settings(max_examples=40)
-@given(artifacts())
+@given(artifacts)
 def test_the_same_document_has_the_same_hashes(document: ir.Artifact) -> None:
     again = ir.decode(ir.encode(document))
     assert (ir_hash(again), content_hash(again)) == (ir_hash(document), content_hash(document))

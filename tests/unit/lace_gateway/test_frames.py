@@ -19,6 +19,13 @@ def test_a_frame_in_both_forms() -> None:
     assert json.loads(frame(3).message) == {"id": "evt_3", "event": "pipeline.step.completed", "data": {"sequence": 3}}
 
 
+def test_a_frame_is_one_line_to_every_reader() -> None:
+    event = {"title": "a\u2028b\u2029c\u0085d"}
+    text = Frame(1, "evt_1", "x", json.dumps(event, ensure_ascii=False).encode()).sse.decode()
+    assert len(text.splitlines()) == 4
+    assert json.loads(text.splitlines()[2].removeprefix("data: ")) == event
+
+
 def test_a_frame_is_encoded_once() -> None:
     one = frame(1)
     assert one.sse is one.sse

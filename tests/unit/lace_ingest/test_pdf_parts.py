@@ -350,6 +350,15 @@ def test_the_tree_gives_kinds_levels_and_order() -> None:
     ]
 
 
+def test_loose_lines_that_end_early_stand_by_themselves() -> None:
+    long = "A line that reaches to the right margin of the page"
+    marks = {0: "Issued in May", 1: "Author: Jo", 2: long, 3: "and goes on"}
+    blocks = read_structure(tagged(*[Element("Span", children=[mark]) for mark in marks], marks=marks))
+    assert [[one.text for one in block.lines] for block in blocks] == [
+        ["Issued in May"], ["Author: Jo"], [long, "and goes on"],
+    ]  # fmt: skip
+
+
 def test_table_cells_come_from_the_tree() -> None:
     def row(role: str, *cells: Element) -> Element:
         return Element("TR", children=[replace(cell, role=role) for cell in cells])

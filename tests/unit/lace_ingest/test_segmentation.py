@@ -173,6 +173,11 @@ def test_a_declared_title_is_not_repeated_as_a_heading() -> None:
     assert (found.title, found.units[0].heading_path) == ("The report", ())
 
 
+def test_a_first_line_that_is_the_title_is_no_unit() -> None:
+    found = document(Prose("Programme"), Prose("The  REPORT"), Prose("Text."), title="The report")
+    assert [unit.text for unit in found.units] == ["Programme", "Text."]
+
+
 def test_a_title_is_found_in_a_header_of_fields() -> None:
     assert document(Prose("PEP: 1 Title: Purpose and Guidelines Author: Barry Status: Active")).title == (
         "Purpose and Guidelines"

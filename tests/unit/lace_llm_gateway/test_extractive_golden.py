@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,32 @@ def test_answers_as_kept(case: str) -> None:
     check_input(contract, given)
     request = ProviderRequest(contract, template_of(contract).render(given), None, "extractive-1", 0, 1000, 5.0)
     assert canonical_output(contract, compose(request)) == canonical_json(golden["output"]).decode()
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_answers_the_same_in_another_process(seed: str) -> None:
+    """Sets and dicts of strings have another order in every process; the answers must not."""
+    script = (
+        "import json, pathlib, sys\n"
+        "from lace_llm_gateway.adapters.extractive.provider import compose\n"
+        "from lace_llm_gateway.domain.exchange import ProviderRequest\n"
+        "from lace_llm_gateway.domain.prompts import template_of\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).glob('*.json')):\n"
+        "    case = json.loads(path.read_text())\n"
+        "    messages = template_of(case['contract']).render(json.dumps(case['input']))\n"
+        "    request = ProviderRequest(case['contract'], messages, None, 'extractive-1', 0, 1000, 5.0)\n"
+        "    assert json.loads(compose(request)) == case['output'], path.name\n"
+    )
+    environ = {**os.environ, "PYTHONHASHSEED": seed}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(FOLDER)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_order_of_facts_from_other_sources_does_not_change_the_text() -> None:

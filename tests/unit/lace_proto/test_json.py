@@ -259,3 +259,24 @@ def test_refused_texts_of_paths_and_queries(field: str, texts: list[str]) -> Non
         from_text(Animal.DESCRIPTOR.fields_by_name[field], texts)
     assert caught.value.reason is Reason.INVALID_ARGUMENT
     assert _pointers(caught.value) == [f"/{field}"]
+
+
+def test_a_tolerant_reading_passes_over_what_a_newer_version_added() -> None:
+    from lace.runs.v1 import runs_pb2
+
+    newer = {"run_id": "run_1", "state": "hibernating", "mood": {"deep": [1]}, "result": {"sentences": 3, "stars": 5}}
+    run = from_python(runs_pb2.Run, newer, tolerant=True)
+    assert run == runs_pb2.Run(run_id="run_1", result={"sentences": 3})
+    with pytest.raises(LaceError):
+        from_python(runs_pb2.Run, newer)
+    with pytest.raises(LaceError):
+        from_python(runs_pb2.Run, {"run_id": 3}, tolerant=True)
+
+
+def test_many_unknown_fields_are_refused_without_looking_at_each() -> None:
+    from lace.runs.v1 import runs_pb2
+
+    with pytest.raises(LaceError) as refused:
+        from_python(runs_pb2.Run, {f"field_{number}": 1 for number in range(100_000)})
+    assert refused.value.reason == "UNKNOWN_FIELD"
+    assert len(refused.value.details) == 50

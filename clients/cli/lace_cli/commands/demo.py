@@ -97,12 +97,11 @@ def provider_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 def write(api: LaceClient, job: DemoJob) -> None:
     """Reads the documents, writes, saves, and tells what came of it. Raises CommandError, LaceError."""
-    from lace_cli.ingestion import ingest_paths, tell_problems
+    from lace_cli.ingestion import ingest_paths
     from lace_cli.writing import citation_line, follow_to_end, save_compiled
 
     read = ingest_paths(api, job.sources)
-    tell_problems(read)
-    ready = [source.source_id for source in read.sources if source.unit_count]
+    ready = [source.source_id for source in read.readable]
     started = api.start_run(
         "generate", title=job.title, instructions=job.instructions, source_ids=ready, settings=job.settings
     )

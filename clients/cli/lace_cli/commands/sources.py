@@ -33,14 +33,13 @@ def ingest(
     Examples:  lace ingest reports/   ·   lace ingest minutes.docx budget.pdf
     """
     from lace_cli.connection import connect
-    from lace_cli.ingestion import ingest_paths, tell_problems
+    from lace_cli.ingestion import ingest_paths
 
     with connect() as api:
         done = ingest_paths(api, paths, labels=label or (), wait=not detach, quiet=as_json)
     if as_json:
         print_json({"run_ids": done.run_ids, "sources": done.sources, "rejected": done.rejected})
         return
-    tell_problems(done)
     _show(done.sources)
     if detach:
         for run_id in done.run_ids:

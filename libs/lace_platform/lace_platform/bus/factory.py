@@ -17,7 +17,7 @@ def open_bus(config: ProcessConfig) -> Bus:
     if config.bus == "kafka":
         from lace_platform.bus.kafka import KafkaBus
 
-        return KafkaBus(config.kafka_bootstrap)
+        return KafkaBus(config.kafka_bootstrap, partitions=config.kafka_partitions)
     from lace_platform.bus.postgres import PostgresBus
     from lace_platform.db.migrations import BUS_ROLE
 

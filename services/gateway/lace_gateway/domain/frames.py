@@ -13,6 +13,9 @@ from functools import cached_property
 
 HEARTBEAT = b": heartbeat\n\n"
 
+# JSON allows these within a string, and many readers of lines take them for the end of one.
+_LINE_BREAKS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\u0085\u2028\u2029")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -26,7 +29,10 @@ class Frame:
     @cached_property
     def sse(self) -> bytes:
         """The frame of a server-sent event; encoded once for all subscribers."""
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % (self.event_id.encode(), self.event_type.encode(), self.data)
+        data = self.data
+        for raw, escaped in _LINE_BREAKS:
+            data = data.replace(raw, escaped)
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (self.event_id.encode(), self.event_type.encode(), data)
 
     @cached_property
     def message(self) -> str:

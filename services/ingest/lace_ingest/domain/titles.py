@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from lace_ingest.domain.pieces import Heading, Piece, Reading
+from lace_ingest.domain.pieces import Heading, Piece, Prose, Reading
 from lace_ingest.domain.text import normalise
 
 _FIELD = re.compile(r"(?:^|\s)Title:\s+(?P<title>.+?)(?=\s+[A-Z][A-Za-z]*(?:-[A-Z][A-Za-z]*)*:(?:\s|$)|$)")
 _WITHIN = 600
+_OPENING = 5  # pieces among which a title may stand again
 
 
 def title_from_header(text: str) -> str:
@@ -25,17 +26,21 @@ def title_from_filename(filename: str) -> str:
 
 
 def take_title(reading: Reading) -> tuple[str, tuple[Piece, ...]]:
-    """The title of a reading and its pieces without the heading that only repeats it.
+    """The title of a reading and its pieces without what only repeats it.
 
     A heading that opens the document, alone at its level or worded as the declared title, is the title and no
-    section: it would stand above every unit and tell none from another.
+    section: it would stand above every unit and tell none from another. A first line that is the title says nothing.
     """
     declared = normalise(reading.title)
     first = reading.pieces[0] if reading.pieces else None
-    if not isinstance(first, Heading):
-        return declared, reading.pieces
-    text = normalise(first.text)
-    others = [piece.level for piece in reading.pieces[1:] if isinstance(piece, Heading)]
-    if text.casefold() == declared.casefold() or (others and min(others) > first.level):
-        return declared or text, reading.pieces[1:]
-    return declared, reading.pieces
+    if isinstance(first, Heading):
+        text = normalise(first.text)
+        others = [piece.level for piece in reading.pieces[1:] if isinstance(piece, Heading)]
+        if text.casefold() == declared.casefold() or (others and min(others) > first.level):
+            return declared or text, reading.pieces[1:]
+    opening = tuple(piece for piece in reading.pieces[:_OPENING] if not _repeats(piece, declared))
+    return declared, opening + reading.pieces[_OPENING:]
+
+
+def _repeats(piece: Piece, title: str) -> bool:
+    return isinstance(piece, Prose) and normalise(piece.text).casefold() == title.casefold()

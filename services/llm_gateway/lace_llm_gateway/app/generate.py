@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from lace_core.canonical import hash_json, sha256_hex
 from lace_core.contracts import CONTRACTS
@@ -21,6 +21,10 @@ from lace_llm_gateway.domain.exchange import Message, ProviderRequest
 from lace_llm_gateway.domain.prompts import template_of
 from lace_llm_gateway.domain.redaction import sample
 from lace_llm_gateway.domain.settings import CallSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_LARGE_INPUT = 100_000
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,11 @@ async def generate(gateway: Gateway, tenant_id: str, order: Order, remaining_s: 
     Raises LaceError: INVALID_ARGUMENT, CONTRACT_UNKNOWN, CONTEXT_TOO_LONG and others before any call, PROVIDER_*
     after one; each provider's failure is in the ledger.
     """
-    prepared = prepare(gateway, order, remaining_s)
+    prepared = await _aside(order, prepare, gateway, order, remaining_s)
     known = await _known(gateway, tenant_id, prepared.key)
     if known is not None:
         return _told_again(known)
-    refuse_too_long(gateway, prepared)
+    await _aside(order, refuse_too_long, gateway, prepared)
     call = await _intend(gateway, tenant_id, prepared)
     started = time.monotonic()
     attempt = Attempt(gateway, prepared.choice.provider, prepared.request, prepared.settings)
@@ -78,6 +82,13 @@ async def generate(gateway: Gateway, tenant_id: str, order: Order, remaining_s: 
     settlement = _succeeded(prepared, attempt.outcome, output, started)
     await _settle(gateway, tenant_id, call, settlement)
     return replace(call, settlement=settlement)
+
+
+async def _aside(order: Order, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Does the work on a thread where the order is so large that the event loop would notice."""
+    if len(order.input_json) < _LARGE_INPUT:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def prepare(gateway: Gateway, order: Order, remaining_s: float | None) -> Prepared:

@@ -87,8 +87,3 @@ def upgrade() -> None:
     for table in ("sources", "source_units", "postings"):
         protect_by_tenant(op, "ingest", table)
     create_infrastructure(op, "ingest")
-
-
-def downgrade() -> None:
-    """There is nothing before this."""
-    raise NotImplementedError("the first revision cannot be undone")

@@ -70,7 +70,7 @@ class Focus:
 
     def _answers(self, theme: Theme) -> bool:
         own = theme_terms(theme)
-        score = sum(own.get(term, 0.0) for term in self._asked)
+        score = sum(own.get(term, 0.0) for term in sorted(self._asked))
         return score >= 1.0 or self._part_matches(theme)
 
     def _part_matches(self, theme: Theme) -> bool:

@@ -12,8 +12,8 @@ from lace_llm_gateway.adapters.extractive.select import merge_equal
 from lace_llm_gateway.adapters.extractive.standing import Standing
 from lace_llm_gateway.adapters.extractive.vectors import cosine
 
-_OPENING_PARTS = (("purpose", "scope"), ("design", "doing", ""), ("summary", "results", "cost", "lessons", "operation"))
-_FINDING_PARTS = frozenset({"summary", "results", "cost", "lessons", "schedule", "operation"})
+_BACKGROUND, _DONE = frozenset({"purpose", "scope"}), frozenset({"design", "doing"})
+_FOUND = frozenset({"summary", "results", "cost", "lessons", "schedule", "operation"})
 _FEWEST, _MOST = 4, 6
 _GOOD = 0.5
 _ALIKE = 0.32
@@ -61,24 +61,27 @@ def _opening(
     """What it is about, what was done, what came of it: the best sentence for each, the best of all where none fits."""
     chosen: list[Candidate] = []
     short = [c for c in pool if c.words <= _LONGEST_OPENING]
-    for parts, merit in zip(_OPENING_PARTS, (introduces, introduces, concludes), strict=True):
-        own = [c for c in short if _part(c) in parts and not _is_like(c, chosen)]
-        rest = [c for c in short if not _is_like(c, chosen)]
-        choices = own or rest
+    for parts, merit in ((_BACKGROUND, introduces), (_DONE, introduces), (_FOUND, concludes)):
+        free = [c for c in short if not _is_like(c, chosen)]
+        choices = [c for c in free if _part(c) in parts] or [c for c in free if not _part(c)] or free
         if choices:
             chosen.append(max(choices, key=lambda c: (merit(c), -c.place)))
     return chosen
 
 
 def _findings(pool: Sequence[Candidate], opening: Sequence[Candidate]) -> list[Candidate]:
-    """The best sentences with figures, each on another thing, from as many parts of the sources as can be."""
+    """The best sentences with figures, each on another thing, from as many parts of the sources as can be.
+
+    What the background says is no finding; it stands in only where there are few.
+    """
     ranked = sorted(
         (c for c in pool if c.measures and c.words <= _LONGEST_FINDING), key=lambda c: (-_telling(c), c.place)
     )
+    later = [c for c in ranked if _part(c) not in _BACKGROUND]
     chosen: list[Candidate] = []
-    for most_of_heading in (1, 2):
-        for candidate in ranked:
-            if len(chosen) == _MOST:
+    for choices, enough, most_of_heading in ((later, _MOST, 1), (later, _MOST, 2), (ranked, _FEWEST, 2)):
+        for candidate in choices:
+            if len(chosen) >= enough:
                 break
             same = sum(_heading(candidate) == _heading(other) for other in (*opening, *chosen))
             if candidate not in chosen and same < most_of_heading and not _is_like(candidate, [*opening, *chosen]):
@@ -88,7 +91,7 @@ def _findings(pool: Sequence[Candidate], opening: Sequence[Candidate]) -> list[C
 
 def _telling(candidate: Candidate) -> float:
     part = _part(candidate)
-    merit = candidate.worth * (_FINDS if part in _FINDING_PARTS else _SUPPOSES if part in ("purpose", "scope") else 1.0)
+    merit = candidate.worth * (_FINDS if part in _FOUND else _SUPPOSES if part in _BACKGROUND else 1.0)
     merit *= _SUPPOSES if _SUPPOSITION.search(candidate.fact.text) else 1.0
     return merit * (_WEIGHS if _OUTCOME.search(candidate.fact.text) else 1.0)
 

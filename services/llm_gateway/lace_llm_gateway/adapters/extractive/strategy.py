@@ -132,7 +132,7 @@ def _terms(heading: str, facts: Sequence[Fact]) -> dict[str, float]:
     for fact in facts[:40]:
         for term in stems(fact.text[:600]):
             weights[term] = weights.get(term, 0.0) + 0.5
-    for term in headings.topic_stems(heading):
+    for term in sorted(headings.topic_stems(heading)):
         weights[term] = weights.get(term, 0.0) + _HEADING_WEIGHT
     return weights
 

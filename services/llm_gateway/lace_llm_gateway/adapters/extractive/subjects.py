@@ -61,7 +61,7 @@ def _terms(source: SourceOutline) -> Counter[str]:
     for section in source.sections:
         counts.update(stems(section.lead))
         for heading in section.heading_path:
-            counts.update(word for word in headings.topic_stems(heading) if not headings.is_generic(heading))
+            counts.update(word for word in sorted(headings.topic_stems(heading)) if not headings.is_generic(heading))
     for word in stems(headings.subject(source.title)):
         counts[word] += int(_TITLE_WEIGHT)
     return counts

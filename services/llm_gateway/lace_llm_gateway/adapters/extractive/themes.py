@@ -94,12 +94,13 @@ def theme_terms(theme: Theme) -> dict[str, float]:
         for term in terms:
             weights[term] = max(weights.get(term, 0.0), weight)
 
+    # Sorted, as sums of floats depend on their order and the order of a set differs from process to process.
     for lead in theme.leads[:6]:
         add(stems(lead), _LEAD_WEIGHT)
     for heading in theme.below[:12]:
-        add(headings.topic_stems(heading), _BELOW_WEIGHT)
-    add(headings.topic_stems(theme.title), _SOURCE_WEIGHT)
-    add(headings.topic_stems(theme.heading), _HEADING_WEIGHT)
+        add(sorted(headings.topic_stems(heading)), _BELOW_WEIGHT)
+    add(sorted(headings.topic_stems(theme.title)), _SOURCE_WEIGHT)
+    add(sorted(headings.topic_stems(theme.heading)), _HEADING_WEIGHT)
     own, of_source = headings.part_of(theme.heading), headings.part_of(theme.title)
     if of_source:
         weights[f"part:{of_source}"] = _SOURCE_PART_WEIGHT if not own else _SECOND_PART_WEIGHT

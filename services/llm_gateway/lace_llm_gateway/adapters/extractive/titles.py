@@ -28,7 +28,7 @@ def best_title(choices: Sequence[tuple[str, float]], centre: Vector, names: head
     def merit(choice: tuple[str, float]) -> tuple[float, int]:
         heading = choice[0]
         part = headings.part_of(heading)
-        terms = {*headings.topic_stems(heading), *([f"part:{part}"] if part else [])}
+        terms = [*sorted(headings.topic_stems(heading)), *([f"part:{part}"] if part else [])]
         covered = cosine(unit({term: centre[term] for term in terms if term in centre}), centre)
         telling = len([term for term in terms if term in centre]) / max(1, len(terms))
         return covered * telling + _SUPPORT * support[headings.clean(heading).casefold()] + _shape(heading), -len(

@@ -64,9 +64,9 @@ _CONNECTIVES = _any_of(
 CONNECTIVE = re.compile(rf"{_OPENING}(?:{_CONNECTIVES}|e\.g\.|i\.e\.)(?!\w)", re.IGNORECASE)
 # A definite noun that takes up what the sentence before told, with nothing after it that says of what.
 _ECHOES = _any_of(
-    "difference, change, date, results?, decision, increase, decrease, reduction, shortfall, delay, gap, failure, problem,"
-    "reason, idea, answer, approach, effect, consequence, loss, limit, figures?, total, rest, remainder, place, steps?,"
-    "conditions?, exception, latter, supporters?, opponents?, additional, counts?"
+    "difference, change, date, results?, decision, increase, decrease, reduction, shortfall, delay, gap, failure,"
+    "problem, reason, idea, answer, approach, effect, consequence, loss, limit, figures?, total, rest, remainder,"
+    "place, steps?, conditions?, exception, latter, supporters?, opponents?, additional, counts?"
 )
 ECHO = re.compile(
     rf"^the\s+(?:(?:new|next|last|first|second|third|whole|resulting|remaining|other|same|highest|lowest)\s+)?"
@@ -114,7 +114,7 @@ MODAL = re.compile(
 )
 BIBLIOGRAPHIC = re.compile(r"\[\d{1,3}\]|\[\^|\bet\s+al\.|\bdoi\b|https?://|www\.|\S+@\S+\.\w")
 FINITE = re.compile(
-    r"\b(?:is|are|was|were|be|been|am|has|have|had|do|does|did|can|could|may|might|must|shall|should|will|would|cannot)\b|"
-    r"\b\w{3,}(?:ed|es|en|s)\b|n't\b",
+    r"\b(?:is|are|was|were|be|been|am|has|have|had|do|does|did|can|could|may|might|must|shall|should|will|would)\b|"
+    r"\bcannot\b|\b\w{3,}(?:ed|es|en|s)\b|n't\b",
     re.IGNORECASE,
 )

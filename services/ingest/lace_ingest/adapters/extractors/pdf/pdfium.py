@@ -111,7 +111,7 @@ def _glyphs(text: Any) -> list[tuple[int, Glyph]]:
         if raw.FPDFText_IsGenerated(text, index) == 1 and code in (10, 13):
             continue
         owner = raw.FPDFText_GetTextObject(text, index)
-        key = ctypes.cast(owner, ctypes.c_void_p).value or 0
+        key = ctypes.c_void_p.from_buffer(owner).value or 0
         known = objects.get(key)
         if known is None:
             known = (*_object_facts(text, index, owner), len(objects))

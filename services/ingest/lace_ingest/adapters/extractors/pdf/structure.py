@@ -62,6 +62,7 @@ def _marks_of_all(elements: Sequence[Element]) -> set[int]:
 class _Reader:
     def __init__(self, page: Page) -> None:
         self._page = page.number
+        self._right = max((glyph.x1 for glyph in page.glyphs if not glyph.char.isspace()), default=0.0)
         self._glyphs: dict[int, list[Glyph]] = {}
         for glyph in page.glyphs:
             if glyph.mark != UNTAGGED:
@@ -125,15 +126,20 @@ class _Reader:
             yield from self._element(other, 0)
 
     def _runs(self, loose: Sequence[Element | int]) -> Iterator[Block]:
-        """Text without a block of its own, one block for each change of its look or wide gap."""
+        """Text without a block of its own, one block for each change of its look, wide gap or early end of a line."""
         group: list[Line] = []
         for line in self._lines(loose):
-            if group and _differs(group[-1], line):
+            if group and (_differs(group[-1], line) or self._ends_early(group[-1], line)):
                 yield Block(BlockKind.RUN, self._page, tuple(group))
                 group = []
             group.append(line)
         if group:
             yield Block(BlockKind.RUN, self._page, tuple(group))
+
+    def _ends_early(self, last: Line, line: Line) -> bool:
+        """Whether there was room for the next line's first word, so that the line end was meant."""
+        word = line.text.split(" ", 1)[0]
+        return line.text[:1].isupper() and last.x1 + (len(word) + 1) * line.character_width < 0.95 * self._right
 
     def _list(self, element: Element) -> Iterator[Block]:
         entries: list[Entry] = []

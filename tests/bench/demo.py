@@ -1,0 +1,43 @@
+"""Wall clock and memory of `lace demo`: start, read the dossier, write, compile to four formats, stop."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.bench.figures import Figure
+from tests.bench.processes import LACE, PeakMemory, scratch, started
+
+_LONGEST_S = 300
+_FILES = 4
+
+
+def measure(rounds: int) -> list[Figure]:
+    """As a newcomer meets it: on a data folder that does not exist yet."""
+    found = []
+    for _ in range(rounds):
+        with scratch() as folder:
+            found.append(_demo(folder))
+    return [
+        Figure("`lace demo`, wall clock", "s", [seconds for seconds, _ in found]),
+        Figure(
+            "`lace demo`, peak memory of all its processes with Postgres (shared pages counted in each)",
+            "MB",
+            [peak / 1e6 for _, peak in found],
+            digits=0,
+        ),
+    ]
+
+
+def _demo(folder: Path) -> tuple[float, int]:
+    out = folder / "out"
+    began = time.perf_counter()
+    with (
+        started([LACE, "demo", "--out", out], folder / "data") as process,
+        PeakMemory(process, folder / "data") as peak,
+    ):
+        printed, _ = process.communicate(timeout=_LONGEST_S)
+        seconds = time.perf_counter() - began
+    if process.returncode != 0 or len(list(out.iterdir())) != _FILES:
+        raise RuntimeError(f"lace demo failed ({process.returncode}): {printed}")
+    return seconds, peak.bytes

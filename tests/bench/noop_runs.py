@@ -1,0 +1,74 @@
+"""Runs per second of ten durable steps that do nothing, beside one durable commit per step on one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import uvloop
+
+from tests.bench.caller import Caller, calling
+from tests.bench.figures import Figure
+from tests.bench.processes import scratch
+from tests.bench.server import Places, running
+
+_STEPS = 10
+_IN_FLIGHT = 50
+_RUNS = 300
+_COMMITS = 500
+
+
+def measure(rounds: int) -> list[Figure]:
+    """Both in turn on the same server, so that what slows the disk slows both."""
+    with scratch() as folder, running(folder, LACE_RUNS_BENCH_PIPELINES="true") as places:
+        found = uvloop.run(_measure(places, rounds))
+    runs = [runs_per_s for runs_per_s, _ in found]
+    commits = [commits_per_s for _, commits_per_s in found]
+    return [
+        Figure(f"Runs of {_STEPS} steps, {_IN_FLIGHT} in flight, fsync on", "runs/s", runs, digits=1),
+        Figure("One row per durable commit, one connection", "commits/s", commits, digits=0),
+        Figure(f"Runs/s ÷ (commits/s ÷ {_STEPS})", "", [r / (c / _STEPS) for r, c in zip(runs, commits, strict=True)]),
+    ]
+
+
+async def _measure(places: Places, rounds: int) -> list[tuple[float, float]]:
+    found = []
+    async with (
+        calling(places) as caller,
+        await psycopg.AsyncConnection.connect(places.dsn, autocommit=True) as connection,
+    ):
+        await _must_be_durable(connection)
+        await connection.execute("CREATE TABLE public.one_row_each (run_id text NOT NULL, step text NOT NULL)")
+        await _runs_per_second(caller, _IN_FLIGHT)
+        for _ in range(rounds):
+            found.append((await _runs_per_second(caller, _RUNS), await _commits_per_second(connection)))
+    return found
+
+
+async def _must_be_durable(connection: psycopg.AsyncConnection) -> None:
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        row = await (await connection.execute(f"SHOW {setting}".encode())).fetchone()
+        if row != ("on",):
+            raise RuntimeError(f"{setting} is not on: the figures would mean nothing")
+
+
+async def _runs_per_second(caller: Caller, count: int) -> float:
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def one() -> None:
+        async with slots:
+            await caller.run_to_end("noop10")
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(one())
+    return count / (time.perf_counter() - began)
+
+
+async def _commits_per_second(connection: psycopg.AsyncConnection) -> float:
+    began = time.perf_counter()
+    for number in range(_COMMITS):
+        await connection.execute("INSERT INTO public.one_row_each VALUES (%s, %s)", ("run_floor", str(number)))
+    return _COMMITS / (time.perf_counter() - began)
