@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-core test-real lint format types imports proto proto-check docs lock image clean
+.PHONY: help setup demo up test test-core test-real bench lint format types imports proto proto-check docs lock image clean
 
 help: ## list the targets
 	@echo 'LACE: from a folder of documents to a cited, compiled document'
@@ -48,6 +48,9 @@ test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own depe
 
 test-real: $(READY) ## run the tests on real parts: Kafka, MinIO and the Java checkers
 	@$(BIN)/pytest -m real_parts $(ARGS)
+
+bench: $(READY) ## measure start, demo, runs and gateway (ARGS="--write docs/benchmarks.md" records it)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## check style, import rules and types
 	@$(BIN)/ruff check .

@@ -29,12 +29,14 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def started(command: Sequence[str | Path], data_dir: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """The program on a data folder, with its stdout as a pipe; at the end of the block it is told to stop.
+    """The program on a data folder, with all it prints in one pipe; at the end of the block it is told to stop.
 
     Neither it nor the database that it started is left running, whatever happened.
     """
     environ = _environment(data_dir) | settings
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
             yield process
         finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from lace_standalone.first_tenant import make_first_tenant
 from lace_standalone.ports import addresses
 from lace_standalone.program import run_until_stopped
 from lace_standalone.services import ALL_SERVICES, GATEWAY, RPC_SERVICES, hosting
+from tests.bench.processes import started
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,12 @@ class Places:
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Places]:
     """The installation in a process of its own, on a durable database in the folder, until the end of the block."""
-    import sys
-
-    from tests.bench.processes import started
-
     command = [sys.executable, "-m", "tests.bench.server"]
     with started(command, folder / "data", **settings) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        if not line:
-            raise RuntimeError("the installation did not start")
+        if not line.startswith("{"):
+            raise RuntimeError(f"the installation did not start: {line}")
         yield Places(**json.loads(line))
 
 

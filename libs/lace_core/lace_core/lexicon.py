@@ -11,8 +11,8 @@ def _words(text: str) -> frozenset[str]:
 
 NEGATIONS = _words(
     """
-    not no never none nor neither without nobody nothing nowhere fails failed fail lacks lacked lack hardly scarcely
-    barely few little
+    not no never none nor neither without nobody nothing nowhere lacks lacked lack hardly scarcely barely few
+    little
     """
 )
 UP = _words(
@@ -122,6 +122,8 @@ PHRASES = tuple(
         (r"\bprior to\b", "before"),
         (r"\bcarried out\b", "performed"),
         (r"\bin order to\b", "to"),
+        (r"\bfailed to\b", "did not"),
+        (r"\bfails to\b", "does not"),
         (r"\bas well as\b", "and"),
         (r"\bper (?:year|annum)\b|\b(?:each|every) year\b", "yearly"),
         (r"\bunited kingdom\b", "uk"),

@@ -144,12 +144,14 @@ class _Talk:
                 os.set_blocking(stream.fileno(), False)
                 selector.register(stream, interest)
             while not self._answered() and self._stdout in selector.get_map():
+                # Asked first: a child that ends between the two has left its answer in the pipe.
+                has_ended = self._process.poll() is not None
                 ready = selector.select(min(_TICK_S, max(self.deadline - time.monotonic(), 0)))
                 for key, _ in ready:
                     if not self._serve(key.fileobj):
                         selector.unregister(key.fileobj)
                 self._check()
-                if not ready and self._process.poll() is not None:
+                if not ready and has_ended:
                     return  # something the child left behind still holds the pipes
 
     def exit_code(self) -> int:

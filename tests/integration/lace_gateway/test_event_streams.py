@@ -84,7 +84,7 @@ async def test_resuming_by_header_or_query(gateway: Any) -> None:
         assert await reader.sequences() == [5, 6]
     async with stream(gateway, "run_2", params={"after_event_id": "evt_run_2_5"}) as reader:
         assert await reader.sequences() == [6]
-    both = {"headers": {"Last-Event-ID": "evt_run_2_5"}, "params": {"after_event_id": "evt_run_2_1"}}
+    both: dict[str, Any] = {"headers": {"Last-Event-ID": "evt_run_2_5"}, "params": {"after_event_id": "evt_run_2_1"}}
     async with stream(gateway, "run_2", **both) as reader:
         assert await reader.sequences() == [6]
 

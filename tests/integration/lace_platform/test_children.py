@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from lace_core.errors import Detail, LaceError, Reason
+from lace_platform import children
 from lace_platform.children import ChildFailed, ChildLimits, run_in_child
 
 _LIMITS = ChildLimits(wall_s=20.0, cpu_s=10, memory_bytes=512 * 1024 * 1024, output_bytes=1024 * 1024)
@@ -41,6 +44,9 @@ import ctypes, os, signal, subprocess, sys, time
 from lace_core.errors import Detail, LaceError, Reason
 
 def reverse(argument): return argument[::-1]
+def answer_late(argument):
+    time.sleep(0.5)
+    return argument[::-1]
 def spin(argument):
     while True: pass
 def sleep(argument): time.sleep(60)
@@ -83,6 +89,19 @@ def not_bytes(argument): return 5
 
 async def test_result_comes_back() -> None:
     assert await _run("reverse", b"abc" * 100_000) == b"cba" * 100_000
+
+
+async def test_an_answer_that_comes_between_two_looks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            ready = super().select(timeout)
+            if not ready:
+                time.sleep(1.5)  # as a parent that is short of processors: the child answers and ends meanwhile
+            return ready
+
+    constants = {"EVENT_READ": selectors.EVENT_READ, "EVENT_WRITE": selectors.EVENT_WRITE}
+    monkeypatch.setattr(children, "selectors", SimpleNamespace(DefaultSelector=Late, **constants))
+    assert await _run("answer_late", b"abc") == b"cba"
 
 
 async def test_results_do_not_mix() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lace_client import LaceApiError, LaceClient, events
+from lace_client import LaceApiError, LaceClient
 from lace_client.events import frames, lines
 
 
@@ -59,7 +59,7 @@ def watch(api: Api, after: str = "") -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.time, "sleep", lambda _: None)
+    monkeypatch.setattr("lace_client.events.time.sleep", lambda _: None)
 
 
 def test_a_lost_connection_is_resumed_where_it_broke() -> None:

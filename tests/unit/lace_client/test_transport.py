@@ -13,7 +13,7 @@ import pytest
 
 from lace.compiler.v1 import compiler_pb2
 from lace.runs.v1 import runs_pb2
-from lace_client import LaceApiError, LaceClient, transport
+from lace_client import LaceApiError, LaceClient
 from lace_core.errors import Detail, Reason
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -23,7 +23,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses between tries, noted instead of made."""
     found: list[float] = []
-    monkeypatch.setattr(transport.time, "sleep", found.append)
+    monkeypatch.setattr("lace_client.transport.time.sleep", found.append)
     return found
 
 
