@@ -29,8 +29,8 @@ def main() -> None:
     figures: list[Figure] = []
     for name in arguments.names or BENCHMARKS:
         figures += BENCHMARKS[name](arguments.rounds)
-    command = " ".join(["make bench", *arguments.names])
-    text = f"`{command}` on {machine.description()}:\n\n{table(figures)}"
+    chosen = f' ARGS="{" ".join(arguments.names)}"' if arguments.names else ""
+    text = f"`make bench{chosen}` on {machine.description()}:\n\n{table(figures)}"
     print(text)
     if arguments.write:
         write_section(arguments.write, text)

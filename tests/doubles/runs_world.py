@@ -30,6 +30,7 @@ from lace_runs.app.execution import Tools
 from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo, Span
 from lace_runs.app.worker import Worker
 from lace_runs.domain.runs import Request, Run, Trigger
+from tests.doubles.model_rules import ModelRules
 
 TEXTS = {
     "Cost": "The bridge cost 4.2 million pounds in 2021. The council paid 3.0 million pounds of the cost.",
@@ -106,10 +107,9 @@ class MemorySources:
 
 
 @dataclass
-class RuleModel:
-    """A model that plans a section for each heading and writes every fact down; `lie` is added to each section."""
+class RuleModel(ModelRules):
+    """A model that answers by rule, late, or only after failures."""
 
-    lie: str = ""
     delay_s: float = 0.0
     fail_first: list[LaceError] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -128,8 +128,7 @@ class RuleModel:
         await asyncio.sleep(self.delay_s)
         if self.fail_first:
             raise self.fail_first.pop(0)
-        answer = getattr(self, contract.name.split(".")[1])(msgspec.json.decode(input_json, type=contract.input_type))
-        output = msgspec.json.encode(answer).decode()
+        output = self.answer(contract, msgspec.json.decode(input_json, type=contract.input_type))
         call = {
             "call_id": new_id("cal"),
             "provider": "rule",
@@ -150,34 +149,6 @@ class RuleModel:
             "output_sample": "",
         }
         return ModelAnswer(output, call)
-
-    def intent(self, asked: contracts.IntentInput) -> contracts.Intent:
-        return contracts.Intent(purpose=f"Report on {asked.title}", audience="all", questions=("What?",), key_terms=())
-
-    def outline(self, asked: contracts.OutlineInput) -> contracts.Outline:
-        headings = [section.heading_path[0] for source in asked.sources for section in source.sections]
-        return contracts.Outline(
-            sections=tuple(contracts.PlannedSection(title=h, brief=f"On {h}", queries=(h,)) for h in headings)
-        )
-
-    def strategy(self, asked: contracts.StrategyInput) -> contracts.Strategy:
-        return contracts.Strategy(decision="write", reason="short", children=())
-
-    def write(self, asked: contracts.WriteInput) -> contracts.Written:
-        sentences = [contracts.WrittenSentence(text=f.text, fact_ids=(f.fact_id,)) for f in asked.facts]
-        if self.lie and sentences:
-            sentences.append(contracts.WrittenSentence(text=self.lie, fact_ids=sentences[0].fact_ids))
-        return contracts.Written(
-            blocks=(contracts.WrittenParagraph(sentences=tuple(sentences)),), summary=asked.section.title
-        )
-
-    def judge(self, asked: contracts.JudgeInput) -> contracts.Judgement:
-        return contracts.Judgement(
-            verdicts=tuple(
-                contracts.JudgeVerdict(sentence_id=s.sentence_id, verdict="supported", reason="")
-                for s in asked.sentences
-            )
-        )
 
 
 class MemorySnapshots:

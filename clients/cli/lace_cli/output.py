@@ -13,7 +13,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def print_json(value: Any) -> None:
-    """A message, a list of messages or plain values as indented JSON on stdout."""
+    """Messages and plain values, in lists and dicts as well, as indented JSON on stdout."""
     typer.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
 
 
@@ -24,6 +24,8 @@ def _plain(value: Any) -> Any:
 
     if isinstance(value, Message):
         return to_python(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -17,12 +18,23 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from lace_platform.config import ProcessConfig
-from lace_platform.rpc.context import call_or_none
-from lace_platform.rpc.tracing import make_spans
 
 __all__ = ["CONTENT_TYPE_LATEST", "REGISTRY", "bind", "configure", "get_logger", "metrics", "shutdown"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class _StandardError(io.TextIOBase):
+    """Whatever sys.stderr is when a line is written: who replaces and closes it must not silence the logs."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 def configure(service: str, config: ProcessConfig, stream: TextIO | None = None) -> None:
@@ -30,7 +42,7 @@ def configure(service: str, config: ProcessConfig, stream: TextIO | None = None)
 
     Once, at start.
     """
-    stream = stream or sys.stderr
+    stream = stream or cast(TextIO, _StandardError())
     level = _LEVELS[config.log_level]
     renderer: Any = (
         structlog.processors.JSONRenderer()
@@ -85,6 +97,9 @@ def shutdown() -> None:
 
 
 def _ids_of_call(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # Imported here: logging is set up before anything else, and this brings all of gRPC with it.
+    from lace_platform.rpc.context import call_or_none
+
     call = call_or_none()
     if call is not None:
         event.setdefault("correlation_id", call.correlation_id)
@@ -118,9 +133,11 @@ def _route_library_logs(shared: list[Any], renderer: Any, level: int, stream: Te
 def _start_tracing(service: str, endpoint: str) -> None:
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return  # standalone configures once for all of its services
-    # Imported only where traces are sent: both take long to load.
+    # Imported only where traces are sent: all of them take long to load.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+
+    from lace_platform.rpc.tracing import make_spans
 
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"lace-{service}"}))
     exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))

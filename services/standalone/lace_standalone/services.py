@@ -6,12 +6,15 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
-from lace_platform.config import ProcessConfig
-from lace_platform.host import Platform
-from lace_platform.rpc import Running
+# For the checker alone: who starts a database beside these imports must not wait for them first.
+if TYPE_CHECKING:
+    from lace_platform.config import ProcessConfig
+    from lace_platform.host import Platform
+    from lace_platform.rpc import Running
 
 # Control first: everybody's identity comes from it. The gateway last: it must not take a call that cannot be served.
 CONTROL = "control"

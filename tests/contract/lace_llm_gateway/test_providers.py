@@ -204,7 +204,7 @@ class TestOpenAI:
     async def test_failures_have_codes(
         self, openai: OpenAIProvider, double: Any, replies: Any, status: int, code: str, reason: Reason, retryable: bool
     ) -> None:
-        double.will(replies.error(status, "no", code))
+        double.will(replies.error(status, "no, not with sk-test-key-000000", code))
         with pytest.raises(LaceError) as failure:
             await openai.complete(plain())
         assert (failure.value.reason, failure.value.retryable) == (reason, retryable)

@@ -157,6 +157,17 @@ async def test_restart_of_a_finished_run_is_a_new_run_that_keeps_earlier_results
     assert first["ir_hash"] != second["ir_hash"]
 
 
+async def test_what_failed_can_be_restarted_at_once(world: World) -> None:
+    world.model = RuleModel(fail_first=[LaceError(Reason.PROVIDER_OUTPUT_TRUNCATED, "cut")])
+    run = await world.start("generate", title="The bridge")
+    async with world.worker():
+        await world.until(run.run_id, "failed")
+        new = await world.control(run.run_id, Trigger.RESTART)
+        done = await world.until(new.run_id, "succeeded", "failed")
+    assert (done.error_code, done.state) == ("", RunState.SUCCEEDED)
+    assert done.artifact_id == run.artifact_id
+
+
 async def test_restart_of_a_live_run_goes_back_within_the_same_run(world: World) -> None:
     world.model = RuleModel(delay_s=0.05)
     run = await world.start("generate", title="The bridge")

@@ -64,3 +64,12 @@ def test_own_documents_lend_their_folder_s_name(tmp_path: Path) -> None:
 )
 def test_a_key_makes_the_user_s_model_write(environ: dict[str, str], settings: dict[str, str]) -> None:
     assert provider_settings(environ) == settings
+
+
+def test_the_key_may_stand_in_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=k\nOPENAI_MODEL=m\n")
+    assert demo_job([Path("notes.md")], "", "", Path("out")).settings == {"llm.provider": "openai", "llm.model": "m"}
+    monkeypatch.setenv("OPENAI_API_KEY", "")  # what is set by hand wins over the file
+    assert demo_job([Path("notes.md")], "", "", Path("out")).settings == {}

@@ -28,7 +28,7 @@ _TEXTS = (
     "", "The pump failed.", "e\u0301", "\u212b", "a | b", "12 mm", "\x00\x1f", '"\\/', "\u2028\x7f", "\U0001f600",
     "long enough to be halved by another text", " ", "\r\n", "ﬁ", "{ }",
 )  # fmt: skip
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.sampled_from(_TEXTS)
+texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(_TEXTS)
 
 
 def _text(draw: Random) -> str:
@@ -126,9 +126,16 @@ blocks = seeded(_block)
 def action(draw: Random, document: ir.Artifact) -> act.Action:
     """An action on a document's nodes and blocks, or on some that are not there."""
     nodes, blocks_of = names_of(document)
-    node = lambda: draw.choice([*nodes, *nodes, "nod_unknown"])  # noqa: E731
-    block = lambda: draw.choice([*blocks_of, *blocks_of, "blk_unknown"])  # noqa: E731
-    after = lambda ids: draw.choice(["", act.LAST, *ids])  # noqa: E731
+
+    def node() -> str:
+        return draw.choice([*nodes, *nodes, "nod_unknown"])
+
+    def block() -> str:
+        return draw.choice([*blocks_of, *blocks_of, "blk_unknown"])
+
+    def after(ids: list[str]) -> str:
+        return draw.choice(["", act.LAST, *ids])
+
     key = f"key-{draw.randint(0, 11)}"
     given = tuple(e for e in EVIDENCE if draw.random() < 0.8)
     kinds: tuple[Callable[[], act.Action], ...] = (

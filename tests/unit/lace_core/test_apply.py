@@ -193,7 +193,10 @@ def test_text_enters_in_normal_form(title: str, text: str) -> None:
 def test_code_and_unknown_blocks_keep_their_bytes() -> None:
     document = planted()
     node_id = _id(document, "Two")
-    given_blocks = (ir.Code(block_id="", text="e\u0301 = 1"), ir.Opaque(block_id="", raw='{"a": "e\u0301" }'))
+    given_blocks: tuple[ir.Block, ...] = (
+        ir.Code(block_id="", text="e\u0301 = 1"),
+        ir.Opaque(block_id="", raw='{"a": "e\u0301" }'),
+    )
     made = _apply(
         document, *(act.InsertBlock(key=f"k{at}", node_id=node_id, block=b) for at, b in enumerate(given_blocks))
     ).artifact.node(node_id)

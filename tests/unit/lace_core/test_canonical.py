@@ -28,7 +28,7 @@ _VECTORS = [
     for path in sorted(_GOLDEN.glob("*.json"))
     for vector in json.loads(path.read_text()).get("vectors", [])
 ]
-_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=10)
+_text = st.text(st.characters(codec="utf-8"), max_size=10)
 _values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | _text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_text, inner, max_size=4),

@@ -26,8 +26,18 @@ from .strategies import SOURCE, planted
 
 
 def _unit(kind: str, text: str, spans: tuple[tuple[int, int], ...] = (), **more: Any) -> Unit:
-    base = {"source_id": "src_1", "source_version": "v1", "extraction": "x1", "filename": "a.md", "order": 1}
-    return Unit(unit_id=f"unt_{kind}", kind=kind, text=text, spans=spans, **(base | more))
+    return Unit(
+        unit_id=f"unt_{kind}",
+        source_id="src_1",
+        source_version="v1",
+        extraction="x1",
+        filename="a.md",
+        order=1,
+        kind=kind,
+        text=text,
+        spans=spans,
+        **more,
+    )
 
 
 _TABLE = UnitTable("Pumps", ("Pump", "Flow (l/s)"), (("Pump A", "12"), ("Pump B", "15")))

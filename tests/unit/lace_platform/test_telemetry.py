@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -103,3 +104,16 @@ def test_console_form(written: Callable[[], str], config: ProcessConfig) -> None
 
 def test_metrics_are_in_prometheus_form() -> None:
     assert b"# HELP python_info" in telemetry.metrics()
+
+
+def test_a_standard_error_that_was_replaced_and_closed_does_not_silence_the_logs(
+    config: ProcessConfig, written: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stderr", first)
+    telemetry.configure("test", config)
+    telemetry.get_logger().info("one")
+    monkeypatch.setattr("sys.stderr", second)
+    first.close()
+    telemetry.get_logger().info("two")
+    assert '"event":"two"' in second.getvalue().replace(": ", ":")

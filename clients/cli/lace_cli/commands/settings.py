@@ -55,7 +55,7 @@ def get(
             advice="See the settings there are: lace settings list",
             exit_code=NOT_FOUND,
         )
-    shown = {key: values[key]} if key else values
+    shown = {name: values[name] for name in ([key] if key else sorted(values))}
     if as_json:
         print_json({name: {"value": value, "layer": layers[name]} for name, value in shown.items()})
         return

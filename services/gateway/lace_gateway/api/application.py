@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import grpc
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -26,6 +24,7 @@ from lace_gateway.api.openapi.document import Schema, openapi_document
 from lace_gateway.api.openapi.operations import operation_of
 from lace_gateway.api.operations import Operations
 from lace_gateway.api.rest_routes import Endpoint, in_matching_order, resource_paths, rest_endpoint, service_name
+from lace_gateway.api.routing import IndexedRouter
 from lace_gateway.app.authenticate import Authenticator
 from lace_gateway.app.ports import Health, Sources
 from lace_gateway.app.watch import RunFeeds
@@ -49,23 +48,10 @@ class Surroundings:
     open_documentation: bool = True
 
 
-class DirectRoute(APIRoute):
-    """A route whose endpoint takes the request itself.
-
-    The contract says what a request holds and lace_proto checks it, so there is nothing for the framework to inject
-    or to serialise, and its share of a call is small.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        """The endpoint as it is."""
-        handler: Callable[[Request], Any] = self.endpoint
-        return handler
-
-
 def create_application(surroundings: Surroundings) -> FastAPI:
     """The routes, without the layers around them."""
-    app = FastAPI(title="LACE", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.router.route_class = DirectRoute
+    app = FastAPI(title="LACE", openapi_url=None, docs_url=None, redoc_url=None)
+    app.router = IndexedRouter(redirect_slashes=False)
     app.openapi = cache(lambda: openapi_document(_operations(app)))  # type: ignore[method-assign]
     app.add_exception_handler(LaceError, problems.on_lace_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)

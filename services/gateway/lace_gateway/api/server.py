@@ -25,6 +25,7 @@ class HttpServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
             ws_max_size=65_536,  # nothing that a client says on a stream is of interest

@@ -64,6 +64,8 @@ def retry_after(value: str) -> float | None:
 
 
 def _said(error: Any) -> str:
+    """The server's own words, without the key: some servers repeat the one they were called with."""
     body = getattr(error, "body", None)
     text = body.get("message", "") if isinstance(body, dict) else ""
-    return str(text)[:_LONGEST]
+    key = error.request.headers.get("authorization", "").removeprefix("Bearer ")
+    return (str(text).replace(key, "[key]") if key else str(text))[:_LONGEST]

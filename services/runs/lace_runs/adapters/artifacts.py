@@ -95,6 +95,7 @@ WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id AND r.tenant_id 
   AND (a.head_revision_id IS NOT DISTINCT FROM r.parent_revision_id OR a.head_revision_id = r.revision_id)
 """
 
+# What has ended writes no more: a run that failed or was cancelled must not keep out the one that takes its place.
 TAKE_LOCK = """
 INSERT INTO runs.artifact_locks (tenant_id, artifact_id, lock_owner, lock_type, acquired_at, heartbeat_at, expires_at)
 VALUES (:tenant_id, :artifact_id, :owner, 'write', now(), now(), now() + make_interval(secs => :ttl))
@@ -103,6 +104,8 @@ ON CONFLICT (tenant_id, artifact_id) DO UPDATE SET
     ELSE now() END,
   lock_owner = excluded.lock_owner, heartbeat_at = now(), expires_at = excluded.expires_at
 WHERE artifact_locks.lock_owner = excluded.lock_owner OR artifact_locks.expires_at < now()
+  OR EXISTS (SELECT FROM runs.runs AS r WHERE r.tenant_id = artifact_locks.tenant_id
+    AND r.run_id = artifact_locks.lock_owner AND r.state IN ('succeeded', 'failed', 'cancelled'))
 RETURNING lock_owner
 """
 

@@ -1,0 +1,53 @@
+"""Answers to every contract by rule, for the doubles that stand in for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+
+from lace_core import contracts
+
+
+@dataclass
+class ModelRules:
+    """Plans a section for each heading and writes every fact down; `lie` is added to each section."""
+
+    lie: str = ""
+
+    def answer(self, contract: contracts.Contract, asked: msgspec.Struct) -> str:
+        """The answer as JSON."""
+        rule = getattr(self, contract.name.split(".")[1])
+        return msgspec.json.encode(cast(msgspec.Struct, rule(asked))).decode()
+
+    def intent(self, asked: contracts.IntentInput) -> contracts.Intent:
+        return contracts.Intent(purpose=f"Report on {asked.title}", audience="all", questions=("What?",), key_terms=())
+
+    def outline(self, asked: contracts.OutlineInput) -> contracts.Outline:
+        headings = [section.heading_path[0] for source in asked.sources for section in source.sections]
+        return contracts.Outline(
+            sections=tuple(contracts.PlannedSection(title=h, brief=f"On {h}", queries=(h,)) for h in headings)
+        )
+
+    def strategy(self, asked: contracts.StrategyInput) -> contracts.Strategy:
+        return contracts.Strategy(decision="write", reason="short", children=())
+
+    def write(self, asked: contracts.WriteInput) -> contracts.Written:
+        sentences = tuple(self.sentences(asked.facts))
+        return contracts.Written(blocks=(contracts.WrittenParagraph(sentences=sentences),), summary=asked.section.title)
+
+    def sentences(self, facts: Sequence[contracts.Fact]) -> Iterator[contracts.WrittenSentence]:
+        for fact in facts:
+            yield contracts.WrittenSentence(text=fact.text, fact_ids=(fact.fact_id,))
+        if self.lie and facts:
+            yield contracts.WrittenSentence(text=self.lie, fact_ids=(facts[0].fact_id,))
+
+    def judge(self, asked: contracts.JudgeInput) -> contracts.Judgement:
+        return contracts.Judgement(
+            verdicts=tuple(
+                contracts.JudgeVerdict(sentence_id=s.sentence_id, verdict="supported", reason="")
+                for s in asked.sentences
+            )
+        )

@@ -1,0 +1,147 @@
+"""`lace up` as a person runs it: three lines, Ctrl-C, and everything still there the next time, also after a crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from lace_client import LaceClient
+from lace_standalone.folder import DataFolder
+
+LACE = Path(sys.executable).parent / "lace"
+# What is promised is 8 s on a quiet machine; a test must also hold on a busy one.
+READY_S = 40.0
+STOPPED_S = 20.0
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `lace up` and the three lines that it printed."""
+
+    process: subprocess.Popen[str]
+    lines: dict[str, str]
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ends it, with all that it started; the exit code."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(number)
+        code = self.process.wait(STOPPED_S)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+        return code
+
+
+def environ_of(folder: Path) -> dict[str, str]:
+    """A data folder of the tests' own; no setting of whoever runs them."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LACE_", "OPENAI_"))}
+    return {**kept, "LACE_DATA_DIR": str(folder), "LACE_GATEWAY_PORT": "0"}
+
+
+@pytest.fixture
+def environ(scratch: Path) -> dict[str, str]:
+    """One folder for all of these tests: whatever they leave, the next start must cope with."""
+    return environ_of(scratch / "up")
+
+
+@contextmanager
+def up(environ: dict[str, str]) -> Iterator[Up]:
+    process = subprocess.Popen([LACE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            deadline = time.monotonic() + READY_S
+            lines = [process.stdout.readline().split(maxsplit=1) for _ in range(3)]
+            assert time.monotonic() < deadline
+            yield Up(process, {name: value.strip() for name, value in lines})
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+
+
+def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_path: Path) -> None:
+    document = tmp_path / "notes.md"
+    document.write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
+    with up(environ) as first:
+        assert set(first.lines) == {"URL", "Token", "Docs"}
+        assert httpx.get(first.lines["Docs"]).status_code == 200
+        with LaceClient(first.lines["URL"], first.lines["Token"]) as api:
+            [*_] = api.watch_run(api.ingest([document]).run_id)
+            kept = [source.sha256 for source in api.list_sources()]
+        assert first.stop() == 0
+        assert first.process.stdout is not None
+        assert first.process.stderr is not None
+        assert (first.process.stdout.read(), first.process.stderr.read()) == ("", "")
+    with up(environ) as second:
+        assert second.lines["Token"] == first.lines["Token"]
+        with LaceClient(second.lines["URL"], second.lines["Token"]) as api:
+            assert [source.sha256 for source in api.list_sources()] == kept
+        assert second.stop(signal.SIGTERM) == 0
+
+
+def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> None:
+    with up(environ) as first:
+        again = subprocess.run([LACE, "up"], env=environ, capture_output=True, text=True, check=False, timeout=30)
+        assert (again.returncode, again.stdout) == (1, "")
+        assert "[ALREADY_RUNNING]" in again.stderr
+        assert first.lines["URL"] in again.stderr
+        # Commands on the same folder find it by themselves.
+        runs = subprocess.run([LACE, "runs"], env=environ, capture_output=True, text=True, check=False, timeout=30)
+        assert (runs.returncode, runs.stderr) == (0, "")
+        assert first.stop() == 0
+
+
+def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
+    with up(environ) as first:
+        first.process.kill()
+        first.process.wait(STOPPED_S)
+    folder = DataFolder(Path(environ["LACE_DATA_DIR"]))
+    assert folder.running() is None
+    with up(environ) as second:
+        assert second.lines["Token"] == first.lines["Token"]
+        assert httpx.get(f"{second.lines['URL']}/health/ready").status_code == 200
+        assert second.stop() == 0
+
+
+def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        told = subprocess.run(
+            [LACE, "up"],
+            env={**environ, "LACE_GATEWAY_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=READY_S,
+        )
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"lace: Port {port} is taken by another program")
+    assert "Traceback" not in told.stderr
+
+
+def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
+    environ = environ_of(scratch / "interrupted")
+    process = subprocess.Popen([LACE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        cluster = Path(environ["LACE_DATA_DIR"]) / "postgres"
+        deadline = time.monotonic() + READY_S
+        while not cluster.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOPPED_S) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    left = [each for each in psutil.process_iter(["cmdline"]) if str(cluster) in " ".join(each.info["cmdline"] or ())]
+    assert left == []
