@@ -65,7 +65,7 @@ imports: $(READY) ## check who may import whom (.importlinter)
 	@$(BIN)/lint-imports
 
 types: $(READY) ## check types, strictly
-	@$(BIN)/mypy libs services clients tests examples
+	@$(BIN)/mypy libs services clients tests examples docs
 
 proto: $(READY) ## generate the wire code from proto/
 	@$(BIN)/python libs/lace_proto/generate.py

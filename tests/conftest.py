@@ -6,12 +6,14 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from lace_platform.db.database import Database, SystemDatabase
@@ -66,6 +68,13 @@ class PostgresServer:
         """A listener under a service's login; the caller starts and closes it."""
         role = f"lace_{service}"
         return Listener(self.admin_dsn, role, self.password(role))
+
+
+@pytest.fixture(autouse=True)
+def logs_apart() -> None:
+    """Services that live through the session log at any time: not into what a test reads from standard output."""
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ _STEPS = 10
 _IN_FLIGHT = 50
 _RUNS = 300
 _COMMITS = 500
+_LONGEST_S = 300
 
 
 def measure(rounds: int) -> list[Figure]:
@@ -41,9 +42,25 @@ async def _measure(places: Places, rounds: int) -> list[tuple[float, float]]:
         await _must_be_durable(connection)
         await connection.execute("CREATE TABLE public.one_row_each (run_id text NOT NULL, step text NOT NULL)")
         await _runs_per_second(caller, _IN_FLIGHT)
-        for _ in range(rounds):
-            found.append((await _runs_per_second(caller, _RUNS), await _commits_per_second(connection)))
+        for number in range(rounds):
+            await _settled(connection, _IN_FLIGHT + number * _RUNS)
+            runs_per_s = await _runs_per_second(caller, _RUNS)
+            await _settled(connection, _IN_FLIGHT + (number + 1) * _RUNS)
+            found.append((runs_per_s, await _commits_per_second(connection)))
     return found
+
+
+async def _settled(connection: psycopg.AsyncConnection, runs: int) -> None:
+    """Wait until the logs of so many runs are recorded, which happens behind them: the two must not share the disk."""
+    async with asyncio.timeout(_LONGEST_S):
+        while await _recorded(connection) < runs * _STEPS:
+            await asyncio.sleep(0.1)
+
+
+async def _recorded(connection: psycopg.AsyncConnection) -> int:
+    row = await (await connection.execute("SELECT count(*) FROM provenance.transformation_logs")).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def _must_be_durable(connection: psycopg.AsyncConnection) -> None:

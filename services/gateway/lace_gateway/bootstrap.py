@@ -50,7 +50,8 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         )
         app = create_application(surroundings)
         if config.otlp_endpoint:
-            FastAPIInstrumentor.instrument_app(app)
+            # One span for a request; one for each frame of a stream would be of no use to anyone.
+            FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
         server = HttpServer(guarded(app, surroundings), before_stop=feeds.drain)
         port = await server.start(config.gateway_host, config.gateway_port)
         stack.push_async_callback(server.stop)

@@ -262,11 +262,12 @@ def test_refused_texts_of_paths_and_queries(field: str, texts: list[str]) -> Non
 
 
 def test_a_tolerant_reading_passes_over_what_a_newer_version_added() -> None:
+    from lace.common.v1 import event_pb2
     from lace.runs.v1 import runs_pb2
 
     newer = {"run_id": "run_1", "state": "hibernating", "mood": {"deep": [1]}, "result": {"sentences": 3, "stars": 5}}
     run = from_python(runs_pb2.Run, newer, tolerant=True)
-    assert run == runs_pb2.Run(run_id="run_1", result={"sentences": 3})
+    assert run == runs_pb2.Run(run_id="run_1", result=event_pb2.RunCompleted(sentences=3))
     with pytest.raises(LaceError):
         from_python(runs_pb2.Run, newer)
     with pytest.raises(LaceError):

@@ -80,7 +80,11 @@ def test_nothing_starts_before_what_it_needs(compose: dict[str, Any]) -> None:
 
 
 def test_every_variable_is_a_setting_or_explained(root: Path, text: str, compose: dict[str, Any]) -> None:
-    known = {setting.environment_variable for setting in SETTINGS.values()} | {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"}
+    known = {setting.environment_variable for setting in SETTINGS.values()} | {
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_MODEL",
+    }
     for part in compose["services"].values():
         if part.get("image") == "lace":
             assert set(part["environment"]) <= known

@@ -104,7 +104,9 @@ def _add(app: FastAPI, verb: str, path: str, endpoint: Endpoint, operation: Sche
 
 
 def _operations(app: FastAPI) -> Iterator[tuple[str, str, Schema]]:
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            for verb in route.methods or ():
-                yield route.path_format, verb.lower(), route.openapi_extra or {}
+    """What is made by hand first, then the contract in its own order, which is the one to read it in."""
+    documented = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    place = {(method.path, method.http_verb): number for number, method in enumerate(rest_methods(), 1)}
+    found = [(route.path_format, verb, route.openapi_extra) for route in documented for verb in route.methods or ()]
+    for path, verb, operation in sorted(found, key=lambda one: place.get(one[:2], 0)):
+        yield path, verb.lower(), operation or {}

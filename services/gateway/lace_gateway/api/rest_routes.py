@@ -93,7 +93,7 @@ def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Req
     def answer(request: Request, message: Any) -> Response:
         if status == 204:
             return Response(status_code=204)
-        headers: dict[str, str] = {}
+        headers = {"cache-control": "private, no-cache" if has_etag else "no-store"}
         if location:
             values = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
             headers["location"] = location.format_map(values)

@@ -26,6 +26,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            timeout_keep_alive=75,  # longer than clients keep idle connections, so that it is they who close them
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
             ws_max_size=65_536,  # nothing that a client says on a stream is of interest

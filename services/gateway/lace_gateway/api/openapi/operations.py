@@ -25,7 +25,7 @@ def operation_of(method: RestMethod, locations: Mapping[str, str]) -> Schema:
     """The operation object of one HTTP binding."""
     found: Schema = {
         "operationId": f"{method.service.rpartition('.')[2]}_{method.name}",
-        "summary": _summary(method.comment),
+        "summary": _summary(method),
         "description": _description(method),
         "tags": [method.rest.tag],
         "parameters": _parameters(method),
@@ -47,9 +47,12 @@ def header(name: str) -> Schema:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _summary(comment: str) -> str:
-    first = re.split(r"(?<=[.;])\s", " ".join(comment.split()), maxsplit=1)[0]
-    return first.rstrip(".;")
+def _summary(method: RestMethod) -> str:
+    """The first sentence of the comment; one that only names the thing becomes what is done with it."""
+    first = re.split(r"(?<=[.;])\s", " ".join(method.comment.split()), maxsplit=1)[0].rstrip(".;:")
+    if method.http_verb == "GET" and first.startswith(("A ", "An ", "The ", "What ", "Every ")):
+        return f"Gets {first[0].lower()}{first[1:]}"
+    return first
 
 
 def _description(method: RestMethod) -> str:
