@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +13,10 @@ from lace_core.constraints import resolve
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.grounding import Verdict, verify
 from lace_core.ids import derive
-from lace_core.ir import Artifact, Constraints, Node, cited_parts, encode
+from lace_core.ir import Artifact, Constraints, Evidence, Node, cited_parts, encode
 from lace_core.merkle import content_hash, ir_hash
 from lace_core.validate import Finding, errors, validate
+from lace_core.wording import statements
 from lace_runs.app.ports import Caller, OpenUnitOfWork, Snapshots, Sources, UnitOfWork
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging, snapshot_key
 
@@ -153,11 +154,7 @@ async def _check(applied: Applied, actions: Sequence[Action], sources: Sources) 
     given = [e for a in actions if isinstance(a, InsertBlock | ReplaceBlock) for e in a.evidence]
     units = await sources.unit_texts(sorted({e.source_id for e in given})) if given else {}
     findings = errors(await asyncio.to_thread(validate, applied.artifact))
-    findings += [
-        Finding("QUOTE_NOT_FOUND", "error", f"/evidence/{e.evidence_id}", "The quote does not stand at its span.")
-        for e in given
-        if units.get(e.unit_id, "")[e.start : e.end] != e.quote
-    ]
+    findings += [finding for e in given for finding in _misquoted(e, units.get(e.unit_id, ""))]
     findings += _unsupported(applied)
     if findings:
         raise LaceError(
@@ -165,6 +162,15 @@ async def _check(applied: Applied, actions: Sequence[Action], sources: Sources) 
             f"{findings[0].pointer}: {findings[0].message}",
             details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in findings[:50]],
         )
+
+
+def _misquoted(evidence: Evidence, unit: str) -> Iterator[Finding]:
+    """What is wrong with a quote that a person gives: it must be there, and stop where a statement stops."""
+    at = f"/evidence/{evidence.evidence_id}"
+    if unit[evidence.start : evidence.end] != evidence.quote:
+        yield Finding("QUOTE_NOT_FOUND", "error", at, "The quote does not stand at its span.")
+    elif not {s.text for s in statements(evidence.quote)} <= {s.text for s in statements(unit)}:
+        yield Finding("QUOTE_CUT", "error", at, "The quote cuts a statement; quote whole sentences, items or rows.")
 
 
 def _unsupported(applied: Applied) -> list[Finding]:
