@@ -457,7 +457,7 @@ def surroundings_of(backend: Backend, blobs: FolderBlobStore, **changes: Any) ->
         channels=channels,
         authenticator=Authenticator(ControlIdentities(channels["control"], backend.verifier)),
         feeds=RunFeeds(RpcEventLog(channels["runs"]), window_frames=changes.pop("window_frames", 512)),
-        sources=RpcSources(channels["ingest"], channels["runs"]),
+        sources=RpcSources(channels["ingest"], channels["runs"], 1_900_000),
         blobs=blobs,
         health=ServiceHealth(channels),
         settings=lambda: SETTINGS,

@@ -145,3 +145,19 @@ def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
         assert process.stderr.read() == ""
     left = [each for each in psutil.process_iter(["cmdline"]) if str(cluster) in " ".join(each.info["cmdline"] or ())]
     assert left == []
+
+
+def test_ctrl_c_ends_the_demo_and_what_it_started(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
+    command = [LACE, "demo", str(tmp_path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("LACE started in")
+        assert process.stdout.readline().startswith("Reading")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOPPED_S) == 130
+        assert process.stderr.read() == "lace: Interrupted. [INTERRUPTED]\n"
+    assert psutil.wait_procs(children, timeout=5)[1] == []

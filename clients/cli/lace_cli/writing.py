@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lace_cli.failures import CommandError, advice_for
+from lace_cli.failures import INTERRUPTED, CommandError, advice_for
 from lace_cli.files import slug
 from lace_cli.output import warn
 from lace_cli.progress import RunView
@@ -43,6 +44,20 @@ def follow_to_end(api: LaceClient, run_id: str, title: str, *, quiet: bool = Fal
     for event in api.watch_run(run_id):
         view.take(event)
     return told_end(view)
+
+
+@contextmanager
+def watched(run_id: str) -> Iterator[None]:
+    """Ctrl-C within the block ends the watching alone, and says so. Raises CommandError INTERRUPTED."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(
+            "No longer watched; the run goes on.",
+            code="INTERRUPTED",
+            advice=f"Watch it again: lace watch {run_id}   End it: lace cancel {run_id}",
+            exit_code=INTERRUPTED,
+        ) from None
 
 
 def citation_line(done: event_pb2.RunCompleted) -> str:

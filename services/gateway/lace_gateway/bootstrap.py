@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
+from lace_core.settings import resolve
 from lace_gateway.adapters.control_identities import ControlIdentities
 from lace_gateway.adapters.run_events import RpcEventLog
 from lace_gateway.adapters.service_health import ServiceHealth
@@ -36,12 +37,13 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
             stack.push_async_callback(channel.close)
         settings = SystemSettings(own, config.layers)
         stack.push_async_callback(_end, asyncio.create_task(settings.follow(), name="gateway-settings"))
+        max_bytes = int(resolve(config.layers).values["ingest.max_bytes"])
         feeds = RunFeeds(RpcEventLog(channels["runs"]))
         surroundings = Surroundings(
             channels=channels,
             authenticator=Authenticator(ControlIdentities(channels["control"], platform.verifier)),
             feeds=feeds,
-            sources=RpcSources(channels["ingest"], channels["runs"]),
+            sources=RpcSources(channels["ingest"], channels["runs"], max_bytes),
             blobs=platform.blobs,
             health=ServiceHealth(channels),
             settings=settings.current,

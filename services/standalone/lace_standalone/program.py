@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -41,15 +45,32 @@ def run_service(name: str, config: ProcessConfig) -> None:
     run_until_stopped(main())
 
 
+@contextmanager
+def installation_beside(config: ProcessConfig) -> Iterator[Installation]:
+    """Everything in this process, on a loop in a thread of its own: the caller's thread is free for blocking work.
+
+    Interrupted there (KeyboardInterrupt, also for SIGTERM), the block ends, and then the installation, in good order.
+    """
+    beginning: Future[_Handle] = Future()
+    ready: Future[Installation] = Future()
+    thread = threading.Thread(target=_serve_beside, args=(config, beginning, ready), name="installation")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    thread.start()
+    try:
+        yield ready.result()
+    finally:
+        # Deaf from here on: a second Ctrl-C must not break off the stopping.
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        beginning.result().cancel()
+        thread.join()
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, before)
+
+
 def run_until_stopped(main: Coroutine[Any, Any, None]) -> None:
     """Runs `main` on a uvloop; SIGINT and SIGTERM cancel it, once, and it may take its time to end."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_stoppable(main))
-        finally:
-            telemetry.shutdown()
+    _on_uvloop(_stoppable(main))
 
 
 async def _stoppable(main: Coroutine[Any, Any, None]) -> None:
@@ -69,3 +90,47 @@ async def _stoppable(main: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         if not told.is_set():
             raise
+
+
+@dataclass(frozen=True)
+class _Handle:
+    """The installation's task, to be cancelled from another thread."""
+
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[None]
+
+    def cancel(self) -> None:
+        with suppress(RuntimeError):  # it has ended by itself, and its loop with it
+            self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+def _serve_beside(config: ProcessConfig, beginning: Future[_Handle], ready: Future[Installation]) -> None:
+    async def main() -> None:
+        async with run(config) as installation:
+            ready.set_result(installation)
+            await asyncio.Event().wait()
+
+    async def cancellable() -> None:
+        task = asyncio.create_task(main())
+        beginning.set_result(_Handle(asyncio.get_running_loop(), task))
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is handed to who asked for the installation
+            if ready.done():
+                _log.exception("installation_stopped_badly")
+            else:
+                ready.set_exception(error)
+
+    _on_uvloop(cancellable())
+
+
+def _on_uvloop(main: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(main)
+        finally:
+            telemetry.shutdown()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lace_cli.failures import FAILED, NOT_ALLOWED, NOT_FOUND, NOT_REACHED, WRONG_USE
+from lace_cli.failures import FAILED, INTERRUPTED, NOT_ALLOWED, NOT_FOUND, NOT_REACHED, WRONG_USE
 from tests.doubles.scripted_api import ScriptedApi
 from tests.unit.lace_cli.conftest import Lace, story
 
@@ -151,6 +151,19 @@ class TestRuns:
         api.on("POST", "/v1/runs/run_1:restart", {"run_id": "run_2", "command_id": "cmd_1"}, status=202)
         assert "lace watch run_2" in lace("restart", "run_1", "--from", "outline").out
         assert api.last("POST").json["from_step_id"] == "outline"
+
+    @pytest.mark.parametrize("command", [["watch", "run_1"], ["watch", "run_1", "--json"]])
+    def test_ctrl_c_ends_the_watching_alone(
+        self, api: ScriptedApi, lace: Lace, command: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_arguments: object, **_more: object) -> None:
+            raise KeyboardInterrupt
+
+        api.on("GET", "/v1/runs/run_1", RUN)
+        monkeypatch.setattr("lace_client.LaceClient.watch_run", interrupted)
+        told = lace(*command)
+        assert told.code == INTERRUPTED
+        assert "lace cancel run_1" in told.err
 
 
 class TestTokensAndSettings:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lace_cli.failures import CommandError
+from lace_cli.failures import INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
     from lace_client import LaceClient
@@ -115,24 +115,17 @@ def write(api: LaceClient, job: DemoJob) -> None:
 
 
 def _write_with_own_installation(job: DemoJob) -> None:
-    import asyncio
-
     from lace_cli.local import configured
     from lace_client import LaceClient
-    from lace_standalone.bootstrap import run
-    from lace_standalone.program import run_until_stopped
+    from lace_standalone.program import installation_beside
 
-    def work(url: str, token: str) -> None:
-        with LaceClient(url, token) as api:
-            write(api, job)
-
-    async def main() -> None:
-        async with run(configured(verbose=False)) as installation:
+    try:
+        with installation_beside(configured(verbose=False)) as installation:
             typer.echo(f"LACE started in {installation.started_in_s:.1f} s")
-            # In a thread: the services of this very process answer on the loop.
-            await asyncio.to_thread(work, installation.url, installation.token)
-
-    run_until_stopped(main())
+            with LaceClient(installation.url, installation.token) as api:
+                write(api, job)
+    except KeyboardInterrupt:
+        raise CommandError("Interrupted.", code="INTERRUPTED", exit_code=INTERRUPTED) from None
 
 
 def _environ() -> dict[str, str]:

@@ -82,7 +82,7 @@ def outline(
 ) -> None:
     """Plan a document only; write it out later with: lace generate --artifact."""
     from lace_cli.connection import connect
-    from lace_cli.writing import follow_to_end
+    from lace_cli.writing import follow_to_end, watched
 
     with connect() as api:
         started = api.start_run(
@@ -92,7 +92,8 @@ def outline(
             source_ids=source or (),
             settings=overrides_of(override or ()),
         )
-        follow_to_end(api, started.run_id, "Planning", quiet=as_json)
+        with watched(started.run_id):
+            follow_to_end(api, started.run_id, "Planning", quiet=as_json)
         artifact = api.get_artifact(started.artifact_id)
     if as_json:
         print_json(artifact)
@@ -160,9 +161,10 @@ def headings_of(artifact: artifacts_pb2.Artifact) -> list[tuple[int, str]]:
 
 
 def _finish(api: LaceClient, run_id: str, title: str, out: Path, as_json: bool) -> None:
-    from lace_cli.writing import citation_line, follow_to_end, save_compiled
+    from lace_cli.writing import citation_line, follow_to_end, save_compiled, watched
 
-    done = follow_to_end(api, run_id, "Writing", quiet=as_json)
+    with watched(run_id):
+        done = follow_to_end(api, run_id, "Writing", quiet=as_json)
     saved = save_compiled(api, done.artifact_id, done.revision_id, title, out)
     if as_json:
         print_json({"run_id": run_id, "result": done, "files": [str(path) for path in saved]})

@@ -60,14 +60,15 @@ def watch(
     """Follow a run to its end; Ctrl-C stops the watching, not the run."""
     from lace_cli.connection import connect
     from lace_cli.display import follow
-    from lace_cli.writing import told_end
+    from lace_cli.writing import told_end, watched
 
     with connect() as api:
-        if as_json:
-            _print_events(api, run_id, after)
-            return
-        run = api.get_run(run_id)
-        view = follow(run.title or run.pipeline_id, api.watch_run(run_id, after_event_id=after))
+        with watched(run_id):
+            if as_json:
+                _print_events(api, run_id, after)
+                return
+            run = api.get_run(run_id)
+            view = follow(run.title or run.pipeline_id, api.watch_run(run_id, after_event_id=after))
     told_end(view)
 
 

@@ -10,6 +10,7 @@ import grpc
 
 from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from lace.runs.v1 import runs_pb2, runs_pb2_grpc
+from lace_core.errors import LaceError, Reason
 from lace_gateway.app.ports import Upload
 from lace_platform.rpc import acting_as, current_call
 
@@ -22,7 +23,8 @@ _LONGEST_S = 3600.0
 class RpcSources:
     """See lace_gateway.app.ports.Sources; acts for the call under way."""
 
-    def __init__(self, ingest: grpc.aio.Channel, runs: grpc.aio.Channel) -> None:
+    def __init__(self, ingest: grpc.aio.Channel, runs: grpc.aio.Channel, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._sources = ingest_pb2_grpc.SourceServiceStub(ingest)
         self._runs = runs_pb2_grpc.RunServiceStub(runs)
 
@@ -34,7 +36,7 @@ class RpcSources:
         with acting_as(replace(current_call(), idempotency_key=None)):
             call = asyncio.create_task(self._upload(pieces), name="upload-source")
         try:
-            async for piece in _pieces(upload.content):
+            async for piece in _pieces(_bounded(upload, self._max_bytes)):
                 if not await _put(pieces, piece, call):
                     break  # refused before its end: the call says why
             return await call
@@ -82,6 +84,18 @@ async def _pieces(content: AsyncIterator[bytes]) -> AsyncIterator[ingest_pb2.Upl
         yield ingest_pb2.UploadSourceRequest(chunk=chunk)
     yield ingest_pb2.UploadSourceRequest(end=ingest_pb2.UploadEnd(size_bytes=size_bytes))
     yield None
+
+
+async def _bounded(upload: Upload, max_bytes: int) -> AsyncIterator[bytes]:
+    """The content up to the limit. Ingest has the same one, but a refusal in mid-stream can lose its words on the way:
+    a call that is reset while it still sends ends as INTERNAL. Raises LaceError SOURCE_TOO_LARGE.
+    """
+    size_bytes = 0
+    async for piece in upload.content:
+        size_bytes += len(piece)
+        if size_bytes > max_bytes:
+            raise LaceError(Reason.SOURCE_TOO_LARGE, f"{upload.filename} is larger than {max_bytes / 2**20:g} MiB.")
+        yield piece
 
 
 async def _coalesced(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
