@@ -62,9 +62,10 @@ def up(environ: dict[str, str]) -> Iterator[Up]:
         try:
             assert process.stdout is not None
             deadline = time.monotonic() + READY_S
-            lines = [process.stdout.readline().split(maxsplit=1) for _ in range(3)]
+            lines = [process.stdout.readline().strip() for _ in range(3)]
+            assert all(lines), process.communicate()[1]
             assert time.monotonic() < deadline
-            yield Up(process, {name: value.strip() for name, value in lines})
+            yield Up(process, dict(line.split(maxsplit=1) for line in lines))
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()
@@ -149,7 +150,7 @@ def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
 
 def test_ctrl_c_ends_the_demo_and_what_it_started(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
-    command = [LACE, "demo", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [str(LACE), "demo", str(tmp_path), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
