@@ -15,7 +15,7 @@ from tests.bench.figures import Figure
 from tests.bench.processes import scratch
 from tests.bench.server import Places, running
 
-_TURNS = 10
+_TURNS = 6
 _CALLS = 96
 _CONCURRENT = (1, 16)
 

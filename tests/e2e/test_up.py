@@ -65,7 +65,7 @@ def up(environ: dict[str, str]) -> Iterator[Up]:
             lines = [process.stdout.readline().strip() for _ in range(3)]
             assert all(lines), process.communicate()[1]
             assert time.monotonic() < deadline
-            yield Up(process, dict(line.split(maxsplit=1) for line in lines))
+            yield Up(process, {name: value for name, value in map(str.split, lines)})
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()

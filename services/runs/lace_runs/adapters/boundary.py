@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -269,12 +268,12 @@ def _row(boundary: Boundary, headers: dict[str, str]) -> dict[str, Any]:
         "error_message": boundary.error_message,
         "result": boundary.result,
         "warnings": boundary.warnings,
-        "steps": [asdict(step) for step in boundary.steps],
-        "checkpoints": [asdict(checkpoint) for checkpoint in boundary.checkpoints],
+        "steps": boundary.steps,  # orjson writes dataclasses itself, many times faster than by way of dicts
+        "checkpoints": boundary.checkpoints,
         "forget": list(boundary.forget_checkpoints),
-        "jobs": [asdict(job) for job in boundary.jobs],
-        "events": [asdict(event) for event in boundary.events],
-        "messages": [{**asdict(message), "headers": headers} for message in boundary.messages],
+        "jobs": boundary.jobs,
+        "events": boundary.events,
+        "messages": [{**vars(message), "headers": headers} for message in boundary.messages],
         "applied": dict(boundary.applied),
         "event_count": len(boundary.events),
         "boundary_id": new_id("bnd"),
