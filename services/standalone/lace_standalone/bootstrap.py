@@ -122,10 +122,6 @@ async def _token(config: ProcessConfig, folder: DataFolder) -> str:
     return secret
 
 
-def _own(config: ProcessConfig, dsn: str) -> ProcessConfig:
-    return replace(config, dsn=dsn, addresses=addresses(_LOOPBACK, RPC_SERVICES), gateway_port=_gateway_port(config))
-
-
 def _gateway_port(config: ProcessConfig) -> int:
     """The configured port; where nobody chose one and the default is taken, a free one."""
     port = config.gateway_port
