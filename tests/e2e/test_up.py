@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec
 
 import httpx
 import psutil
@@ -20,10 +23,22 @@ import pytest
 from lace_client import LaceClient
 from lace_standalone.folder import DataFolder
 
+P = ParamSpec("P")
+DOSSIER = Path(__file__).resolve().parents[2] / "examples" / "dossier"
 LACE = Path(sys.executable).parent / "lace"
 # What is promised is 8 s on a quiet machine; a test must also hold on a busy one.
 READY_S = 40.0
 STOPPED_S = 20.0
+
+
+def off_the_loop(test: Callable[P, None]) -> Callable[P, Coroutine[None, None, None]]:
+    """In a thread: these tests wait for other processes, and other tests have services on the loop."""
+
+    @functools.wraps(test)
+    async def in_a_thread(*args: P.args, **kwargs: P.kwargs) -> None:
+        await asyncio.to_thread(test, *args, **kwargs)
+
+    return in_a_thread
 
 
 @dataclass(frozen=True)
@@ -65,12 +80,13 @@ def up(environ: dict[str, str]) -> Iterator[Up]:
             lines = [process.stdout.readline().strip() for _ in range(3)]
             assert all(lines), process.communicate()[1]
             assert time.monotonic() < deadline
-            yield Up(process, {name: value for name, value in map(str.split, lines)})
+            yield Up(process, dict(map(str.split, lines)))
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()
 
 
+@off_the_loop
 def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_path: Path) -> None:
     document = tmp_path / "notes.md"
     document.write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
@@ -91,6 +107,7 @@ def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_p
         assert second.stop(signal.SIGTERM) == 0
 
 
+@off_the_loop
 def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> None:
     with up(environ) as first:
         again = subprocess.run([LACE, "up"], env=environ, capture_output=True, text=True, check=False, timeout=30)
@@ -103,6 +120,7 @@ def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> Non
         assert first.stop() == 0
 
 
+@off_the_loop
 def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
     with up(environ) as first:
         first.process.kill()
@@ -115,6 +133,7 @@ def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
         assert second.stop() == 0
 
 
+@off_the_loop
 def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -131,6 +150,7 @@ def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
     assert "Traceback" not in told.stderr
 
 
+@off_the_loop
 def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
     environ = environ_of(scratch / "interrupted")
     process = subprocess.Popen([LACE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -148,9 +168,9 @@ def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
     assert left == []
 
 
+@off_the_loop
 def test_ctrl_c_ends_the_demo_and_what_it_started(environ: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
-    command = [str(LACE), "demo", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [str(LACE), "demo", str(DOSSIER), "--out", str(tmp_path / "out")]  # seconds of work: it is under way
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None

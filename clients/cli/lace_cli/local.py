@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,28 @@ LOG_FILE = "lace.log"
 _LOG_LIMIT_BYTES = 10 << 20
 
 
+def loaded_config() -> ProcessConfig:
+    """The process's configuration; a remark on it goes to stderr, where it spoils no output. Raises LaceError."""
+    import structlog
+
+    from lace_platform.config import load_process_config
+
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        return load_process_config()
+    finally:
+        structlog.configure(**before)
+
+
 def configured(*, verbose: bool, service: str = "lace") -> ProcessConfig:
     """The process's configuration; its log goes to the terminal or to a file in the data folder.
 
     Raises LaceError SETTING_INVALID.
     """
     from lace_platform import telemetry
-    from lace_platform.config import load_process_config
 
-    config = load_process_config()
+    config = loaded_config()
     if verbose:
         telemetry.configure(service, config)
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from lace_cli.local import loaded_config
+
 _PATIENCE_S = 3.0
 
 
 def rpc_health(service: str) -> str:
     """`serving`, or in a word why not, of the service at its configured address."""
-    from lace_platform.config import load_process_config
-
-    return asyncio.run(_rpc_health(load_process_config().addresses[service]))
+    return asyncio.run(_rpc_health(loaded_config().addresses[service]))
 
 
 async def _rpc_health(address: str) -> str:
@@ -33,10 +33,8 @@ def http_health(*, own: bool) -> str:
     """`serving`, or in words what is not: of the gateway that is configured here, or of the API that commands use."""
     import httpx
 
-    from lace_platform.config import load_process_config
-
     if own:
-        config = load_process_config()
+        config = loaded_config()
         host = "127.0.0.1" if config.gateway_host in ("0.0.0.0", "::") else config.gateway_host  # noqa: S104 - compared
         # Alive is enough: a gateway whose neighbours are away must not be ended for it.
         url = f"http://{host}:{config.gateway_port}/health/live"

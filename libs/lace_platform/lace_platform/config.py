@@ -18,6 +18,7 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.settings import SETTINGS, Layer, environment_layer
 
 PREFIX = "LACE_"
+_OF_CLIENTS = frozenset({"LACE_URL", "LACE_TOKEN", "LACE_TRACEBACK"})  # of the command line; no settings of a server
 DEFAULT_PORTS = {
     "control": 7101,
     "runs": 7102,
@@ -123,7 +124,7 @@ def _shared(layer: Layer) -> Layer:
 
 def _warn_about_unknown(environ: Mapping[str, str]) -> None:
     """A misspelt variable changes nothing, and says so."""
-    known = {setting.environment_variable for setting in SETTINGS.values()}
+    known = {setting.environment_variable for setting in SETTINGS.values()} | _OF_CLIENTS
     for name in environ:
         if name.startswith(PREFIX) and name not in known and not name.startswith("LACE_TEST_"):
             near = difflib.get_close_matches(name, known, n=1)

@@ -18,6 +18,8 @@ from lace_platform.config import ProcessConfig
 from lace_standalone.bootstrap import Installation, run
 from lace_standalone.services import hosting
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -54,18 +56,19 @@ def installation_beside(config: ProcessConfig) -> Iterator[Installation]:
     beginning: Future[_Handle] = Future()
     ready: Future[Installation] = Future()
     thread = threading.Thread(target=_serve_beside, args=(config, beginning, ready), name="installation")
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Set and not taken for granted: what a shell starts in the background has inherited deafness to SIGINT.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _STOP_SIGNALS}
     thread.start()
     try:
         yield ready.result()
     finally:
         # Deaf from here on: a second Ctrl-C must not break off the stopping.
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         beginning.result().cancel()
         thread.join()
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_until_stopped(main: Coroutine[Any, Any, None]) -> None:
@@ -83,7 +86,7 @@ async def _stoppable(main: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
     try:
         await task

@@ -324,6 +324,16 @@ class TestFailures:
         api.on("GET", "/health/ready", {"status": "ready"})
         assert (lace("health").code, lace("health").out) == (0, "serving\n")
 
+    def test_a_misspelt_setting_is_told_without_spoiling_the_output(
+        self, lace: Lace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("LACE_GATEWAY_PROT", "1")
+        monkeypatch.setenv("LACE_ADDRESSES", "runs=127.0.0.1:9")
+        told = lace("health", "runs")
+        assert (told.code, told.out) == (NOT_REACHED, "unavailable\n")
+        assert "LACE_GATEWAY_PORT" in told.err
+
     def test_the_documentation_s_address(self, lace: Lace, api: ScriptedApi) -> None:
         assert lace("open", "--print").out == f"{api.url}/docs\n"
 

@@ -1,0 +1,120 @@
+"""The command line on a running installation: each verb for real, on a small document."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from lace_cli.main import run
+from tests.e2e.conftest import RunningInstallation
+
+PAGE = """# Pumping station
+
+## Pumps
+
+The station has four pumps. Each pump delivers 75 litres a second at a head of 62 metres. Three pumps run on a dry day.
+
+## Power
+
+The station has two feeders of 11 kilovolts. A generator of 400 kilowatts starts within 12 seconds of a power cut.
+
+## Cost
+
+The station cost £6.39 million. The pumps cost £1.12 million of this. The power supply cost £0.84 million.
+"""
+
+Lace = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+def lace(
+    installation: RunningInstallation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Lace:
+    """Runs a command line that must succeed; what it printed. In a thread: the services answer on this loop."""
+    monkeypatch.setenv("LACE_URL", installation.url)
+    monkeypatch.setenv("LACE_TOKEN", installation.token)
+    monkeypatch.chdir(tmp_path)
+
+    async def call(*arguments: str) -> str:
+        code = await asyncio.to_thread(run, arguments)
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        return printed.out
+
+    return call
+
+
+@pytest.fixture
+async def source_id(lace: Lace) -> str:
+    """The id of the page, read."""
+    Path("station.md").write_text(PAGE)
+    [source] = json.loads(await lace("ingest", "station.md", "--json"))["sources"]
+    assert (source["state"], source["filename"]) == ("ready", "station.md")
+    return str(source["source_id"])
+
+
+async def test_from_a_plan_to_files_and_once_more(lace: Lace, source_id: str) -> None:
+    planned = json.loads(await lace("outline", "-t", "Pumping station", "--source", source_id, "--json"))
+    assert len(planned["nodes"]) > 1
+    title = planned["nodes"][0]["title"]
+    written = json.loads(
+        await lace("generate", "-t", title, "--artifact", planned["artifact_id"], "--source", source_id, "--json")
+    )
+    assert written["result"]["artifact_id"] == planned["artifact_id"]
+    assert written["result"]["cited_sentences"] == written["result"]["sentences"] > 0
+    assert {Path(name).suffix for name in written["files"]} == {".md", ".docx", ".pdf", ".ttl"}
+    again = await lace("compile", planned["artifact_id"], "--target", "md", "-o", "again")
+    [saved] = Path("again").iterdir()
+    assert str(saved) in again
+    assert saved.read_text() == next(Path("out").glob("*.md")).read_text()
+
+
+async def test_a_finished_run_can_be_watched_and_restarted(lace: Lace, source_id: str) -> None:
+    done = json.loads(await lace("generate", "-t", "Power", "--source", source_id, "--target", "md", "--json"))
+    watched = await lace("watch", done["run_id"])
+    assert watched.splitlines()[-1].endswith("succeeded")
+    restarted = json.loads(await lace("restart", done["run_id"], "--reason", "once more", "--json"))
+    assert restarted["run_id"] != done["run_id"]
+    await lace("watch", restarted["run_id"])
+    listed = [line.split("\t") for line in (await lace("runs")).splitlines()]
+    states = {row[0]: row[2] for row in listed}
+    assert states[done["run_id"]] == states[restarted["run_id"]] == "succeeded"
+
+
+async def test_a_run_is_paused_resumed_and_cancelled(lace: Lace, source_id: str) -> None:
+    started = json.loads(await lace("generate", "-t", "Cost", "--source", source_id, "--detach", "--json"))
+    await lace("pause", started["run_id"])
+    assert await state_of(lace, started["run_id"], "paused", "succeeded") == "paused"
+    await lace("resume", started["run_id"])
+    await lace("cancel", started["run_id"])
+    assert await state_of(lace, started["run_id"], "cancelled", "succeeded") == "cancelled"
+
+
+async def state_of(lace: Lace, run_id: str, *wanted: str) -> str:
+    """The run's state as soon as it is one of these."""
+    async with asyncio.timeout(30):
+        while True:
+            runs = json.loads(await lace("runs", "--json"))
+            state = next(str(each["state"]) for each in runs if each["run_id"] == run_id)
+            if state in wanted:
+                return state
+
+
+async def test_settings_and_tokens(lace: Lace) -> None:
+    try:
+        await lace("settings", "set", "runs.target_words", "1234")
+        assert (await lace("settings", "get", "runs.target_words")).split("\t")[1:] == ["1234", "system\n"]
+    finally:
+        await lace("settings", "unset", "runs.target_words")
+    assert (await lace("settings", "get", "runs.target_words")).endswith("\tdefault\n")
+    made = json.loads(await lace("token", "create", "for a test", "--scope", "runs:read", "--json"))
+    assert made["token"]["token_id"] in await lace("token", "list")
+    await lace("token", "revoke", made["token"]["token_id"])
+    assert (await lace("health")) == "serving\n"
