@@ -88,15 +88,6 @@ async def test_a_finished_run_can_be_watched_and_restarted(lace: Lace, source_id
     assert states[done["run_id"]] == states[restarted["run_id"]] == "succeeded"
 
 
-async def test_a_run_is_paused_resumed_and_cancelled(lace: Lace, source_id: str) -> None:
-    started = json.loads(await lace("generate", "-t", "Cost", "--source", source_id, "--detach", "--json"))
-    await lace("pause", started["run_id"])
-    assert await state_of(lace, started["run_id"], "paused", "succeeded") == "paused"
-    await lace("resume", started["run_id"])
-    await lace("cancel", started["run_id"])
-    assert await state_of(lace, started["run_id"], "cancelled", "succeeded") == "cancelled"
-
-
 async def state_of(lace: Lace, run_id: str, *wanted: str) -> str:
     """The run's state as soon as it is one of these."""
     async with asyncio.timeout(30):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from lace_cli.progress import RunView
 
 if TYPE_CHECKING:
     from lace.common.v1 import event_pb2
-    from lace.compiler.v1 import compiler_pb2
     from lace_client import LaceClient
 
 ENDINGS = {"md": ".md", "docx": ".docx", "pdf": ".pdf", "owl": ".ttl"}
@@ -65,30 +64,22 @@ def citation_line(done: event_pb2.RunCompleted) -> str:
     return f"{done.cited_sentences} of {done.sentences} sentences cited to {done.cited_sources} sources"
 
 
-def save_compiled(api: LaceClient, artifact_id: str, revision_id: str, title: str, folder: Path) -> list[Path]:
-    """Saves the newest file of each target of a revision under the title's name; the paths, in the order of ENDINGS.
+def save_compiled(api: LaceClient, done: event_pb2.RunCompleted, title: str, folder: Path) -> list[Path]:
+    """Saves the files that the run made, under the title's name; their paths, in the order of ENDINGS.
 
-    Raises CommandError where nothing was compiled.
+    Raises CommandError where it made none.
     """
-    newest = newest_by_target(api.list_compiled(artifact_id, revision_id=revision_id))
-    if not newest:
-        raise CommandError("There is no compiled file of this document.", code="COMPILED_NOT_FOUND")
+    made = {compiled.compiled_id for compiled in done.compiled if compiled.ok}
+    listed = api.list_compiled(done.artifact_id, revision_id=done.revision_id)
+    files = {each.target: each for each in listed if each.compiled_id in made}
+    if not files:
+        raise CommandError("The run made no file.", code="COMPILED_NOT_FOUND")
     folder.mkdir(parents=True, exist_ok=True)
-    saved = []
-    for target in sorted(newest, key=list(ENDINGS).index):
-        path = folder / (slug(title) + ENDINGS[target])
-        api.download(newest[target], path)
-        saved.append(path)
-    return saved
-
-
-def newest_by_target(found: Iterable[compiler_pb2.Compiled]) -> dict[str, compiler_pb2.Compiled]:
-    """The newest attempt at each target that gave a file; `found` is newest first, as the API lists it."""
-    newest: dict[str, compiler_pb2.Compiled] = {}
-    for compiled in found:
-        if compiled.bundle_hash and compiled.target in ENDINGS:
-            newest.setdefault(compiled.target, compiled)
-    return newest
+    return [
+        api.download(files[target], folder / (slug(title) + ending))
+        for target, ending in ENDINGS.items()
+        if target in files
+    ]
 
 
 def _code(view: RunView) -> str:

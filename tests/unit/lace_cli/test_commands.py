@@ -28,15 +28,20 @@ def written(api: ScriptedApi) -> ScriptedApi:
     api.on("POST", "/v1/runs/generate", {"run_id": "run_1", "artifact_id": "art_1", "state": "queued"}, status=202)
     api.on("POST", "/v1/compile", {"run_id": "run_1", "artifact_id": "art_1", "state": "queued"}, status=202)
     api.on("GET", "/v1/artifacts/art_1", {"artifact_id": "art_1", "title": "Costs and more"})
-    api.stream("/v1/runs/run_1/stream", story(sentences=9, cited_sentences=9, cited_sources=2))
+    made = [{"target": target, "ok": True, "compiled_id": f"cmp_{target}"} for target in ("owl", "md")]
+    failed = {"target": "pdf", "ok": False, "compiled_id": "cmp_pdf", "error_code": "COMPILE_FAILED"}
+    api.stream(
+        "/v1/runs/run_1/stream",
+        story(sentences=9, cited_sentences=9, cited_sources=2, compiled=[*made, failed]),
+    )
     compiled = [
-        {"compiled_id": "cmp_3", "target": "md", "bundle_hash": "", "error_code": "COMPILE_FAILED"},
-        {"compiled_id": "cmp_2", "target": "md", "bundle_hash": sha256(MARKDOWN), "download_url": "/v1/blobs/new"},
-        {"compiled_id": "cmp_1", "target": "md", "bundle_hash": "a", "download_url": "/v1/blobs/old"},
-        {"compiled_id": "cmp_0", "target": "owl", "bundle_hash": sha256(TURTLE), "download_url": "/v1/blobs/owl"},
+        {"compiled_id": "cmp_md", "target": "md", "bundle_hash": sha256(MARKDOWN), "download_url": "/v1/blobs/md"},
+        {"compiled_id": "cmp_older", "target": "docx", "bundle_hash": "of another run", "download_url": "/v1/blobs/no"},
+        {"compiled_id": "cmp_pdf", "target": "pdf", "bundle_hash": "", "error_code": "COMPILE_FAILED"},
+        {"compiled_id": "cmp_owl", "target": "owl", "bundle_hash": sha256(TURTLE), "download_url": "/v1/blobs/owl"},
     ]
     api.on("GET", "/v1/compiled/art_1", {"compiled": compiled})
-    api.data("/v1/blobs/new", MARKDOWN)
+    api.data("/v1/blobs/md", MARKDOWN)
     api.data("/v1/blobs/owl", TURTLE)
     return api
 

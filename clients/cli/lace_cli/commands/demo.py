@@ -106,7 +106,7 @@ def write(api: LaceClient, job: DemoJob) -> None:
         "generate", title=job.title, instructions=job.instructions, source_ids=ready, settings=job.settings
     )
     done = follow_to_end(api, started.run_id, "Writing")
-    saved = save_compiled(api, done.artifact_id, done.revision_id, job.title, job.out)
+    saved = save_compiled(api, done, job.title, job.out)
     typer.echo()
     typer.echo(f"{job.title}")
     for path in saved:

@@ -165,7 +165,7 @@ def _finish(api: LaceClient, run_id: str, title: str, out: Path, as_json: bool) 
 
     with watched(run_id):
         done = follow_to_end(api, run_id, "Writing", quiet=as_json)
-    saved = save_compiled(api, done.artifact_id, done.revision_id, title, out)
+    saved = save_compiled(api, done, title, out)
     if as_json:
         print_json({"run_id": run_id, "result": done, "files": [str(path) for path in saved]})
         return
