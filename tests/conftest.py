@@ -72,9 +72,8 @@ class PostgresServer:
 
 @pytest.fixture(autouse=True)
 def logs_apart() -> None:
-    """Services that live through the session log at any time: not into what a test reads from standard output."""
-    if not structlog.is_configured():
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
+    """Services that live through the session log at any time: not into what a test reads of its own output."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
 
 
 @pytest.fixture(scope="session")
