@@ -70,10 +70,23 @@ def environ(scratch: Path) -> dict[str, str]:
     return environ_of(scratch / "up")
 
 
+def started(environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """The command, under way; beside its data folder, where no .env of the repository's owner is read."""
+    folder = Path(environ["LACE_DATA_DIR"]).parent
+    pipe = subprocess.PIPE
+    return subprocess.Popen([LACE, *arguments], env=environ, cwd=folder, stdout=pipe, stderr=pipe, text=True)
+
+
+def done(environ: dict[str, str], *arguments: str) -> tuple[int, str, str]:
+    """The command's exit code, output and complaints, when it has ended."""
+    with started(environ, *arguments) as process:
+        out, err = process.communicate(timeout=READY_S)
+        return process.returncode, out, err
+
+
 @contextmanager
 def up(environ: dict[str, str]) -> Iterator[Up]:
-    process = subprocess.Popen([LACE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process:
+    with started(environ, "up") as process:
         try:
             assert process.stdout is not None
             deadline = time.monotonic() + READY_S
@@ -110,13 +123,13 @@ def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_p
 @off_the_loop
 def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> None:
     with up(environ) as first:
-        again = subprocess.run([LACE, "up"], env=environ, capture_output=True, text=True, check=False, timeout=30)
-        assert (again.returncode, again.stdout) == (1, "")
-        assert "[ALREADY_RUNNING]" in again.stderr
-        assert first.lines["URL"] in again.stderr
+        code, out, err = done(environ, "up")
+        assert (code, out) == (1, "")
+        assert "[ALREADY_RUNNING]" in err
+        assert first.lines["URL"] in err
         # Commands on the same folder find it by themselves.
-        runs = subprocess.run([LACE, "runs"], env=environ, capture_output=True, text=True, check=False, timeout=30)
-        assert (runs.returncode, runs.stderr) == (0, "")
+        code, _, err = done(environ, "runs")
+        assert (code, err) == (0, "")
         assert first.stop() == 0
 
 
@@ -137,24 +150,16 @@ def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
 def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        told = subprocess.run(
-            [LACE, "up"],
-            env={**environ, "LACE_GATEWAY_PORT": str(port)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=READY_S,
-        )
-    assert told.returncode == 1
-    assert told.stderr.startswith(f"lace: Port {port} is taken by another program")
-    assert "Traceback" not in told.stderr
+        code, _, err = done({**environ, "LACE_GATEWAY_PORT": str(port)}, "up")
+    assert code == 1
+    assert err.startswith(f"lace: Port {port} is taken by another program")
+    assert "Traceback" not in err
 
 
 @off_the_loop
 def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
     environ = environ_of(scratch / "interrupted")
-    process = subprocess.Popen([LACE, "up"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process:
+    with started(environ, "up") as process:
         cluster = Path(environ["LACE_DATA_DIR"]) / "postgres"
         deadline = time.monotonic() + READY_S
         while not cluster.exists() and time.monotonic() < deadline:
@@ -170,9 +175,8 @@ def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
 
 @off_the_loop
 def test_ctrl_c_ends_the_demo_and_what_it_started(environ: dict[str, str], tmp_path: Path) -> None:
-    command = [str(LACE), "demo", str(DOSSIER), "--out", str(tmp_path / "out")]  # seconds of work: it is under way
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with process:
+    # The whole dossier: seconds of work, so that it is under way.
+    with started(environ, "demo", str(DOSSIER), "--out", str(tmp_path / "out")) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith("LACE started in")
