@@ -52,6 +52,7 @@ class RestOptions:
     internal: bool = False
     open: bool = False
     tag: str = ""
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def options_of(method: MethodDescriptor) -> RestOptions:
         internal=options.internal,
         open=options.open,
         tag=options.tag,
+        at_once=options.at_once,
     )
 
 

@@ -31,6 +31,7 @@ class Rest(_message.Message):
     INTERNAL_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """HTTP status of success: 200 (also where 0), 201, 202 or 204."""
     idempotent: _builtins.bool
@@ -45,6 +46,8 @@ class Rest(_message.Message):
     """Open without identity."""
     tag: _builtins.str
     """The heading under which the API document lists it."""
+    at_once: _builtins.bool
+    """Where no run was needed the answer has no run_id, and its HTTP status is 200 instead of 202."""
     def __init__(
         self,
         *,
@@ -55,10 +58,11 @@ class Rest(_message.Message):
         internal: _builtins.bool = ...,
         open: _builtins.bool = ...,
         tag: _builtins.str = ...,
+        at_once: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotent", b"idempotent", "internal", b"internal", "open", b"open", "scope", b"scope", "success_status", b"success_status", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "etag", b"etag", "idempotent", b"idempotent", "internal", b"internal", "open", b"open", "scope", b"scope", "success_status", b"success_status", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

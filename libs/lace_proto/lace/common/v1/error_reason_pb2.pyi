@@ -43,7 +43,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 9
     """This path does not take DELETE. (HTTP 405, gRPC UNIMPLEMENTED)"""
     ERROR_REASON_NOT_AVAILABLE_YET: _ErrorReason.ValueType  # 10
-    """The pipeline expand is not available yet. (HTTP 501, gRPC UNIMPLEMENTED)"""
+    """This call is not available yet. (HTTP 501, gRPC UNIMPLEMENTED)"""
     ERROR_REASON_SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 11
     """The service runs cannot be reached; try again. (HTTP 503, gRPC UNAVAILABLE)"""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 12
@@ -184,6 +184,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Nothing is recorded about ent_x. (HTTP 404, gRPC NOT_FOUND)"""
     ERROR_REASON_ARTIFACT_NOT_EMPTY: _ErrorReason.ValueType  # 80
     """art_x is written already; generate writes new or outlined ones. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_IR_CORRUPT: _ErrorReason.ValueType  # 81
+    """Revision rev_y of art_x does not match its hash. (HTTP 500, gRPC DATA_LOSS)"""
+    ERROR_REASON_SCHEMA_TOO_NEW: _ErrorReason.ValueType  # 82
+    """rev_y was written by a newer version; upgrade this one. (HTTP 503, gRPC UNAVAILABLE)"""
+    ERROR_REASON_EVENT_SCHEMA_UNSUPPORTED: _ErrorReason.ValueType  # 83
+    """There is no event schema 7; use 2 or 1. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_EVENT_NOT_FOUND: _ErrorReason.ValueType  # 84
+    """run_x has no event evt_x_9. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_EVENT_CONTENT_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """The payload of evt_x_9 is all there is. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_PIPELINE_INVALID: _ErrorReason.ValueType  # 86
+    """The pipeline cannot be run: /steps/2/step: llm takes Context, which no earlier step gives. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 87
+    """The tenant has 100 runs waiting, as many as it may. (HTTP 429, gRPC RESOURCE_EXHAUSTED)"""
+    ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 88
+    """No dead letter dlt_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_DEAD_LETTER_SETTLED: _ErrorReason.ValueType  # 89
+    """dlt_x was redriven already. (HTTP 409, gRPC FAILED_PRECONDITION)"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed; carried as google.rpc.ErrorInfo.reason (without prefix) and as error_code in REST."""
@@ -209,7 +227,7 @@ ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 8
 ERROR_REASON_METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 9
 """This path does not take DELETE. (HTTP 405, gRPC UNIMPLEMENTED)"""
 ERROR_REASON_NOT_AVAILABLE_YET: ErrorReason.ValueType  # 10
-"""The pipeline expand is not available yet. (HTTP 501, gRPC UNIMPLEMENTED)"""
+"""This call is not available yet. (HTTP 501, gRPC UNIMPLEMENTED)"""
 ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 11
 """The service runs cannot be reached; try again. (HTTP 503, gRPC UNAVAILABLE)"""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 12
@@ -350,4 +368,22 @@ ERROR_REASON_PROVENANCE_NOT_FOUND: ErrorReason.ValueType  # 79
 """Nothing is recorded about ent_x. (HTTP 404, gRPC NOT_FOUND)"""
 ERROR_REASON_ARTIFACT_NOT_EMPTY: ErrorReason.ValueType  # 80
 """art_x is written already; generate writes new or outlined ones. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_IR_CORRUPT: ErrorReason.ValueType  # 81
+"""Revision rev_y of art_x does not match its hash. (HTTP 500, gRPC DATA_LOSS)"""
+ERROR_REASON_SCHEMA_TOO_NEW: ErrorReason.ValueType  # 82
+"""rev_y was written by a newer version; upgrade this one. (HTTP 503, gRPC UNAVAILABLE)"""
+ERROR_REASON_EVENT_SCHEMA_UNSUPPORTED: ErrorReason.ValueType  # 83
+"""There is no event schema 7; use 2 or 1. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_EVENT_NOT_FOUND: ErrorReason.ValueType  # 84
+"""run_x has no event evt_x_9. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_EVENT_CONTENT_NOT_FOUND: ErrorReason.ValueType  # 85
+"""The payload of evt_x_9 is all there is. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_PIPELINE_INVALID: ErrorReason.ValueType  # 86
+"""The pipeline cannot be run: /steps/2/step: llm takes Context, which no earlier step gives. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 87
+"""The tenant has 100 runs waiting, as many as it may. (HTTP 429, gRPC RESOURCE_EXHAUSTED)"""
+ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 88
+"""No dead letter dlt_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_DEAD_LETTER_SETTLED: ErrorReason.ValueType  # 89
+"""dlt_x was redriven already. (HTTP 409, gRPC FAILED_PRECONDITION)"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

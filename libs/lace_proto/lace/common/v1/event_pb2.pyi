@@ -29,9 +29,11 @@ class _RedactionLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Redact
     REDACTION_LEVEL_UNSPECIFIED: _RedactionLevel.ValueType  # 0
     """Not set."""
     REDACTION_LEVEL_NONE: _RedactionLevel.ValueType  # 1
-    """The payload holds nothing that needs protection."""
+    """The payload holds nothing that needs protection, or the tenant wants it shown as it is."""
     REDACTION_LEVEL_SAMPLE: _RedactionLevel.ValueType  # 2
     """Samples and hashes only; the whole is at content_uri for those with the permission."""
+    REDACTION_LEVEL_HASH: _RedactionLevel.ValueType  # 3
+    """Hashes only, not even a sample; the whole is at content_uri for those with the permission."""
 
 class RedactionLevel(_RedactionLevel, metaclass=_RedactionLevelEnumTypeWrapper):
     """How much of an event's content its payload shows."""
@@ -39,9 +41,11 @@ class RedactionLevel(_RedactionLevel, metaclass=_RedactionLevelEnumTypeWrapper):
 REDACTION_LEVEL_UNSPECIFIED: RedactionLevel.ValueType  # 0
 """Not set."""
 REDACTION_LEVEL_NONE: RedactionLevel.ValueType  # 1
-"""The payload holds nothing that needs protection."""
+"""The payload holds nothing that needs protection, or the tenant wants it shown as it is."""
 REDACTION_LEVEL_SAMPLE: RedactionLevel.ValueType  # 2
 """Samples and hashes only; the whole is at content_uri for those with the permission."""
+REDACTION_LEVEL_HASH: RedactionLevel.ValueType  # 3
+"""Hashes only, not even a sample; the whole is at content_uri for those with the permission."""
 Global___RedactionLevel: _TypeAlias = RedactionLevel  # noqa: Y015
 
 @_typing.final
@@ -76,7 +80,7 @@ class RunEvent(_message.Message):
     event_type: _builtins.str
     """What happened, for instance pipeline.step.completed."""
     schema_version: _builtins.int
-    """Version of this envelope."""
+    """Version of the event schema: of this envelope, and of every type's payload that goes with it."""
     sequence: _builtins.int
     """Place in the run, from 1, without gaps."""
     tenant_id: _builtins.str
@@ -90,7 +94,7 @@ class RunEvent(_message.Message):
     attempt: _builtins.int
     """Which attempt of the step (or of the run), from 1."""
     request_id: _builtins.str
-    """The request that caused it."""
+    """The request that caused it: that of the control command where it is about one, else that which started the run."""
     correlation_id: _builtins.str
     """Ties together all that one request caused."""
     idempotency_key: _builtins.str
@@ -100,13 +104,13 @@ class RunEvent(_message.Message):
     progress_pct: _builtins.float
     """Share of the run that is done, 0 to 100."""
     payload_schema_version: _builtins.int
-    """Version of the payload's schema."""
+    """Version of the payload's own schema; tells which member of the payload is set."""
     redaction_level: Global___RedactionLevel.ValueType
     """How much the payload shows."""
     content_hash: _builtins.str
-    """SHA-256 of the whole content where the payload shows a part; empty elsewhere."""
+    """SHA-256 of the whole content where it is kept apart from the payload; empty elsewhere."""
     content_uri: _builtins.str
-    """Where the whole content is; empty elsewhere."""
+    """Where the whole content is kept; empty elsewhere, and where it could not be kept."""
     traceparent: _builtins.str
     """W3C trace context of the work that caused it."""
     @_builtins.property
@@ -152,7 +156,7 @@ Global___RunEvent: _TypeAlias = RunEvent  # noqa: Y015
 
 @_typing.final
 class EventPayload(_message.Message):
-    """The payload of an event; the member that is set belongs to the event's type."""
+    """The payload of an event; the member that is set belongs to the event's type and payload_schema_version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,6 +178,7 @@ class EventPayload(_message.Message):
     COMPILE_RESULT_FIELD_NUMBER: _builtins.int
     WARNING_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    RUN_PROGRESS_V2_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run_requested(self) -> Global___RunRequested:
         """pipeline.run.requested"""
@@ -184,7 +189,7 @@ class EventPayload(_message.Message):
 
     @_builtins.property
     def run_progress(self) -> Global___RunProgress:
-        """pipeline.run.progress"""
+        """pipeline.run.progress, version 1"""
 
     @_builtins.property
     def run_controlled(self) -> Global___RunControlled:
@@ -246,6 +251,10 @@ class EventPayload(_message.Message):
     def error(self) -> Global___Notice:
         """pipeline.error"""
 
+    @_builtins.property
+    def run_progress_v2(self) -> Global___RunProgressV2:
+        """pipeline.run.progress, version 2"""
+
     def __init__(
         self,
         *,
@@ -267,12 +276,13 @@ class EventPayload(_message.Message):
         compile_result: Global___CompileResult | None = ...,
         warning: Global___Notice | None = ...,
         error: Global___Notice | None = ...,
+        run_progress_v2: Global___RunProgressV2 | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["run_requested", "run_started", "run_progress", "run_controlled", "run_completed", "run_failed", "step_started", "step_progress", "step_completed", "step_failed", "llm_prompt", "llm_response", "llm_usage", "validation_result", "apply_result", "compile_result", "warning", "error"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["run_requested", "run_started", "run_progress", "run_controlled", "run_completed", "run_failed", "step_started", "step_progress", "step_completed", "step_failed", "llm_prompt", "llm_response", "llm_usage", "validation_result", "apply_result", "compile_result", "warning", "error", "run_progress_v2"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -289,12 +299,30 @@ class RunRequested(_message.Message):
     SOURCE_IDS_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    ASKED_PIPELINE_ID_FIELD_NUMBER: _builtins.int
+    PIPELINE_ID_FIELD_NUMBER: _builtins.int
+    PIPELINE_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Title of the document."""
     artifact_id: _builtins.str
     """The artifact it writes; empty where it writes none."""
     requested_by: _builtins.str
     """The principal who asked."""
+    asked_pipeline_id: _builtins.str
+    """The pipeline that was asked for; auto where it was chosen."""
+    pipeline_id: _builtins.str
+    """The pipeline that the run follows."""
+    pipeline_version: _builtins.int
+    """Version of that pipeline."""
+    reason: _builtins.str
+    """Why it was chosen; empty where it was named."""
+    node_id: _builtins.str
+    """The node that is changed; empty for the root, and where nothing is changed."""
+    scope: _builtins.str
+    """How much is changed: node or subtree; empty where nothing is."""
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sources it reads; empty means all of the tenant."""
@@ -311,10 +339,16 @@ class RunRequested(_message.Message):
         source_ids: _abc.Iterable[_builtins.str] | None = ...,
         targets: _abc.Iterable[_builtins.str] | None = ...,
         requested_by: _builtins.str = ...,
+        asked_pipeline_id: _builtins.str = ...,
+        pipeline_id: _builtins.str = ...,
+        pipeline_version: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        scope: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "requested_by", b"requested_by", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "asked_pipeline_id", b"asked_pipeline_id", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "reason", b"reason", "requested_by", b"requested_by", "scope", b"scope", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -352,7 +386,7 @@ Global___RunStarted: _TypeAlias = RunStarted  # noqa: Y015
 
 @_typing.final
 class RunProgress(_message.Message):
-    """How far the run is."""
+    """How far the run is, version 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -383,6 +417,70 @@ class RunProgress(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunProgress: _TypeAlias = RunProgress  # noqa: Y015
+
+@_typing.final
+class RunProgressV2(_message.Message):
+    """How far the run is, version 2: what is not known is not there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_DONE_FIELD_NUMBER: _builtins.int
+    STEPS_TOTAL_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    REMAINING_MS_FIELD_NUMBER: _builtins.int
+    steps_done: _builtins.int
+    """Steps done."""
+    steps_total: _builtins.int
+    """Steps known so far; grows where nodes are split."""
+    remaining_ms: _builtins.int
+    """Estimated time to the end in milliseconds; unset while it is unknown."""
+    @_builtins.property
+    def node(self) -> Global___ProgressNode:
+        """The node of the step that was done last; unset where the step was not about a node."""
+
+    def __init__(
+        self,
+        *,
+        steps_done: _builtins.int = ...,
+        steps_total: _builtins.int = ...,
+        node: Global___ProgressNode | None = ...,
+        remaining_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "node", b"node", "remaining_ms", b"remaining_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "node", b"node", "remaining_ms", b"remaining_ms", "steps_done", b"steps_done", "steps_total", b"steps_total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__remaining_ms: _TypeAlias = _typing.Literal["remaining_ms"]  # noqa: Y015
+    _WhichOneofArgType__remaining_ms: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__remaining_ms) -> _WhichOneofReturnType__remaining_ms | None: ...
+
+Global___RunProgressV2: _TypeAlias = RunProgressV2  # noqa: Y015
+
+@_typing.final
+class ProgressNode(_message.Message):
+    """The node that progress was made on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    """The node; empty in events that were written by a version that did not tell it."""
+    title: _builtins.str
+    """Its heading."""
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node_id", b"node_id", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProgressNode: _TypeAlias = ProgressNode  # noqa: Y015
 
 @_typing.final
 class RunControlled(_message.Message):
@@ -433,6 +531,8 @@ class RunCompleted(_message.Message):
     CITED_SOURCES_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     COMPILED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    DROPPED_CITATIONS_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact that was written."""
     revision_id: _builtins.str
@@ -449,9 +549,15 @@ class RunCompleted(_message.Message):
     """Sources that are cited."""
     warnings: _builtins.int
     """Warnings of the run."""
+    dropped_citations: _builtins.int
+    """How many there are in all."""
     @_builtins.property
     def compiled(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompileResult]:
         """Compiled files."""
+
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedCompositeFieldContainer[Global___DroppedCitation]:
+        """Citations that the change took out of its scope; the first five hundred."""
 
     def __init__(
         self,
@@ -465,14 +571,50 @@ class RunCompleted(_message.Message):
         cited_sources: _builtins.int = ...,
         warnings: _builtins.int = ...,
         compiled: _abc.Iterable[Global___CompileResult] | None = ...,
+        dropped: _abc.Iterable[Global___DroppedCitation] | None = ...,
+        dropped_citations: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "ir_hash", b"ir_hash", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "dropped", b"dropped", "dropped_citations", b"dropped_citations", "ir_hash", b"ir_hash", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunCompleted: _TypeAlias = RunCompleted  # noqa: Y015
+
+@_typing.final
+class DroppedCitation(_message.Message):
+    """A citation that is no longer there after a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    """The node."""
+    evidence_id: _builtins.str
+    """The evidence that was cited."""
+    source_id: _builtins.str
+    """Its source."""
+    quote: _builtins.str
+    """What was quoted; at most three hundred characters."""
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        evidence_id: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        quote: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_id", b"evidence_id", "node_id", b"node_id", "quote", b"quote", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DroppedCitation: _TypeAlias = DroppedCitation  # noqa: Y015
 
 @_typing.final
 class RunFailed(_message.Message):
@@ -663,7 +805,7 @@ class LlmPrompt(_message.Message):
     prompt_hash: _builtins.str
     """SHA-256 of the rendered messages."""
     sample: _builtins.str
-    """The first characters of the prompt."""
+    """The first characters of the prompt, masked; empty where redaction is hash."""
     def __init__(
         self,
         *,
@@ -702,7 +844,7 @@ class LlmResponse(_message.Message):
     repairs: _builtins.int
     """How often the answer was repaired."""
     sample: _builtins.str
-    """The first characters of the answer."""
+    """The first characters of the answer, masked; empty where redaction is hash."""
     def __init__(
         self,
         *,

@@ -774,6 +774,7 @@ class ResolveSettingsResponse(_message.Message):
     SETTINGS_HASH_FIELD_NUMBER: _builtins.int
     SETTINGS_URI_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
     settings_hash: _builtins.str
     """SHA-256 of the canonical form of the values."""
     settings_uri: _builtins.str
@@ -786,6 +787,10 @@ class ResolveSettingsResponse(_message.Message):
     def trace(self) -> _containers.RepeatedCompositeFieldContainer[Global___SettingTrace]:
         """Which layer gave each value."""
 
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """What the tenant may use at once."""
+
     def __init__(
         self,
         *,
@@ -793,10 +798,11 @@ class ResolveSettingsResponse(_message.Message):
         settings_hash: _builtins.str = ...,
         settings_uri: _builtins.str = ...,
         trace: _abc.Iterable[Global___SettingTrace] | None = ...,
+        quotas: Global___Quotas | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas", "values", b"values"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "trace", b"trace", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "trace", b"trace", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -891,7 +897,7 @@ class SettingDefinition(_message.Message):
     key: _builtins.str
     """Its key."""
     type: _builtins.str
-    """bool, int, str or list."""
+    """bool, int, str, list or map."""
     description: _builtins.str
     """What it does, with its unit."""
     environment_variable: _builtins.str
@@ -1157,6 +1163,112 @@ class CreatePrincipalRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreatePrincipalRequest: _TypeAlias = CreatePrincipalRequest  # noqa: Y015
+
+@_typing.final
+class Quotas(_message.Message):
+    """What a tenant may use at once; 0 is no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    MAX_CONCURRENT_RUNS_FIELD_NUMBER: _builtins.int
+    MAX_QUEUED_RUNS_FIELD_NUMBER: _builtins.int
+    RUNS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    max_concurrent_runs: _builtins.int
+    """Runs that are worked on at once, by all workers together."""
+    max_queued_runs: _builtins.int
+    """Runs that wait for a worker."""
+    runs_per_minute: _builtins.int
+    """Runs that are started within any 60 seconds."""
+    version: _builtins.int
+    """Counts up with every change; 0 while nothing is set."""
+    updated_by: _builtins.str
+    """Who changed them last; empty while nothing is set."""
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When they were changed last; unset while nothing is set."""
+
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        max_concurrent_runs: _builtins.int = ...,
+        max_queued_runs: _builtins.int = ...,
+        runs_per_minute: _builtins.int = ...,
+        version: _builtins.int = ...,
+        updated_by: _builtins.str = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at", "updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at", "max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
+    _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated_at) -> _WhichOneofReturnType__updated_at | None: ...
+
+Global___Quotas: _TypeAlias = Quotas  # noqa: Y015
+
+@_typing.final
+class GetQuotasRequest(_message.Message):
+    """Asks for the quotas of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuotasRequest: _TypeAlias = GetQuotasRequest  # noqa: Y015
+
+@_typing.final
+class PutQuotasRequest(_message.Message):
+    """New quotas of a tenant; what is left out is no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    MAX_CONCURRENT_RUNS_FIELD_NUMBER: _builtins.int
+    MAX_QUEUED_RUNS_FIELD_NUMBER: _builtins.int
+    RUNS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    max_concurrent_runs: _builtins.int
+    """Runs that are worked on at once, by all workers together; 0 is no limit."""
+    max_queued_runs: _builtins.int
+    """Runs that wait for a worker; 0 is no limit."""
+    runs_per_minute: _builtins.int
+    """Runs that are started within any 60 seconds; 0 is no limit."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        max_concurrent_runs: _builtins.int = ...,
+        max_queued_runs: _builtins.int = ...,
+        runs_per_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutQuotasRequest: _TypeAlias = PutQuotasRequest  # noqa: Y015
 
 @_typing.final
 class AuditEntry(_message.Message):

@@ -818,6 +818,16 @@ class TenantServiceStub:
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.GetTenantRequest.SerializeToString,
                 response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.GetQuotas = channel.unary_unary(
+                '/lace.control.v1.TenantService/GetQuotas',
+                request_serializer=lace_dot_control_dot_v1_dot_control__pb2.GetQuotasRequest.SerializeToString,
+                response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
+                _registered_method=True)
+        self.PutQuotas = channel.unary_unary(
+                '/lace.control.v1.TenantService/PutQuotas',
+                request_serializer=lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.SerializeToString,
+                response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
+                _registered_method=True)
         self.CreatePrincipal = channel.unary_unary(
                 '/lace.control.v1.TenantService/CreatePrincipal',
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.CreatePrincipalRequest.SerializeToString,
@@ -850,6 +860,20 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetQuotas(self, request, context):
+        """What a tenant may use at once; a tenant sees its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutQuotas(self, request, context):
+        """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePrincipal(self, request, context):
         """Adds a principal to the caller's tenant.
         """
@@ -874,6 +898,16 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.GetTenant,
                     request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.GetTenantRequest.FromString,
                     response_serializer=lace_dot_control_dot_v1_dot_control__pb2.Tenant.SerializeToString,
+            ),
+            'GetQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuotas,
+                    request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.GetQuotasRequest.FromString,
+                    response_serializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.SerializeToString,
+            ),
+            'PutQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutQuotas,
+                    request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.FromString,
+                    response_serializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.SerializeToString,
             ),
             'CreatePrincipal': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePrincipal,
@@ -963,6 +997,60 @@ class TenantService:
             '/lace.control.v1.TenantService/GetTenant',
             lace_dot_control_dot_v1_dot_control__pb2.GetTenantRequest.SerializeToString,
             lace_dot_control_dot_v1_dot_control__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.control.v1.TenantService/GetQuotas',
+            lace_dot_control_dot_v1_dot_control__pb2.GetQuotasRequest.SerializeToString,
+            lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.control.v1.TenantService/PutQuotas',
+            lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.SerializeToString,
+            lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
             options,
             channel_credentials,
             insecure,

@@ -202,6 +202,10 @@ class TenantServiceStub:
     """Makes a tenant with its administrator; needs the role system_admin."""
     GetTenant: _aio.UnaryUnaryMultiCallable[_control_pb2.GetTenantRequest, _control_pb2.Tenant]
     """A tenant."""
+    GetQuotas: _aio.UnaryUnaryMultiCallable[_control_pb2.GetQuotasRequest, _control_pb2.Quotas]
+    """What a tenant may use at once; a tenant sees its own."""
+    PutQuotas: _aio.UnaryUnaryMultiCallable[_control_pb2.PutQuotasRequest, _control_pb2.Quotas]
+    """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin."""
     CreatePrincipal: _aio.UnaryUnaryMultiCallable[_control_pb2.CreatePrincipalRequest, _control_pb2.Principal]
     """Adds a principal to the caller's tenant."""
 
@@ -231,6 +235,22 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_control_pb2.GetTenantRequest, _abc.Awaitable[_control_pb2.Tenant]],
     ) -> _abc.Awaitable[_control_pb2.Tenant]:
         """A tenant."""
+
+    @_abc_1.abstractmethod
+    def GetQuotas(
+        self,
+        request: _control_pb2.GetQuotasRequest,
+        context: _aio.ServicerContext[_control_pb2.GetQuotasRequest, _abc.Awaitable[_control_pb2.Quotas]],
+    ) -> _abc.Awaitable[_control_pb2.Quotas]:
+        """What a tenant may use at once; a tenant sees its own."""
+
+    @_abc_1.abstractmethod
+    def PutQuotas(
+        self,
+        request: _control_pb2.PutQuotasRequest,
+        context: _aio.ServicerContext[_control_pb2.PutQuotasRequest, _abc.Awaitable[_control_pb2.Quotas]],
+    ) -> _abc.Awaitable[_control_pb2.Quotas]:
+        """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin."""
 
     @_abc_1.abstractmethod
     def CreatePrincipal(

@@ -188,8 +188,17 @@ class GenerateResponse(_message.Message):
 
     OUTPUT_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
+    PROMPT_URI_FIELD_NUMBER: _builtins.int
+    OUTPUT_URI_FIELD_NUMBER: _builtins.int
+    REDACTION_FIELD_NUMBER: _builtins.int
     output: _builtins.str
     """The answer: canonical JSON in schema mode, canonical text in text mode."""
+    prompt_uri: _builtins.str
+    """Where the prompt is kept whole, under input_hash; empty outside runs, and where it could not be kept."""
+    output_uri: _builtins.str
+    """Where the answer is kept whole, under output_hash; empty outside runs, and where it could not be kept."""
+    redaction: _builtins.str
+    """How much the samples show: none, sample or hash."""
     @_builtins.property
     def call(self) -> Global___Call:
         """The call in the ledger."""
@@ -199,10 +208,13 @@ class GenerateResponse(_message.Message):
         *,
         output: _builtins.str = ...,
         call: Global___Call | None = ...,
+        prompt_uri: _builtins.str = ...,
+        output_uri: _builtins.str = ...,
+        redaction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "output", b"output"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "output", b"output", "output_uri", b"output_uri", "prompt_uri", b"prompt_uri", "redaction", b"redaction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

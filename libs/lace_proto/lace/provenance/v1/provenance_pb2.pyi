@@ -56,7 +56,7 @@ Global___EntityRef: _TypeAlias = EntityRef  # noqa: Y015
 
 @_typing.final
 class TransformationLog(_message.Message):
-    """One transformation; also the payload of topic provenance.logged."""
+    """One transformation; also a payload of topic provenance.logged."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -187,6 +187,38 @@ class TransformationLog(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__genai) -> _WhichOneofReturnType__genai | None: ...
 
 Global___TransformationLog: _TypeAlias = TransformationLog  # noqa: Y015
+
+@_typing.final
+class TransformationLogSegment(_message.Message):
+    """Transformations of one run, told together; also a payload of topic provenance.logged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMON_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def common(self) -> Global___TransformationLog:
+        """What holds for each of the logs: a log's own members come over it, its lists behind it."""
+
+    @_builtins.property
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransformationLog]:
+        """The logs, each with what it says of its own. One that names nothing in lineage.was_derived_from was derived from
+        all of its inputs.
+        """
+
+    def __init__(
+        self,
+        *,
+        common: Global___TransformationLog | None = ...,
+        logs: _abc.Iterable[Global___TransformationLog] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["common", b"common"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["common", b"common", "logs", b"logs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransformationLogSegment: _TypeAlias = TransformationLogSegment  # noqa: Y015
 
 @_typing.final
 class Lineage(_message.Message):

@@ -697,10 +697,254 @@ class RollbackArtifactRequest(_message.Message):
 
     ARTIFACT_ID_FIELD_NUMBER: _builtins.int
     REVISION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    artifact_id: _builtins.str
+    """The artifact."""
+    revision_id: _builtins.str
+    """The revision to bring back; a committed one."""
+    reason: _builtins.str
+    """Why; recorded."""
+    dry_run: _builtins.bool
+    """Show what would change, and change nothing."""
+    etag: _builtins.str
+    """The etag that the document must have; any where empty."""
+    def __init__(
+        self,
+        *,
+        artifact_id: _builtins.str = ...,
+        revision_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "dry_run", b"dry_run", "etag", b"etag", "reason", b"reason", "revision_id", b"revision_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackArtifactRequest: _TypeAlias = RollbackArtifactRequest  # noqa: Y015
+
+@_typing.final
+class RollbackArtifactResponse(_message.Message):
+    """The run that brings it back, or what it would change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    HEAD_REVISION_ID_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    DIFF_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Id of the run; empty for a dry run, and where nothing is to be done."""
+    revision_id: _builtins.str
+    """The revision that is brought back."""
+    head_revision_id: _builtins.str
+    """The head when the question was answered: what the new revision takes the place of."""
+    unchanged: _builtins.bool
+    """Whether the head has the content of that revision already, so that nothing is to be done."""
+    @_builtins.property
+    def diff(self) -> Global___DocumentDiff:
+        """From the head to the revision; set for a dry run alone."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        revision_id: _builtins.str = ...,
+        head_revision_id: _builtins.str = ...,
+        unchanged: _builtins.bool = ...,
+        diff: Global___DocumentDiff | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diff", b"_diff", "diff", b"diff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diff", b"_diff", "diff", b"diff", "head_revision_id", b"head_revision_id", "revision_id", b"revision_id", "run_id", b"run_id", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__diff: _TypeAlias = _typing.Literal["diff"]  # noqa: Y015
+    _WhichOneofArgType__diff: _TypeAlias = _typing.Literal["_diff", b"_diff"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diff) -> _WhichOneofReturnType__diff | None: ...
+
+Global___RollbackArtifactResponse: _TypeAlias = RollbackArtifactResponse  # noqa: Y015
+
+@_typing.final
+class DocumentDiff(_message.Message):
+    """What changes from one revision of a document to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BEFORE_IR_HASH_FIELD_NUMBER: _builtins.int
+    AFTER_IR_HASH_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    before_ir_hash: _builtins.str
+    """Merkle root before."""
+    after_ir_hash: _builtins.str
+    """Merkle root after."""
+    total: _builtins.int
+    """How many there are in all."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """The differences in document order; the first two thousand."""
+
+    @_builtins.property
+    def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many there are by what and how, for instance "sentence.changed"."""
+
+    def __init__(
+        self,
+        *,
+        before_ir_hash: _builtins.str = ...,
+        after_ir_hash: _builtins.str = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+        total: _builtins.int = ...,
+        counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_ir_hash", b"after_ir_hash", "before_ir_hash", b"before_ir_hash", "counts", b"counts", "differences", b"differences", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentDiff: _TypeAlias = DocumentDiff  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    """One thing that differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    SUBJECT_ID_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    BLOCK_ID_FIELD_NUMBER: _builtins.int
+    BEFORE_HASH_FIELD_NUMBER: _builtins.int
+    AFTER_HASH_FIELD_NUMBER: _builtins.int
+    BEFORE_TEXT_FIELD_NUMBER: _builtins.int
+    AFTER_TEXT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """document, source, node, block or sentence; list items, table rows and blocks cited as a whole count as sentences."""
+    change: _builtins.str
+    """added, removed, changed or moved; what was changed and moved is there twice."""
+    subject_id: _builtins.str
+    """Its id; of a sentence that got a new id, the new one."""
+    node_id: _builtins.str
+    """The node that it is in, or itself; empty for the document and sources."""
+    block_id: _builtins.str
+    """The block that it is in, or itself; empty for nodes and above."""
+    before_hash: _builtins.str
+    """Hash before; empty where it was added."""
+    after_hash: _builtins.str
+    """Hash after; empty where it was removed."""
+    before_text: _builtins.str
+    """Its text before: of a node the title, of a block its sentences; at most two thousand characters."""
+    after_text: _builtins.str
+    """Its text after."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the fields that differ, where it was changed."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        change: _builtins.str = ...,
+        subject_id: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        block_id: _builtins.str = ...,
+        before_hash: _builtins.str = ...,
+        after_hash: _builtins.str = ...,
+        before_text: _builtins.str = ...,
+        after_text: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_text", b"after_text", "before_hash", b"before_hash", "before_text", b"before_text", "block_id", b"block_id", "change", b"change", "fields", b"fields", "node_id", b"node_id", "subject", b"subject", "subject_id", b"subject_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class RollbackRequested(_message.Message):
+    """On topic rollback.requested: a revision is to be brought back. Who sends it again starts no second run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ARTIFACT_ID_FIELD_NUMBER: _builtins.int
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    HEAD_REVISION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run that does it, where it was started already; empty where the message is to start one."""
     artifact_id: _builtins.str
     """The artifact."""
     revision_id: _builtins.str
     """The revision to bring back."""
+    head_revision_id: _builtins.str
+    """The head that it is to take the place of; any where empty."""
+    reason: _builtins.str
+    """Why."""
+    requested_by: _builtins.str
+    """The principal in whose name it is done."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        artifact_id: _builtins.str = ...,
+        revision_id: _builtins.str = ...,
+        head_revision_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "head_revision_id", b"head_revision_id", "reason", b"reason", "requested_by", b"requested_by", "revision_id", b"revision_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackRequested: _TypeAlias = RollbackRequested  # noqa: Y015
+
+@_typing.final
+class VerifyArtifactRequest(_message.Message):
+    """Asks to verify a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARTIFACT_ID_FIELD_NUMBER: _builtins.int
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    artifact_id: _builtins.str
+    """The artifact."""
+    revision_id: _builtins.str
+    """A committed revision; every committed one where empty."""
     def __init__(
         self,
         *,
@@ -713,26 +957,70 @@ class RollbackArtifactRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RollbackArtifactRequest: _TypeAlias = RollbackArtifactRequest  # noqa: Y015
+Global___VerifyArtifactRequest: _TypeAlias = VerifyArtifactRequest  # noqa: Y015
 
 @_typing.final
-class RollbackArtifactResponse(_message.Message):
-    """The run that brings it back."""
+class VerifyArtifactResponse(_message.Message):
+    """What was found."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RUN_ID_FIELD_NUMBER: _builtins.int
-    run_id: _builtins.str
-    """Id of the run."""
+    INTACT_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    DAMAGES_FIELD_NUMBER: _builtins.int
+    intact: _builtins.bool
+    """Whether nothing is wrong."""
+    checked: _builtins.int
+    """How many things were compared with their hashes."""
+    @_builtins.property
+    def damages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Damage]:
+        """What is wrong, the first thousand."""
+
     def __init__(
         self,
         *,
-        run_id: _builtins.str = ...,
+        intact: _builtins.bool = ...,
+        checked: _builtins.int = ...,
+        damages: _abc.Iterable[Global___Damage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "damages", b"damages", "intact", b"intact"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RollbackArtifactResponse: _TypeAlias = RollbackArtifactResponse  # noqa: Y015
+Global___VerifyArtifactResponse: _TypeAlias = VerifyArtifactResponse  # noqa: Y015
+
+@_typing.final
+class Damage(_message.Message):
+    """One thing that is not as it was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Stable code, for instance IR_CORRUPT or BLOB_NOT_FOUND."""
+    subject: _builtins.str
+    """What it is about: a revision, step or file."""
+    message: _builtins.str
+    """What is wrong."""
+    remedy: _builtins.str
+    """What is done about it, or what a person can do."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        message: _builtins.str = ...,
+        remedy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "remedy", b"remedy", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Damage: _TypeAlias = Damage  # noqa: Y015

@@ -75,6 +75,11 @@ class ArtifactServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactResponse.FromString,
                 _registered_method=True)
+        self.VerifyArtifact = channel.unary_unary(
+                '/lace.runs.v1.ArtifactService/VerifyArtifact',
+                request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.FromString,
+                _registered_method=True)
 
 
 class ArtifactServiceServicer:
@@ -131,7 +136,17 @@ class ArtifactServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollbackArtifact(self, request, context):
-        """Brings an earlier revision back; not available yet.
+        """Brings an earlier revision back as a new one with the same content; answers with the run that does it.
+        A dry run answers at once with what would change, and changes nothing. Where the head has that content already
+        there is nothing to do, and no run; then, as for a dry run, the status is 200.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyArtifact(self, request, context):
+        """Recomputes the hashes of a document, one committed revision or all of them, and looks for their files; answers
+        with everything that does not match what was stored, and changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +194,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
                     servicer.RollbackArtifact,
                     request_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactResponse.SerializeToString,
+            ),
+            'VerifyArtifact': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyArtifact,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +418,33 @@ class ArtifactService:
             '/lace.runs.v1.ArtifactService/RollbackArtifact',
             lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactRequest.SerializeToString,
             lace_dot_runs_dot_v1_dot_artifacts__pb2.RollbackArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.ArtifactService/VerifyArtifact',
+            lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,7 +31,14 @@ class ArtifactServiceStub:
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.ListVerdictsRequest, _artifacts_pb2.ListVerdictsResponse]
     """Lists sentences that were kept out of a document because their evidence does not support them, for review."""
     RollbackArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.RollbackArtifactRequest, _artifacts_pb2.RollbackArtifactResponse]
-    """Brings an earlier revision back; not available yet."""
+    """Brings an earlier revision back as a new one with the same content; answers with the run that does it.
+    A dry run answers at once with what would change, and changes nothing. Where the head has that content already
+    there is nothing to do, and no run; then, as for a dry run, the status is 200.
+    """
+    VerifyArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.VerifyArtifactRequest, _artifacts_pb2.VerifyArtifactResponse]
+    """Recomputes the hashes of a document, one committed revision or all of them, and looks for their files; answers
+    with everything that does not match what was stored, and changes nothing.
+    """
 
 class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
     """Documents, which only deterministic apply changes."""
@@ -98,6 +105,19 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _artifacts_pb2.RollbackArtifactRequest,
         context: _aio.ServicerContext[_artifacts_pb2.RollbackArtifactRequest, _abc.Awaitable[_artifacts_pb2.RollbackArtifactResponse]],
     ) -> _abc.Awaitable[_artifacts_pb2.RollbackArtifactResponse]:
-        """Brings an earlier revision back; not available yet."""
+        """Brings an earlier revision back as a new one with the same content; answers with the run that does it.
+        A dry run answers at once with what would change, and changes nothing. Where the head has that content already
+        there is nothing to do, and no run; then, as for a dry run, the status is 200.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyArtifact(
+        self,
+        request: _artifacts_pb2.VerifyArtifactRequest,
+        context: _aio.ServicerContext[_artifacts_pb2.VerifyArtifactRequest, _abc.Awaitable[_artifacts_pb2.VerifyArtifactResponse]],
+    ) -> _abc.Awaitable[_artifacts_pb2.VerifyArtifactResponse]:
+        """Recomputes the hashes of a document, one committed revision or all of them, and looks for their files; answers
+        with everything that does not match what was stored, and changes nothing.
+        """
 
 def add_ArtifactServiceServicer_to_server(servicer: ArtifactServiceServicer, server: _aio.Server) -> None: ...

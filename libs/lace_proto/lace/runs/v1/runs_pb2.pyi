@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from lace.common.v1 import event_pb2 as _event_pb2
+from lace.runs.v1 import artifacts_pb2 as _artifacts_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RunScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RunScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUN_SCOPE_UNSPECIFIED: _RunScope.ValueType  # 0
+    """Not set: the node and all below it."""
+    RUN_SCOPE_NODE: _RunScope.ValueType  # 1
+    """The node alone; expand may give it children."""
+    RUN_SCOPE_SUBTREE: _RunScope.ValueType  # 2
+    """The node and all below it."""
+
+class RunScope(_RunScope, metaclass=_RunScopeEnumTypeWrapper):
+    """How much of a document a run may change."""
+
+RUN_SCOPE_UNSPECIFIED: RunScope.ValueType  # 0
+"""Not set: the node and all below it."""
+RUN_SCOPE_NODE: RunScope.ValueType  # 1
+"""The node alone; expand may give it children."""
+RUN_SCOPE_SUBTREE: RunScope.ValueType  # 2
+"""The node and all below it."""
+Global___RunScope: _TypeAlias = RunScope  # noqa: Y015
 
 class _RunState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -116,16 +141,30 @@ class StartRunRequest(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    BASE_REVISION_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     pipeline_id: _builtins.str
-    """The pipeline: generate, outline or ingest."""
+    """The pipeline: generate, outline, regenerate, expand, enrich, patch, ingest, auto, or a registered one."""
     title: _builtins.str
-    """Title of the document; needed by generate and outline."""
+    """Title of the document; needed by generate and outline. What changes a document keeps its title."""
     instructions: _builtins.str
-    """What the document is to say, for whom, how; may be empty."""
+    """What the document is to say, for whom, how; may be empty, but patch needs it."""
     artifact_id: _builtins.str
-    """The artifact to write; a new one where empty."""
+    """The artifact to write; a new one where empty. What changes a document needs it."""
     language: _builtins.str
     """Language of the document as a BCP 47 tag; en where empty."""
+    node_id: _builtins.str
+    """For a change: the node that it is about; the root where empty."""
+    scope: Global___RunScope.ValueType
+    """For a change: whether it is about the node alone or all below it too, as where unset."""
+    base_revision_id: _builtins.str
+    """For a change: the revision that you read; the head where empty. Where the head is another by now, the run goes
+    on if nothing in scope differs between the two, and is refused with REVISION_CONFLICT if something does.
+    """
+    priority: _builtins.int
+    """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last; 5 where unset."""
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sources; all that are ready where empty."""
@@ -149,12 +188,18 @@ class StartRunRequest(_message.Message):
         targets: _abc.Iterable[_builtins.str] | None = ...,
         settings: _struct_pb2.Struct | None = ...,
         language: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        scope: Global___RunScope.ValueType = ...,
+        base_revision_id: _builtins.str = ...,
+        priority: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "instructions", b"instructions", "language", b"language", "pipeline_id", b"pipeline_id", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "instructions", b"instructions", "language", b"language", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "priority", b"priority", "scope", b"scope", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
 
 Global___StartRunRequest: _TypeAlias = StartRunRequest  # noqa: Y015
 
@@ -167,22 +212,34 @@ class StartRunResponse(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     ARTIFACT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    PIPELINE_ID_FIELD_NUMBER: _builtins.int
+    PIPELINE_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run."""
     artifact_id: _builtins.str
     """The artifact that it writes; empty where it writes none."""
     state: Global___RunState.ValueType
     """Its state."""
+    pipeline_id: _builtins.str
+    """The pipeline that it follows."""
+    pipeline_version: _builtins.int
+    """That pipeline's version."""
+    reason: _builtins.str
+    """Why auto chose it; empty where a pipeline was named."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         artifact_id: _builtins.str = ...,
         state: Global___RunState.ValueType = ...,
+        pipeline_id: _builtins.str = ...,
+        pipeline_version: _builtins.int = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "run_id", b"run_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "reason", b"reason", "run_id", b"run_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -198,10 +255,13 @@ class StartCompileRequest(_message.Message):
     REVISION_ID_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact."""
     revision_id: _builtins.str
     """The revision; the head where empty."""
+    priority: _builtins.int
+    """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last; 5 where unset."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Formats: md, docx, pdf, owl; the setting compile.targets where empty."""
@@ -217,12 +277,15 @@ class StartCompileRequest(_message.Message):
         revision_id: _builtins.str = ...,
         targets: _abc.Iterable[_builtins.str] | None = ...,
         settings: _struct_pb2.Struct | None = ...,
+        priority: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "revision_id", b"revision_id", "settings", b"settings", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "priority", b"priority", "revision_id", b"revision_id", "settings", b"settings", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
 
 Global___StartCompileRequest: _TypeAlias = StartCompileRequest  # noqa: Y015
 
@@ -257,6 +320,7 @@ class Run(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     SOURCE_IDS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run."""
     tenant_id: _builtins.str
@@ -295,6 +359,8 @@ class Run(_message.Message):
     """The run that this one started anew; empty elsewhere."""
     correlation_id: _builtins.str
     """Ties together all that one request caused."""
+    priority: _builtins.int
+    """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -347,10 +413,11 @@ class Run(_message.Message):
         result: _event_pb2.RunCompleted | None = ...,
         warnings: _abc.Iterable[_event_pb2.Notice] | None = ...,
         source_ids: _abc.Iterable[_builtins.str] | None = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "created_at", b"created_at", "ended_at", b"ended_at", "result", b"result", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "priority", b"priority", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ended_at: _TypeAlias = _typing.Literal["ended_at"]  # noqa: Y015
     _WhichOneofArgType__ended_at: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at"]  # noqa: Y015
@@ -592,22 +659,26 @@ class ListEventsRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     page_size: _builtins.int
     """Events in a page; 0 means 100, more than 1000 means 1000."""
     page_token: _builtins.str
     """Where the page begins, from the page before."""
+    schema_version: _builtins.int
+    """The event schema that the caller understands: the newest where 0, or the one before it."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        schema_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "schema_version", b"schema_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -650,22 +721,26 @@ class ReplayEventsRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     after_event_id: _builtins.str
     """The event after which the page begins; the first where empty."""
     page_size: _builtins.int
     """Events in a page; 0 means 100, more than 1000 means 1000."""
+    schema_version: _builtins.int
+    """The event schema that the caller understands: the newest where 0, or the one before it."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         after_event_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
+        schema_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "page_size", b"page_size", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "page_size", b"page_size", "run_id", b"run_id", "schema_version", b"schema_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -711,19 +786,23 @@ class WatchRunRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
     after_event_id: _builtins.str
     """The event after which to begin; the first where empty."""
+    schema_version: _builtins.int
+    """The event schema that the caller understands: the newest where 0, or the one before it."""
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         after_event_id: _builtins.str = ...,
+        schema_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "run_id", b"run_id", "schema_version", b"schema_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +835,128 @@ class WatchRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchRunResponse: _TypeAlias = WatchRunResponse  # noqa: Y015
+
+@_typing.final
+class GetEventContentRequest(_message.Message):
+    """Asks for the whole content of an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    event_id: _builtins.str
+    """The event."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventContentRequest: _TypeAlias = GetEventContentRequest  # noqa: Y015
+
+@_typing.final
+class EventContent(_message.Message):
+    """The whole content of an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    EVENT_TYPE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The event."""
+    event_type: _builtins.str
+    """What happened, for instance pipeline.llm.prompt."""
+    media_type: _builtins.str
+    """Form of the content: application/json or text/plain."""
+    content_hash: _builtins.str
+    """SHA-256 of the content's UTF-8 bytes, which the event has as well."""
+    size_bytes: _builtins.int
+    """The content's UTF-8 bytes."""
+    content: _builtins.str
+    """The content, to the byte."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        event_type: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        content_hash: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_hash", b"content_hash", "event_id", b"event_id", "event_type", b"event_type", "media_type", b"media_type", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventContent: _TypeAlias = EventContent  # noqa: Y015
+
+@_typing.final
+class VerifyRunRequest(_message.Message):
+    """Asks to verify a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyRunRequest: _TypeAlias = VerifyRunRequest  # noqa: Y015
+
+@_typing.final
+class VerifyRunResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTACT_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    DAMAGES_FIELD_NUMBER: _builtins.int
+    intact: _builtins.bool
+    """Whether nothing is wrong."""
+    checked: _builtins.int
+    """How many things were compared with their hashes."""
+    @_builtins.property
+    def damages(self) -> _containers.RepeatedCompositeFieldContainer[_artifacts_pb2.Damage]:
+        """What is wrong, the first thousand."""
+
+    def __init__(
+        self,
+        *,
+        intact: _builtins.bool = ...,
+        checked: _builtins.int = ...,
+        damages: _abc.Iterable[_artifacts_pb2.Damage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "damages", b"damages", "intact", b"intact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyRunResponse: _TypeAlias = VerifyRunResponse  # noqa: Y015
 
 @_typing.final
 class ControlRunRequest(_message.Message):
@@ -861,6 +1062,104 @@ class ListPipelinesRequest(_message.Message):
 Global___ListPipelinesRequest: _TypeAlias = ListPipelinesRequest  # noqa: Y015
 
 @_typing.final
+class GetPipelineRequest(_message.Message):
+    """Asks for a pipeline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIPELINE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    pipeline_id: _builtins.str
+    """The pipeline."""
+    version: _builtins.int
+    """The version; the newest where 0."""
+    def __init__(
+        self,
+        *,
+        pipeline_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pipeline_id", b"pipeline_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPipelineRequest: _TypeAlias = GetPipelineRequest  # noqa: Y015
+
+@_typing.final
+class CreatePipelineRequest(_message.Message):
+    """A pipeline to register. What is wrong with it is told all at once as PIPELINE_INVALID, each with its pointer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PIPELINE_ID_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    WITHOUT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    pipeline_id: _builtins.str
+    """Id: a letter, then lower case letters, digits, - and _; not that of a pipeline that ships."""
+    description: _builtins.str
+    """What it does, for people."""
+    base: _builtins.str
+    """A pipeline that ships, whose steps are taken; steps then only set their limits. May be empty."""
+    @_builtins.property
+    def without(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Steps of the base that are left out."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepChoice]:
+        """The steps in order; with a base only those that get limits of their own."""
+
+    def __init__(
+        self,
+        *,
+        pipeline_id: _builtins.str = ...,
+        description: _builtins.str = ...,
+        base: _builtins.str = ...,
+        without: _abc.Iterable[_builtins.str] | None = ...,
+        steps: _abc.Iterable[Global___StepChoice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "description", b"description", "pipeline_id", b"pipeline_id", "steps", b"steps", "without", b"without"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePipelineRequest: _TypeAlias = CreatePipelineRequest  # noqa: Y015
+
+@_typing.final
+class StepChoice(_message.Message):
+    """A step of a pipeline to register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    TIMEOUT_S_FIELD_NUMBER: _builtins.int
+    MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """The kind of step, as GET /v1/pipelines shows them."""
+    timeout_s: _builtins.int
+    """Seconds after which an attempt is given up; 0 leaves it to the settings."""
+    max_attempts: _builtins.int
+    """Attempts at most; 0 leaves it to the settings."""
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        timeout_s: _builtins.int = ...,
+        max_attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_attempts", b"max_attempts", "step", b"step", "timeout_s", b"timeout_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StepChoice: _TypeAlias = StepChoice  # noqa: Y015
+
+@_typing.final
 class ListPipelinesResponse(_message.Message):
     """The pipelines."""
 
@@ -895,6 +1194,11 @@ class Pipeline(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_S_FIELD_NUMBER: _builtins.int
     pipeline_id: _builtins.str
     """Id, for instance generate."""
     version: _builtins.int
@@ -903,9 +1207,23 @@ class Pipeline(_message.Message):
     """What it does."""
     available: _builtins.bool
     """Whether it can be started."""
+    custom: _builtins.bool
+    """Whether the tenant registered it."""
+    created_by: _builtins.str
+    """Who registered this version; empty for those that ship."""
+    deadline_s: _builtins.int
+    """Seconds that a run of it may take from its first step on, as the settings of the caller come to."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PipelineStep]:
         """Its steps in order."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The numbers of all its versions."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When this version was registered; unset for those that ship."""
 
     def __init__(
         self,
@@ -915,12 +1233,19 @@ class Pipeline(_message.Message):
         description: _builtins.str = ...,
         steps: _abc.Iterable[Global___PipelineStep] | None = ...,
         available: _builtins.bool = ...,
+        custom: _builtins.bool = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        created_by: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        deadline_s: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "description", b"description", "pipeline_id", b"pipeline_id", "steps", b"steps", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "available", b"available", "created_at", b"created_at", "created_by", b"created_by", "custom", b"custom", "deadline_s", b"deadline_s", "description", b"description", "pipeline_id", b"pipeline_id", "steps", b"steps", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
 
 Global___Pipeline: _TypeAlias = Pipeline  # noqa: Y015
 
@@ -938,6 +1263,7 @@ class PipelineStep(_message.Message):
     OUTPUT_TYPE_FIELD_NUMBER: _builtins.int
     TIMEOUT_S_FIELD_NUMBER: _builtins.int
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     step: _builtins.str
     """The kind of step."""
     per_node: _builtins.bool
@@ -951,9 +1277,11 @@ class PipelineStep(_message.Message):
     output_type: _builtins.str
     """The type that it gives."""
     timeout_s: _builtins.int
-    """Seconds after which an attempt is given up."""
+    """Seconds after which an attempt is given up; where the pipeline says nothing, the default of the settings."""
     max_attempts: _builtins.int
-    """Attempts at most."""
+    """Attempts at most; where the pipeline says nothing, the default of the settings."""
+    version: _builtins.int
+    """Version of the kind of step."""
     def __init__(
         self,
         *,
@@ -965,10 +1293,11 @@ class PipelineStep(_message.Message):
         output_type: _builtins.str = ...,
         timeout_s: _builtins.int = ...,
         max_attempts: _builtins.int = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_model", b"calls_model", "input_type", b"input_type", "max_attempts", b"max_attempts", "mode", b"mode", "output_type", b"output_type", "per_node", b"per_node", "step", b"step", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_model", b"calls_model", "input_type", b"input_type", "max_attempts", b"max_attempts", "mode", b"mode", "output_type", b"output_type", "per_node", b"per_node", "step", b"step", "timeout_s", b"timeout_s", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,6 +70,16 @@ class RunServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ReplayEventsRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ReplayEventsResponse.FromString,
                 _registered_method=True)
+        self.GetEventContent = channel.unary_unary(
+                '/lace.runs.v1.RunService/GetEventContent',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetEventContentRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.EventContent.FromString,
+                _registered_method=True)
+        self.VerifyRun = channel.unary_unary(
+                '/lace.runs.v1.RunService/VerifyRun',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunResponse.FromString,
+                _registered_method=True)
         self.WatchRun = channel.unary_stream(
                 '/lace.runs.v1.RunService/WatchRun',
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.WatchRunRequest.SerializeToString,
@@ -103,7 +113,8 @@ class RunServiceServicer:
 
     def StartRun(self, request, context):
         """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-        ingest reads sources that were uploaded.
+        ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
+        a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,6 +157,22 @@ class RunServiceServicer:
 
     def ReplayEvents(self, request, context):
         """A page of the events of a run after a cursor; the same cursor always gives the same page beginning.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEventContent(self, request, context):
+        """The whole content of an event whose payload shows a part of it: a prompt, an answer, the findings of a check.
+        Each reading is audited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyRun(self, request, context):
+        """Recomputes the hashes of the results of a run's steps and looks for their files; answers with everything that
+        does not match what was stored, and changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,6 +250,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.ReplayEvents,
                     request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ReplayEventsRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ReplayEventsResponse.SerializeToString,
+            ),
+            'GetEventContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventContent,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetEventContentRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.EventContent.SerializeToString,
+            ),
+            'VerifyRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyRun,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunResponse.SerializeToString,
             ),
             'WatchRun': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRun,
@@ -451,6 +488,60 @@ class RunService:
             _registered_method=True)
 
     @staticmethod
+    def GetEventContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.RunService/GetEventContent',
+            lace_dot_runs_dot_v1_dot_runs__pb2.GetEventContentRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.EventContent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.RunService/VerifyRun',
+            lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.VerifyRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def WatchRun(request,
             target,
             options=(),
@@ -587,7 +678,7 @@ class RunService:
 
 
 class PipelineServiceStub:
-    """The pipelines there are.
+    """The pipelines there are: those that ship, and those that the tenant registered.
     """
 
     def __init__(self, channel):
@@ -601,14 +692,39 @@ class PipelineServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesResponse.FromString,
                 _registered_method=True)
+        self.GetPipeline = channel.unary_unary(
+                '/lace.runs.v1.PipelineService/GetPipeline',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetPipelineRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.FromString,
+                _registered_method=True)
+        self.CreatePipeline = channel.unary_unary(
+                '/lace.runs.v1.PipelineService/CreatePipeline',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.CreatePipelineRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.FromString,
+                _registered_method=True)
 
 
 class PipelineServiceServicer:
-    """The pipelines there are.
+    """The pipelines there are: those that ship, and those that the tenant registered.
     """
 
     def ListPipelines(self, request, context):
-        """Lists the pipelines with their steps.
+        """Lists the pipelines with their steps: of each the newest version, and the numbers of all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPipeline(self, request, context):
+        """A pipeline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePipeline(self, request, context):
+        """Registers a pipeline of known kinds of steps. Other content under the same id is its next version; the same
+        content changes nothing. Runs stay on the version that they began with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -622,6 +738,16 @@ def add_PipelineServiceServicer_to_server(servicer, server):
                     request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesResponse.SerializeToString,
             ),
+            'GetPipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPipeline,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetPipelineRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.SerializeToString,
+            ),
+            'CreatePipeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePipeline,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.CreatePipelineRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lace.runs.v1.PipelineService', rpc_method_handlers)
@@ -631,7 +757,7 @@ def add_PipelineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PipelineService:
-    """The pipelines there are.
+    """The pipelines there are: those that ship, and those that the tenant registered.
     """
 
     @staticmethod
@@ -651,6 +777,60 @@ class PipelineService:
             '/lace.runs.v1.PipelineService/ListPipelines',
             lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesRequest.SerializeToString,
             lace_dot_runs_dot_v1_dot_runs__pb2.ListPipelinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.PipelineService/GetPipeline',
+            lace_dot_runs_dot_v1_dot_runs__pb2.GetPipelineRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePipeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.PipelineService/CreatePipeline',
+            lace_dot_runs_dot_v1_dot_runs__pb2.CreatePipelineRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.Pipeline.FromString,
             options,
             channel_credentials,
             insecure,

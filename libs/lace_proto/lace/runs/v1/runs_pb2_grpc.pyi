@@ -18,7 +18,8 @@ class RunServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartRunRequest, _runs_pb2.StartRunResponse]
     """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-    ingest reads sources that were uploaded.
+    ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
+    a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
     """
     StartCompile: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartCompileRequest, _runs_pb2.StartRunResponse]
     """Compiles a committed revision once more; answers with the run that does it."""
@@ -32,6 +33,14 @@ class RunServiceStub:
     """A page of the events of a run, from the first on."""
     ReplayEvents: _aio.UnaryUnaryMultiCallable[_runs_pb2.ReplayEventsRequest, _runs_pb2.ReplayEventsResponse]
     """A page of the events of a run after a cursor; the same cursor always gives the same page beginning."""
+    GetEventContent: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetEventContentRequest, _runs_pb2.EventContent]
+    """The whole content of an event whose payload shows a part of it: a prompt, an answer, the findings of a check.
+    Each reading is audited.
+    """
+    VerifyRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.VerifyRunRequest, _runs_pb2.VerifyRunResponse]
+    """Recomputes the hashes of the results of a run's steps and looks for their files; answers with everything that
+    does not match what was stored, and changes nothing.
+    """
     WatchRun: _aio.UnaryStreamMultiCallable[_runs_pb2.WatchRunRequest, _runs_pb2.WatchRunResponse]
     """The events of a run after a cursor, and then as they happen, to the run's end."""
     PauseRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.ControlRunRequest, _runs_pb2.ControlRunResponse]
@@ -53,7 +62,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_runs_pb2.StartRunRequest, _abc.Awaitable[_runs_pb2.StartRunResponse]],
     ) -> _abc.Awaitable[_runs_pb2.StartRunResponse]:
         """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-        ingest reads sources that were uploaded.
+        ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
+        a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
         """
 
     @_abc_1.abstractmethod
@@ -105,6 +115,26 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         """A page of the events of a run after a cursor; the same cursor always gives the same page beginning."""
 
     @_abc_1.abstractmethod
+    def GetEventContent(
+        self,
+        request: _runs_pb2.GetEventContentRequest,
+        context: _aio.ServicerContext[_runs_pb2.GetEventContentRequest, _abc.Awaitable[_runs_pb2.EventContent]],
+    ) -> _abc.Awaitable[_runs_pb2.EventContent]:
+        """The whole content of an event whose payload shows a part of it: a prompt, an answer, the findings of a check.
+        Each reading is audited.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyRun(
+        self,
+        request: _runs_pb2.VerifyRunRequest,
+        context: _aio.ServicerContext[_runs_pb2.VerifyRunRequest, _abc.Awaitable[_runs_pb2.VerifyRunResponse]],
+    ) -> _abc.Awaitable[_runs_pb2.VerifyRunResponse]:
+        """Recomputes the hashes of the results of a run's steps and looks for their files; answers with everything that
+        does not match what was stored, and changes nothing.
+        """
+
+    @_abc_1.abstractmethod
     def WatchRun(
         self,
         request: _runs_pb2.WatchRunRequest,
@@ -147,14 +177,20 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _aio.Server) -> None: ...
 
 class PipelineServiceStub:
-    """The pipelines there are."""
+    """The pipelines there are: those that ship, and those that the tenant registered."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPipelines: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListPipelinesRequest, _runs_pb2.ListPipelinesResponse]
-    """Lists the pipelines with their steps."""
+    """Lists the pipelines with their steps: of each the newest version, and the numbers of all."""
+    GetPipeline: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetPipelineRequest, _runs_pb2.Pipeline]
+    """A pipeline."""
+    CreatePipeline: _aio.UnaryUnaryMultiCallable[_runs_pb2.CreatePipelineRequest, _runs_pb2.Pipeline]
+    """Registers a pipeline of known kinds of steps. Other content under the same id is its next version; the same
+    content changes nothing. Runs stay on the version that they began with.
+    """
 
 class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The pipelines there are."""
+    """The pipelines there are: those that ship, and those that the tenant registered."""
 
     @_abc_1.abstractmethod
     def ListPipelines(
@@ -162,6 +198,24 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runs_pb2.ListPipelinesRequest,
         context: _aio.ServicerContext[_runs_pb2.ListPipelinesRequest, _abc.Awaitable[_runs_pb2.ListPipelinesResponse]],
     ) -> _abc.Awaitable[_runs_pb2.ListPipelinesResponse]:
-        """Lists the pipelines with their steps."""
+        """Lists the pipelines with their steps: of each the newest version, and the numbers of all."""
+
+    @_abc_1.abstractmethod
+    def GetPipeline(
+        self,
+        request: _runs_pb2.GetPipelineRequest,
+        context: _aio.ServicerContext[_runs_pb2.GetPipelineRequest, _abc.Awaitable[_runs_pb2.Pipeline]],
+    ) -> _abc.Awaitable[_runs_pb2.Pipeline]:
+        """A pipeline."""
+
+    @_abc_1.abstractmethod
+    def CreatePipeline(
+        self,
+        request: _runs_pb2.CreatePipelineRequest,
+        context: _aio.ServicerContext[_runs_pb2.CreatePipelineRequest, _abc.Awaitable[_runs_pb2.Pipeline]],
+    ) -> _abc.Awaitable[_runs_pb2.Pipeline]:
+        """Registers a pipeline of known kinds of steps. Other content under the same id is its next version; the same
+        content changes nothing. Runs stay on the version that they began with.
+        """
 
 def add_PipelineServiceServicer_to_server(servicer: PipelineServiceServicer, server: _aio.Server) -> None: ...
