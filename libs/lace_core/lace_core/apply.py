@@ -333,7 +333,7 @@ def _insert_block(draft: _Draft, action: act.InsertBlock) -> None:
 def _replace_block(draft: _Draft, action: act.ReplaceBlock) -> None:
     node, index = draft.holder(action.block_id)
     old = node.blocks[index]
-    block = _with_ids(action.block, action.block_id, action.key)
+    block = _with_known_ids(old, _with_ids(action.block, action.block_id, action.key))
     if 2 * _words(block) < _words(old) and not draft.policy.may_remove:
         raise _Refused("SHRINK_OUT_OF_SCOPE", "block", "The new block drops more than half of the old one.")
     evidence = _evidence(node, block, action.evidence)
@@ -412,6 +412,33 @@ def _table_with_ids(block: Table, block_id: str, part: Callable[[int, str], str]
     )
     header = tuple(map(_nfc, block.header))
     return msgspec.structs.replace(block, block_id=block_id, rows=rows, header=header, caption=_nfc(block.caption))
+
+
+_PARTS = {"sentences": "sentence_id", "items": "item_id", "rows": "row_id"}
+
+
+def _with_known_ids(old: Block, block: Block) -> Block:
+    """The block with its old ids for the parts that say what they said: who cites a sentence finds it again."""
+    for member, ident in _PARTS.items():
+        before, after = getattr(old, member, ()), getattr(block, member, ())
+        if not before or not after:
+            continue
+        free = list(before)
+        parts = []
+        for part in after:
+            same = next((known for known in free if _said(known) == _said(part)), None)
+            if same is None:
+                parts.append(part)
+                continue
+            free.remove(same)
+            parts.append(msgspec.structs.replace(part, **{ident: getattr(same, ident)}))
+        if len({getattr(part, ident) for part in parts}) == len(parts):  # a key that was used before gave ids before
+            block = msgspec.structs.replace(block, **{member: tuple(parts)})
+    return block
+
+
+def _said(part: Any) -> Any:
+    return getattr(part, "text", None) or getattr(part, "cells", None)
 
 
 def _cited_ids(block: Block) -> set[str]:

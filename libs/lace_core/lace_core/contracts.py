@@ -196,6 +196,101 @@ class Written(_Out, frozen=True):
     summary: str
 
 
+WrittenBlock = WrittenParagraph | WrittenList | Carried
+
+
+class WriteMoreInput(WriteInput, frozen=True):
+    """Asks for text of a section that is there already: `existing` holds what it says, `instructions` what is asked.
+
+    Only what `existing` does not say is wanted; it is empty where the section is written anew.
+    """
+
+    instructions: str
+    existing: tuple[str, ...]
+
+
+class CurrentSentence(_In, frozen=True):
+    """A sentence, list item or table row as it stands, and the facts that it rests on."""
+
+    sentence_id: str
+    text: str
+    fact_ids: tuple[str, ...]
+
+
+class CurrentBlock(_In, frozen=True):
+    """A block as it stands; `kind` is its type in the document, and code, figures and formulas are one sentence."""
+
+    block_id: str
+    kind: str
+    sentences: tuple[CurrentSentence, ...]
+
+
+class EnrichInput(_In, frozen=True):
+    """Asks which facts support sentences further, and for blocks out of the facts that `new_fact_ids` names."""
+
+    document_title: str
+    language: str
+    section: Section
+    blocks: tuple[CurrentBlock, ...]
+    facts: tuple[Fact, ...]
+    new_fact_ids: tuple[str, ...]
+    target_words: int
+    forbidden_phrases: tuple[str, ...]
+
+
+class FurtherCitation(_Out, frozen=True):
+    """A sentence and facts that support it beside those that it cites; each fact must state all of it."""
+
+    sentence_id: str
+    fact_ids: tuple[str, ...]
+
+
+class Enriched(_Out, frozen=True):
+    """Citations to add, and blocks to add at the end; nothing that is there is changed."""
+
+    citations: tuple[FurtherCitation, ...]
+    blocks: tuple[WrittenBlock, ...]
+
+
+class PatchInput(_In, frozen=True):
+    """Asks to change a section as the instructions say, and to leave the rest as it is."""
+
+    document_title: str
+    language: str
+    section: Section
+    instructions: str
+    blocks: tuple[CurrentBlock, ...]
+    facts: tuple[Fact, ...]
+    target_words: int
+    forbidden_phrases: tuple[str, ...]
+
+
+class ReplacedBlock(_Out, frozen=True, tag_field="edit", tag="replace"):
+    """A block in place of another."""
+
+    block_id: str
+    block: WrittenBlock
+
+
+class InsertedBlock(_Out, frozen=True, tag_field="edit", tag="insert"):
+    """A new block behind another; first where `after_id` is empty, last where it is "end"."""
+
+    after_id: str
+    block: WrittenBlock
+
+
+class RemovedBlock(_Out, frozen=True, tag_field="edit", tag="remove"):
+    """A block taken out."""
+
+    block_id: str
+
+
+class Patched(_Out, frozen=True):
+    """The edits in order; blocks that none of them names stay as they are."""
+
+    edits: tuple[ReplacedBlock | InsertedBlock | RemovedBlock, ...]
+
+
 class JudgedSentence(_In, frozen=True):
     """A sentence and the exact quotes that it rests on."""
 
@@ -245,6 +340,11 @@ INTENT = Contract("lace.intent.v1", IntentInput, Intent)
 OUTLINE = Contract("lace.outline.v1", OutlineInput, Outline)
 STRATEGY = Contract("lace.strategy.v1", StrategyInput, Strategy)
 WRITE = Contract("lace.write.v1", WriteInput, Written)
+WRITE_MORE = Contract("lace.write.v2", WriteMoreInput, Written)
+ENRICH = Contract("lace.enrich.v1", EnrichInput, Enriched)
+PATCH = Contract("lace.patch.v1", PatchInput, Patched)
 JUDGE = Contract("lace.judge.v1", JudgeInput, Judgement)
 
-CONTRACTS: Mapping[str, Contract] = {c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, JUDGE)}
+CONTRACTS: Mapping[str, Contract] = {
+    c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, WRITE_MORE, ENRICH, PATCH, JUDGE)
+}

@@ -90,6 +90,15 @@ class Reason(StrEnum):
     SIGNED_URL_EXPIRED = "SIGNED_URL_EXPIRED"
     PROVENANCE_NOT_FOUND = "PROVENANCE_NOT_FOUND"
     ARTIFACT_NOT_EMPTY = "ARTIFACT_NOT_EMPTY"
+    IR_CORRUPT = "IR_CORRUPT"
+    SCHEMA_TOO_NEW = "SCHEMA_TOO_NEW"
+    EVENT_SCHEMA_UNSUPPORTED = "EVENT_SCHEMA_UNSUPPORTED"
+    EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
+    EVENT_CONTENT_NOT_FOUND = "EVENT_CONTENT_NOT_FOUND"
+    PIPELINE_INVALID = "PIPELINE_INVALID"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    DEAD_LETTER_NOT_FOUND = "DEAD_LETTER_NOT_FOUND"
+    DEAD_LETTER_SETTLED = "DEAD_LETTER_SETTLED"
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,7 @@ REASONS: dict[Reason, ReasonSpec] = {
     Reason.UNSUPPORTED_MEDIA_TYPE: _spec(415, "INVALID_ARGUMENT", "Send application/json."),
     Reason.ROUTE_NOT_FOUND: _spec(404, "UNIMPLEMENTED", "No such path; the paths are listed at /docs."),
     Reason.METHOD_NOT_ALLOWED: _spec(405, "UNIMPLEMENTED", "This path does not take DELETE."),
-    Reason.NOT_AVAILABLE_YET: _spec(501, "UNIMPLEMENTED", "The pipeline expand is not available yet."),
+    Reason.NOT_AVAILABLE_YET: _spec(501, "UNIMPLEMENTED", "This call is not available yet."),
     Reason.SERVICE_UNAVAILABLE: _spec(503, "UNAVAILABLE", "The service runs cannot be reached; try again."),
     Reason.DEADLINE_EXCEEDED: _spec(504, "DEADLINE_EXCEEDED", "The call took longer than its deadline."),
     Reason.RATE_LIMITED: _spec(429, "RESOURCE_EXHAUSTED", "Too many requests; try again in 2 s."),
@@ -188,6 +197,19 @@ REASONS: dict[Reason, ReasonSpec] = {
     Reason.ARTIFACT_NOT_EMPTY: _spec(
         409, "FAILED_PRECONDITION", "art_x is written already; generate writes new or outlined ones."
     ),
+    Reason.IR_CORRUPT: _spec(500, "DATA_LOSS", "Revision rev_y of art_x does not match its hash."),
+    Reason.SCHEMA_TOO_NEW: _spec(503, "UNAVAILABLE", "rev_y was written by a newer version; upgrade this one."),
+    Reason.EVENT_SCHEMA_UNSUPPORTED: _spec(400, "INVALID_ARGUMENT", "There is no event schema 7; use 2 or 1."),
+    Reason.EVENT_NOT_FOUND: _spec(404, "NOT_FOUND", "run_x has no event evt_x_9."),
+    Reason.EVENT_CONTENT_NOT_FOUND: _spec(404, "NOT_FOUND", "The payload of evt_x_9 is all there is."),
+    Reason.PIPELINE_INVALID: _spec(
+        400,
+        "INVALID_ARGUMENT",
+        "The pipeline cannot be run: /steps/2/step: llm takes Context, which no earlier step gives.",
+    ),
+    Reason.QUOTA_EXCEEDED: _spec(429, "RESOURCE_EXHAUSTED", "The tenant has 100 runs waiting, as many as it may."),
+    Reason.DEAD_LETTER_NOT_FOUND: _spec(404, "NOT_FOUND", "No dead letter dlt_x."),
+    Reason.DEAD_LETTER_SETTLED: _spec(409, "FAILED_PRECONDITION", "dlt_x was redriven already."),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 
 from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.ir import Artifact, Block, Evidence, Node
@@ -16,14 +17,14 @@ from lace_core.ir import Artifact, Block, Evidence, Node
 
 def block_hash(block: Block) -> str:
     """SHA-256 of a block's canonical form, ids included."""
-    return sha256_hex(canonical_json(msgspec.to_builtins(block)))
+    return _digest(msgspec.to_builtins(block))
 
 
 def node_hash(node: Node) -> str:
     """SHA-256 of a node's own canonical form: its place in the tree left out, its blocks and evidence included."""
     form = msgspec.to_builtins(node)
     del form["parent_id"]
-    return sha256_hex(canonical_json(form))
+    return _digest(form)
 
 
 def subtree_hashes(artifact: Artifact) -> dict[str, str]:
@@ -31,8 +32,8 @@ def subtree_hashes(artifact: Artifact) -> dict[str, str]:
     return _subtrees(artifact, {node.node_id: node_hash(node) for node in artifact.nodes})
 
 
-def ir_hash(artifact: Artifact) -> str:
-    """Merkle root with ids."""
+def ir_hash(artifact: Artifact, subtrees: dict[str, str] | None = None) -> str:
+    """Merkle root with ids; `subtrees` are the document's subtree hashes where they are known already."""
     sources = sorted(artifact.sources, key=lambda source: (source.source_id, source.version))
     head = {
         "artifact_id": artifact.artifact_id,
@@ -41,7 +42,7 @@ def ir_hash(artifact: Artifact) -> str:
         "language": artifact.language,
         "sources": msgspec.to_builtins(sources),
     }
-    return _root(artifact, head, subtree_hashes(artifact))
+    return _root(artifact, head, subtrees or subtree_hashes(artifact))
 
 
 def content_hash(artifact: Artifact) -> str:
@@ -50,6 +51,14 @@ def content_hash(artifact: Artifact) -> str:
     own = {node.node_id: sha256_hex(canonical_json(_bare_node(node, versions))) for node in artifact.nodes}
     head = {"title": artifact.title, "language": artifact.language, "sources": sorted(versions.values())}
     return _root(artifact, head, _subtrees(artifact, own))
+
+
+def _digest(form: Any) -> str:
+    """SHA-256 of the canonical form of IR values, whose types have neither floats nor keys beyond ASCII."""
+    try:
+        return sha256_hex(orjson.dumps(form, option=orjson.OPT_SORT_KEYS))
+    except orjson.JSONEncodeError:  # a lone surrogate, or too large a number: refused or written there
+        return sha256_hex(canonical_json(form))
 
 
 def _subtrees(artifact: Artifact, own: dict[str, str]) -> dict[str, str]:

@@ -15,8 +15,10 @@ from typing import Any, Literal
 
 from lace_core.canonical import hash_json
 from lace_core.errors import Detail, LaceError, Reason
+from lace_core.pipeline import STEP_NAMES
+from lace_core.redaction import LEVELS
 
-Kind = Literal["bool", "int", "str", "list"]
+Kind = Literal["bool", "int", "str", "list", "map"]
 Scope = Literal["process", "system", "tenant", "user", "request"]
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 LAYERS = ("default", "env_file", "environment", "system", "tenant", "user", "request")
@@ -24,7 +26,10 @@ LAYERS = ("default", "env_file", "environment", "system", "tenant", "user", "req
 
 @dataclass(frozen=True)
 class Setting:
-    """One tunable: its key, type, default, bounds, the scopes that may set it, and what it does (with its unit)."""
+    """One tunable: its key, type, default, bounds, the scopes that may set it, and what it does (with its unit).
+
+    A map gives whole numbers by name; its bounds are those of the numbers, its choices the names.
+    """
 
     key: str
     kind: Kind
@@ -46,10 +51,15 @@ class Setting:
         problem = self._problem(value)
         if problem:
             raise LaceError(Reason.SETTING_INVALID, f"{self.key} {problem}.", details=[Detail(self.key, problem)])
+        if self.kind == "map":
+            return {name: int(number) for name, number in sorted(value.items())}
         return int(value) if self.kind == "int" else list(value) if self.kind == "list" else value
 
     def parse(self, text: str) -> Any:
-        """The value of an environment variable's text; lists are comma separated. Raises like `check`."""
+        """The value of an environment variable's text; lists are comma separated, and maps like a=1,b=2.
+
+        Raises like `check`.
+        """
         raw: Any = text
         if self.kind == "bool":
             raw = {
@@ -66,6 +76,8 @@ class Setting:
             raw = int(text) if _INTEGER.fullmatch(text.strip()) else text
         elif self.kind == "list":
             raw = [part.strip() for part in text.split(",") if part.strip()]
+        elif self.kind == "map":
+            raw = dict(_named_number(part) for part in text.split(",") if part.strip())
         return self.check(raw)
 
     def _problem(self, value: Any) -> str:
@@ -77,10 +89,20 @@ class Setting:
             if not isinstance(value, str):
                 return "must be a text"
             return "" if not self.choices or value in self.choices else f"must be one of {', '.join(self.choices)}"
+        if self.kind == "map":
+            return self._map_problem(value)
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             return "must be a list of texts"
         unknown = [item for item in value if self.choices and item not in self.choices]
         return f"must hold only {', '.join(self.choices)}" if unknown else ""
+
+    def _map_problem(self, value: Any) -> str:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            return "must give whole numbers by name"
+        if unknown := sorted(set(value) - set(self.choices)):
+            return f"has no {', '.join(unknown)}; it takes {', '.join(self.choices)}"
+        problems = ((name, self._number_problem(number)) for name, number in sorted(value.items()))
+        return next((f"({name}) {problem}" for name, problem in problems if problem), "")
 
     def _number_problem(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
@@ -90,6 +112,11 @@ class Setting:
         if self.maximum is not None and value > self.maximum:
             return f"must be at most {self.maximum}"
         return ""
+
+
+def _named_number(part: str) -> tuple[str, Any]:
+    name, _, number = (piece.strip() for piece in part.partition("="))
+    return name, int(number) if _INTEGER.fullmatch(number) else number
 
 
 _ALL: tuple[Scope, ...] = ("system", "tenant", "user", "request")
@@ -105,6 +132,10 @@ def _str(key: str, default: str, scopes: tuple[Scope, ...], description: str, *c
     return Setting(key, "str", default, description, scopes, choices=choices)
 
 
+def _per_step(key: str, high: int, description: str) -> Setting:
+    return Setting(key, "map", {}, description, _ALL, minimum=1, maximum=high, choices=STEP_NAMES)
+
+
 def _secret(key: str, description: str) -> Setting:
     return Setting(key, "str", "", description, _PROCESS, secret=True)
 
@@ -117,6 +148,15 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _secret("service_secret", "Secret by which services prove who they are to control; made on first start."),
     _secret("url_signing_secret", "Secret that signs download links and page tokens; made on first start."),
     _str("bus", "postgres", _PROCESS, "What carries dispatch between services.", "postgres", "kafka"),
+    _str(
+        "bus_publish_events",
+        "auto",
+        _PROCESS,
+        "Whether every event of a run goes onto the bus, for consumers outside of LACE; auto: on Kafka it does.",
+        "auto",
+        "on",
+        "off",
+    ),
     _str("kafka_bootstrap", "127.0.0.1:9092", _PROCESS, "Kafka brokers, comma separated."),
     _int("kafka_partitions", 6, 1, 1000, _PROCESS, "Partitions of topics that LACE makes."),
     _str("blobs", "folder", _PROCESS, "Where files are kept.", "folder", "minio"),
@@ -140,6 +180,14 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _int("gateway.max_body_bytes", 1_048_576, 1024, 67_108_864, ("system",), "Bytes of a JSON body at most."),
     _int("gateway.max_json_depth", 64, 8, 1000, ("system",), "Levels of nesting of a JSON body at most."),
     _int("gateway.heartbeat_ms", 10_000, 100, 60_000, ("system",), "Milliseconds between heartbeats of a stream."),
+    _int(
+        "gateway.stalled_after_s",
+        60,
+        1,
+        3600,
+        ("system",),
+        "Seconds after which a client that takes nothing of what waits for it is disconnected; read at the start.",
+    ),
     _int("gateway.deadline_s", 30, 1, 600, ("system",), "Seconds a call may take where the client says nothing."),
     _int("gateway.download_ttl_s", 900, 1, 86_400, _ADMIN, "Seconds that a signed download link is good."),
     # control
@@ -174,13 +222,37 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _int("runs.target_words", 2600, 100, 200_000, _ALL, "Words of the document to aim at."),
     _int("runs.step_timeout_s", 180, 1, 3600, _ALL, "Seconds after which an attempt of a step is given up."),
     _int("runs.step_attempts", 3, 1, 10, _ALL, "Attempts of a step at most."),
+    _int(
+        "runs.outage_s",
+        600,
+        0,
+        86_400,
+        _ALL,
+        "Seconds that a step waits for a part of the installation that is away; these attempts are not counted.",
+    ),
+    _per_step(
+        "runs.step_timeouts",
+        86_400,
+        "Seconds after which an attempt is given up, by kind of step, in place of runs.step_timeout_s and "
+        "runs.job_timeout_s.",
+    ),
+    _per_step("runs.step_max_attempts", 10, "Attempts at most, by kind of step, in place of runs.step_attempts."),
     _int("runs.job_timeout_s", 900, 1, 86_400, _ALL, "Seconds that a job may take before its step fails."),
-    _int("runs.deadline_s", 14_400, 1, 604_800, _ALL, "Seconds that a run may take."),
+    _int("runs.deadline_s", 14_400, 1, 604_800, _ALL, "Seconds that a run may take from its first step on."),
     _int("runs.lease_ms", 1500, 500, 60_000, ("system",), "Milliseconds after which a silent worker's runs are taken."),
     _int("runs.lease_renewal_ms", 300, 50, 10_000, ("system",), "Milliseconds between renewals of a worker's lease."),
     Setting("runs.must_cite", "bool", True, "Whether every sentence must cite.", _ALL),
     Setting("runs.judge", "bool", True, "Whether a judge looks at sentences that the checks pass.", _ALL),
     Setting("runs.bench_pipelines", "bool", False, "Whether the pipeline noop10 can be started.", ("system",)),
+    # events
+    _str(
+        "events.redaction",
+        "sample",
+        _ADMIN,
+        "What events show of prompts, answers and findings: hash nothing, sample some words with secrets masked, none "
+        "the text itself. The whole is kept for those with the scope payloads:read.",
+        *LEVELS,
+    ),
     # model calls
     _str("llm.provider", "extractive", _ALL, "The provider that writes.", "extractive", "openai"),
     _str("llm.model", "", _ALL, "The model; the provider's default where empty."),

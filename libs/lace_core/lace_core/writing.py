@@ -14,6 +14,7 @@ from lace_core.contracts import (
     JudgeInput,
     Judgement,
     Written,
+    WrittenBlock,
     WrittenParagraph,
     WrittenSentence,
 )
@@ -113,11 +114,7 @@ def actions_of(
     actions: list[act.Action] = []
     rest = iter(verdicts)
     for index, written_block in enumerate(written.blocks):
-        made = (
-            _carried(grounds[written_block.fact_id], written_block.caption)
-            if isinstance(written_block, Carried)
-            else _prose(written_block, [next(rest) for _ in _sentences(written_block)], grounds)
-        )
+        made = block_of(written_block, [next(rest) for _ in range(parts_of(written_block))], grounds)
         if made is not None:
             block, evidence = made
             actions.append(
@@ -128,6 +125,20 @@ def actions_of(
             actions.append(act.SetSummary(key=f"{key}/summary", node_id=node_id, summary=written.summary))
         actions.append(act.SetNodeState(key=f"{key}/state", node_id=node_id, state=NodeState.DRAFT))
     return actions
+
+
+def parts_of(block: WrittenBlock) -> int:
+    """How many verdicts a block has: one for each sentence or item, none for what is carried."""
+    return len(_sentences(block))
+
+
+def block_of(
+    block: WrittenBlock, verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]
+) -> tuple[Block, list[Evidence]] | None:
+    """The supported part of a written block with what it cites; None where nothing of it stands."""
+    if isinstance(block, Carried):
+        return _carried(grounds[block.fact_id], block.caption)
+    return _prose(block, verdicts, grounds)
 
 
 def _is_supported(summary: str, verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]) -> bool:

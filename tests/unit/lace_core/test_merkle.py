@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from lace_core import actions as act
 from lace_core import ir
 from lace_core.apply import Policy, apply
+from lace_core.canonical import hash_json
 from lace_core.merkle import block_hash, content_hash, ir_hash, node_hash, subtree_hashes
 
 from .strategies import artifacts, planted
@@ -134,3 +135,14 @@ def test_the_cited_span_is_content() -> None:
 def test_a_block_hash_includes_ids() -> None:
     block = _titled(planted(), "One").blocks[0]
     assert block_hash(_replace(block, block_id="blk_other")) != block_hash(block)
+
+
+@given(artifacts)
+@settings(max_examples=100)
+def test_the_hashes_are_those_of_the_canonical_form(artifact: ir.Artifact) -> None:
+    for node in artifact.nodes:
+        form = msgspec.to_builtins(node)
+        del form["parent_id"]
+        assert node_hash(node) == hash_json(form)
+        for block in node.blocks:
+            assert block_hash(block) == hash_json(msgspec.to_builtins(block))

@@ -36,8 +36,25 @@ def test_every_default_passes_its_own_check(setting: Setting) -> None:
 
 @pytest.mark.parametrize("setting", _DEFINED)
 def test_every_default_can_be_given_as_a_variable(setting: Setting) -> None:
-    text = ",".join(setting.default) if setting.kind == "list" else str(setting.default)
+    text = ",".join(setting.default) if setting.kind in ("list", "map") else str(setting.default)
     assert setting.parse(text) == setting.default
+
+
+def test_a_map_gives_numbers_by_name() -> None:
+    timeouts = SETTINGS["runs.step_timeouts"]
+    assert timeouts.parse("verify = 60, llm=120") == timeouts.check({"llm": 120.0, "verify": 60})
+    assert timeouts.check({"llm": 120}) == {"llm": 120}
+    refusable: tuple[object, ...] = (
+        *({"sing": 1}, {"llm": 0}, {"llm": 86_401}, {"llm": 1.5}, {"llm": True}, {"llm": "1"}),
+        *({1: 1}, [], 7),
+    )
+    for wrong in refusable:
+        with pytest.raises(LaceError) as refused:
+            timeouts.check(wrong)
+        assert refused.value.reason is Reason.SETTING_INVALID
+    for text in ("llm", "llm=", "llm=soon", "=1"):
+        with pytest.raises(LaceError):
+            timeouts.parse(text)
 
 
 def test_keys_and_variables_are_distinct() -> None:

@@ -1,0 +1,56 @@
+"""Samples that give no secret away."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lace_core.redaction import PLAIN_LENGTH, SAMPLE_LENGTH, mask, shown
+
+HEAD = "-----BEGIN RSA PRIVATE " + "KEY-----"
+SECRETS = {
+    "sk-abcdefghijklmnop": "the key sk-abcdefghijklmnop is old",
+    "AKIAABCDEFGHIJKLMNOP": "id AKIAABCDEFGHIJKLMNOP",
+    "hunter22": "password: hunter22, said he",
+    "eyJhbGciOiJFZERTQSJ9.e30.c2ln": "a token eyJhbGciOiJFZERTQSJ9.e30.c2ln",
+    "MIIEpAIBAAKCAQEA": f"{HEAD} MIIEpAIBAAKCAQEA and so on",
+    "swordfish": "postgres://admin:swordfish@db/lace",
+    "someone@example.com": "write to someone@example.com",
+    "4929 1234 5678 9012": "card 4929 1234 5678 9012",
+    "abc.def": "Authorization: Bearer abc.def",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_what_looks_like_a_secret_is_masked_and_the_words_around_it_stay(secret: str) -> None:
+    text = SECRETS[secret]
+    masked = mask(text)
+    assert secret not in masked
+    assert "[redacted]" in masked
+    assert masked.split()[0] == text.split()[0] or masked.startswith("[redacted]")
+
+
+def test_ordinary_words_and_figures_stay() -> None:
+    text = "In 2021 the bridge cost 4.2 million pounds; the secretary signed on 3 May."
+    assert mask(text) == text
+
+
+@given(st.text(max_size=3000))
+def test_a_sample_is_short_and_on_one_line(text: str) -> None:
+    sample = shown(text, "sample")
+    assert len(sample) <= SAMPLE_LENGTH
+    assert "\n" not in sample
+
+
+@given(st.text(max_size=300))
+def test_levels_show_nothing_some_or_all(text: str) -> None:
+    assert shown(text, "hash") == ""
+    assert shown(text, "none") == text
+    assert len(shown(text * 60, "none")) <= PLAIN_LENGTH
+
+
+@pytest.mark.parametrize("padding", range(0, 260, 13))
+def test_a_secret_is_masked_wherever_the_sample_ends(padding: int) -> None:
+    sample = shown("x " * (padding // 2) + "sk-" + "a1" * 40, "sample")
+    assert "a1a1" not in sample
