@@ -123,6 +123,7 @@ class IdentityVerifier:
         self._revoked: dict[tuple[str, str], _Revocation] = {}
         self.epoch = 0
         self.on_unknown_key: Callable[[], None] = lambda: None
+        self.on_revoked: Callable[[], None] = lambda: None  # a caller's token; grants of runs end all the time
 
     def verify(self, token: str) -> Identity:
         """The identity that the JWT carries.
@@ -166,6 +167,8 @@ class IdentityVerifier:
             if name:
                 self._revoked[kind, name] = _Revocation(epoch, noted_at)
         self._forget_old(noted_at)
+        if token_id or principal_id:
+            self.on_revoked()
 
     def _decode(self, token: str) -> Identity:
         claims = self._claims(token)

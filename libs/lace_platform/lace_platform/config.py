@@ -46,6 +46,7 @@ class ProcessConfig:
     service_secret: str = field(repr=False)
     url_signing_secret: str = field(repr=False)
     bus: Literal["postgres", "kafka"]
+    bus_publish_events: Literal["auto", "on", "off"]
     kafka_bootstrap: str
     kafka_partitions: int
     blobs: Literal["folder", "minio"]
@@ -63,6 +64,11 @@ class ProcessConfig:
     log_format: Literal["json", "console"]
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     layers: tuple[Layer, ...] = field(default=(), repr=False)
+
+    @property
+    def publishes_events(self) -> bool:
+        """Whether the bus carries every event of a run."""
+        return self.bus_publish_events == "on" or (self.bus_publish_events == "auto" and self.bus == "kafka")
 
 
 def load_process_config(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from lace_platform.db.tables import InfrastructureTables
 from lace_platform.db.transaction import Transaction
 
 _POLL_S = 0.5
+_ROUND_EVERY_S = 0.05  # a message that finds the relay at rest leaves at once; under load they leave together
 _PRUNE_EVERY_S = 600.0
 _SHARDS = 16
 _BATCH = 200
@@ -61,6 +62,11 @@ _MARK_FAILED = """
     WHERE position = :position
 """
 
+# What is published in the place of rows, in order: a row may name what its service keeps elsewhere, so that it is not
+# written twice. Called in the round's transaction with all rows at once; rows whose topic it does not know stay as
+# they are. What it raises keeps the rows pending, like a failure of the broker.
+Expand = Callable[[Transaction, Sequence[Envelope]], Awaitable[Sequence[Envelope]]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -99,7 +105,16 @@ class OutboxRelay:
     and its unmarked rows are published again. Consumers see a message at least once.
     """
 
-    def __init__(self, db: SystemDatabase, tables: InfrastructureTables, bus: Bus, listener: Listener) -> None:
+    def __init__(
+        self,
+        db: SystemDatabase,
+        tables: InfrastructureTables,
+        bus: Bus,
+        listener: Listener,
+        expand: Expand | None = None,
+    ) -> None:
+        """`expand` says what is published in the place of rows that only name it."""
+        self._expand = expand
         self._db = db
         self._tables = tables
         self._bus = bus
@@ -113,8 +128,11 @@ class OutboxRelay:
         subscription = self._listener.subscribe(channel(self._tables))
         try:
             while True:
+                began = time.monotonic()
                 if not await self._round_or_pause():
                     await subscription.wait(_POLL_S)
+                    await asyncio.sleep(max(0.0, began + _ROUND_EVERY_S - time.monotonic()))
+                    subscription.take()
         finally:
             subscription.close()
 
@@ -144,23 +162,24 @@ class OutboxRelay:
             rows = await tx.fetch_all(_READ_PENDING, {**mine, "held": self._keys_held(), "batch": _BATCH})
             if not rows:
                 return Outcome(0, 0)
-            failures = await self._publish(rows)
+            failures = await self._publish(tx, rows)
             await self._mark(tx, rows, failures)
             await tx.commit()
             return Outcome(len(rows) - len(failures), len(failures))
 
-    async def _publish(self, rows: Sequence[Row[Any]]) -> dict[int, Exception]:
+    async def _publish(self, tx: Transaction, rows: Sequence[Row[Any]]) -> dict[int, Exception]:
         """Publish all at once; where that fails, key by key. Returns the failed rows' errors by position."""
         try:
-            await self._send(rows)
+            await self._send(tx, rows)
             return {}
         except Exception as error:  # noqa: BLE001 - a broker's driver may raise anything
-            _log.warning("outbox_publish_failed", schema=self._tables.outbox_events.schema, error=str(error))
-            if len({row.key for row in rows}) == 1:
+            _log.warning("outbox_publish_failed", schema=self._tables.outbox_events.schema, error=repr(error))
+            # A broker that does not answer is no matter of one key, and the transaction must not wait for it again.
+            if isinstance(error, TimeoutError) or len({row.key for row in rows}) == 1:
                 return {row.position: error for row in rows}
-        return await self._publish_by_key(rows)
+        return await self._publish_by_key(tx, rows)
 
-    async def _publish_by_key(self, rows: Sequence[Row[Any]]) -> dict[int, Exception]:
+    async def _publish_by_key(self, tx: Transaction, rows: Sequence[Row[Any]]) -> dict[int, Exception]:
         failures: dict[int, Exception] = {}
         last: Exception | None = None
         keys_tried = keys_failed = 0
@@ -168,7 +187,7 @@ class OutboxRelay:
             if last is None or keys_failed < keys_tried or keys_failed < _TRIES_BEFORE_BROKER_IS_DOWN:
                 keys_tried += 1
                 try:
-                    await self._send(of_key)
+                    await self._send(tx, of_key)
                     continue
                 except Exception as error:  # noqa: BLE001 - recorded in the rows
                     last = error
@@ -176,9 +195,12 @@ class OutboxRelay:
             failures |= {row.position: last for row in of_key}
         return failures
 
-    async def _send(self, rows: Sequence[Row[Any]]) -> None:
+    async def _send(self, tx: Transaction, rows: Sequence[Row[Any]]) -> None:
+        envelopes: Sequence[Envelope] = [_envelope(row) for row in rows]
+        if self._expand is not None:
+            envelopes = await self._expand(tx, envelopes)
         async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
-            await self._bus.publish([_envelope(row) for row in rows])
+            await self._bus.publish(envelopes)
 
     async def _mark(self, tx: Transaction, rows: Sequence[Row[Any]], failures: dict[int, Exception]) -> None:
         sent = [row.position for row in rows if row.position not in failures]
@@ -213,6 +235,8 @@ class Outcome:
 
 
 def _envelope(row: Row[Any]) -> Envelope:
+    if not isinstance(row.headers, dict):
+        raise ValueError(f"the headers of {row.id} are no object")
     return Envelope(
         id=row.id,
         tenant_id=row.tenant_id,

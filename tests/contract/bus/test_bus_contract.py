@@ -1,125 +1,22 @@
-"""What every bus promises, on every adapter: memory, Postgres, and Kafka where LACE_TEST_KAFKA names a broker."""
+"""What every bus promises of delivery, on every adapter: memory, Postgres and Kafka."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-
-import pytest
+from typing import TYPE_CHECKING
 
 from lace_core.errors import LaceError, Reason
-from lace_platform.bus import Bus, Envelope
-from lace_platform.bus.delivery import RetryPolicy
-from lace_platform.bus.memory import MemoryBroker, MemoryBus
-from lace_platform.bus.postgres import PostgresBus
-from lace_platform.ids import new_id
+from lace_platform.bus import Envelope
+from tests.contract.bus.inbox import Inbox, message, numbered
 
-RETRY = RetryPolicy(attempts=3, first_pause_s=0.01, longest_pause_s=0.05)
-PATIENCE_S = {"memory": 2, "postgres": 5, "kafka": 30}
-
-
-class Buses:
-    """Makes buses that share one broker, as processes do, and closes them at the end of the test."""
-
-    def __init__(self, kind: str, make: Callable[[], Bus], stack: AsyncExitStack) -> None:
-        self.kind = kind
-        self.patience_s = PATIENCE_S[kind]
-        self._make = make
-        self._stack = stack
-
-    async def open(self) -> Bus:
-        bus = self._make()
-        await bus.start()
-        self._stack.push_async_callback(bus.close)
-        return bus
-
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + self.patience_s
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {self.patience_s} s: {what}"
-            await asyncio.sleep(0.005)
-
-    async def settled(self) -> None:
-        """Long enough for a message that must not come to come."""
-        await asyncio.sleep(1.5 if self.kind == "kafka" else 0.15)
-
-
-@pytest.fixture(params=["memory", "postgres", pytest.param("kafka", marks=pytest.mark.real_parts)])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def make_bus(kind: str, request: pytest.FixtureRequest) -> Callable[[], Bus]:
-    """A maker of unstarted buses on one broker; only the broker that the test is about is started."""
-    if kind == "memory":
-        broker = MemoryBroker()
-        return lambda: MemoryBus(broker, retry=RETRY)
-    if kind == "postgres":
-        server = request.getfixturevalue("postgres")
-        return lambda: PostgresBus(server.admin_dsn, password=server.password("lace_bus"), retry=RETRY, lease_s=1.0)
-    bootstrap = os.environ.get("LACE_TEST_KAFKA")
-    if not bootstrap:
-        pytest.skip("no Kafka: LACE_TEST_KAFKA names no broker")
-    from lace_platform.bus.kafka import KafkaBus
-
-    return lambda: KafkaBus(bootstrap, partitions=4, retry=RETRY)
-
-
-@pytest.fixture
-async def buses(kind: str, make_bus: Callable[[], Bus]) -> AsyncIterator[Buses]:
-    async with AsyncExitStack() as stack:
-        yield Buses(kind, make_bus, stack)
-
-
-@pytest.fixture
-def topic() -> str:
-    return new_id("test")
-
-
-class Inbox:
-    """A handler that remembers, and that may fail or wait."""
-
-    def __init__(self) -> None:
-        self.received: list[Envelope] = []
-        self.in_hand: defaultdict[str, int] = defaultdict(int)
-        self.most_of_one_key = 0
-        self.most_at_once = 0
-        self.fail: Callable[[Envelope], Exception | None] = lambda _envelope: None
-        self.pause_s = 0.0
-
-    async def __call__(self, envelope: Envelope) -> None:
-        self.received.append(envelope)
-        self.in_hand[envelope.key] += 1
-        self.most_of_one_key = max(self.most_of_one_key, self.in_hand[envelope.key])
-        self.most_at_once = max(self.most_at_once, sum(self.in_hand.values()))
-        try:
-            await asyncio.sleep(self.pause_s)
-            if error := self.fail(envelope):
-                raise error
-        finally:
-            self.in_hand[envelope.key] -= 1
-
-    def payloads(self, key: str | None = None) -> list[bytes]:
-        return [envelope.payload for envelope in self.received if key is None or envelope.key == key]
-
-
-def _message(topic: str, key: str = "k", payload: bytes = b"{}", **headers: str) -> Envelope:
-    return Envelope(new_id("evt"), "ten_a", topic, key, payload, schema_version=3, headers=headers)
-
-
-def _numbered(topic: str, keys: int, each: int) -> list[Envelope]:
-    return [_message(topic, f"key-{k}", b"%d" % n) for n in range(each) for k in range(keys)]
+if TYPE_CHECKING:
+    from tests.contract.bus.conftest import Buses
 
 
 async def test_a_message_arrives_whole(buses: Buses, topic: str) -> None:
     bus, inbox = await buses.open(), Inbox()
     payload = '{"text": "Grüße, 世界", "number": 1.0, "spaces":  [ ]}'.encode()
-    sent = _message(
+    sent = message(
         topic, "schlüssel", payload, correlation_id="c-1", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01"
     )
     await bus.subscribe([topic], "readers", inbox)
@@ -132,7 +29,7 @@ async def test_every_group_gets_every_message_once(buses: Buses, topic: str) -> 
     bus, first, second = await buses.open(), Inbox(), Inbox()
     await bus.subscribe([topic], "first", first)
     await bus.subscribe([topic], "second", second)
-    sent = _numbered(topic, 3, 5)
+    sent = numbered(topic, 3, 5)
     await bus.publish(sent)
     await buses.until(lambda: len(first.received) == len(second.received) == 15, "all messages in both groups")
     await buses.settled()
@@ -143,7 +40,7 @@ async def test_a_key_stays_in_order_and_keys_do_not_wait_for_each_other(buses: B
     bus, inbox = await buses.open(), Inbox()
     inbox.pause_s = 0.01
     await bus.subscribe([topic], "readers", inbox)
-    sent = _numbered(topic, 8, 6)
+    sent = numbered(topic, 8, 6)
     await bus.publish(sent[:20])
     await bus.publish(sent[20:])
     await buses.until(lambda: len(inbox.received) == 48, "all messages")
@@ -165,7 +62,7 @@ async def test_order_holds_through_a_failure(buses: Buses, topic: str) -> None:
 
     inbox.fail = fail_first_time
     await bus.subscribe([topic], "readers", inbox)
-    await bus.publish([_message(topic, "k", b"%d" % n) for n in range(3)])
+    await bus.publish([message(topic, "k", b"%d" % n) for n in range(3)])
     await buses.until(lambda: len(inbox.received) == 4, "three messages and one again")
     assert inbox.payloads() == [b"0", b"1", b"1", b"2"]
     assert inbox.received[1] == inbox.received[2], "redelivered as it was, under the same id"
@@ -173,8 +70,8 @@ async def test_order_holds_through_a_failure(buses: Buses, topic: str) -> None:
 
 async def test_a_message_that_always_fails_becomes_a_dead_letter_with_its_cause(buses: Buses, topic: str) -> None:
     bus, inbox, dead = await buses.open(), Inbox(), Inbox()
-    bad, good = _message(topic, "k", b'{"n": 1}', correlation_id="c-9"), _message(topic, "k", b'{"n": 2}')
-    inbox.fail = lambda e: LaceError(Reason.SOURCE_UNREADABLE, "no such page") if e.id == bad.id else None
+    bad, good = message(topic, "k", b'{"n": 1}', correlation_id="c-9"), message(topic, "k", b'{"n": 2}')
+    inbox.fail = lambda e: LaceError(Reason.INTERNAL, "no such page") if e.id == bad.id else None
     await bus.subscribe([topic], "readers", inbox)
     await bus.subscribe([topic + ".dlq"], "undertaker", dead)
     await bus.publish([bad, good])
@@ -184,7 +81,7 @@ async def test_a_message_that_always_fails_becomes_a_dead_letter_with_its_cause(
     assert (letter.id, letter.payload, letter.topic, letter.key) == (bad.id, bad.payload, topic + ".dlq", "k")
     assert letter.headers["correlation_id"] == "c-9"
     assert "no such page" in letter.headers["dead-letter-error"]
-    assert letter.headers["dead-letter-reason"] == "SOURCE_UNREADABLE"
+    assert letter.headers["dead-letter-reason"] == "INTERNAL"
     assert letter.headers["dead-letter-topic"] == topic
     assert letter.headers["dead-letter-group"] == "readers"
     assert letter.headers["dead-letter-attempts"] == "3"
@@ -198,7 +95,7 @@ async def test_the_consumers_of_a_group_share_its_messages(buses: Buses, topic: 
     await two.subscribe([topic], "readers", second)
     if buses.kind == "kafka":
         await asyncio.sleep(3)  # both are in the group before the first message: a rebalance would redeliver
-    sent = _numbered(topic, 40, 2)
+    sent = numbered(topic, 40, 2)
     await one.publish(sent)
     await buses.until(lambda: len(first.received) + len(second.received) == 80, "all messages")
     await buses.settled()
@@ -212,9 +109,9 @@ async def test_the_consumers_of_a_group_share_its_messages(buses: Buses, topic: 
 
 async def test_a_late_group_receives_what_came_before_it(buses: Buses, topic: str) -> None:
     bus, inbox = await buses.open(), Inbox()
-    await bus.publish(_numbered(topic, 1, 3))
+    await bus.publish(numbered(topic, 1, 3))
     await bus.subscribe([topic], "late", inbox)
-    await bus.publish([_message(topic, "key-0", b"3")])
+    await bus.publish([message(topic, "key-0", b"3")])
     await buses.until(lambda: len(inbox.received) == 4, "earlier and later messages")
     assert inbox.payloads() == [b"0", b"1", b"2", b"3"]
 
@@ -223,11 +120,11 @@ async def test_a_group_that_was_away_goes_on_where_it_left(buses: Buses, topic: 
     first_life, second_life = Inbox(), Inbox()
     publisher, consumer = await buses.open(), await buses.open()
     await consumer.subscribe([topic], "readers", first_life)
-    await publisher.publish([_message(topic, "k", b"0")])
+    await publisher.publish([message(topic, "k", b"0")])
     await buses.until(lambda: len(first_life.received) == 1, "the first message")
     await buses.settled()
     await consumer.close()
-    await publisher.publish([_message(topic, "k", b"1")])
+    await publisher.publish([message(topic, "k", b"1")])
     await (await buses.open()).subscribe([topic], "readers", second_life)
     await buses.until(lambda: bool(second_life.received), "the second message")
     await buses.settled()
@@ -244,11 +141,11 @@ async def test_close_lets_the_handler_end_and_then_consumes_no_more(buses: Buses
         ended.append(envelope.id)
 
     await consumer.subscribe([topic], "readers", slow)
-    await publisher.publish([_message(topic, "k", b"0")])
+    await publisher.publish([message(topic, "k", b"0")])
     await buses.until(lambda: bool(inbox.received), "the message in hand")
     await consumer.close()
     assert ended == [inbox.received[0].id]
-    await publisher.publish([_message(topic, "k", b"1")])
+    await publisher.publish([message(topic, "k", b"1")])
     await buses.settled()
     assert inbox.payloads() == [b"0"]
 
@@ -256,7 +153,7 @@ async def test_close_lets_the_handler_end_and_then_consumes_no_more(buses: Buses
 async def test_several_topics_in_one_subscription(buses: Buses, topic: str) -> None:
     bus, inbox = await buses.open(), Inbox()
     await bus.subscribe([topic, topic + "-more"], "readers", inbox)
-    await bus.publish([_message(topic), _message(topic + "-more"), _message(topic + "-other")])
+    await bus.publish([message(topic), message(topic + "-more"), message(topic + "-other")])
     await buses.until(lambda: len(inbox.received) == 2, "one message of each topic")
     await buses.settled()
     assert sorted(e.topic for e in inbox.received) == [topic, topic + "-more"]

@@ -3,66 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
-import psycopg
 import pytest
-from sqlalchemy import MetaData
 
-from lace_platform.db.database import Database, SystemDatabase
-from lace_platform.db.listener import Listener
-from lace_platform.db.migrations import create_infrastructure, protect_by_tenant
-from lace_platform.db.roles import ensure_roles, ensure_schema, service_roles
-from lace_platform.db.tables import InfrastructureTables, infrastructure_tables
+from tests.doubles.probe import Probe, open_probe
+
+__all__ = ["Probe"]
 
 SCHEMA = "probe"
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The logins and tables of the schema `probe`."""
-
-    admin_dsn: str
-    db: Database
-    system: SystemDatabase
-    listener: Listener
-    metadata: MetaData
-    tables: InfrastructureTables
-
-
-class _Recorded:
-    """Stands in for `alembic.op`: keeps the statements of a migration."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-
-    def execute(self, sqltext: str, /, **options: object) -> None:
-        self.statements.append(sqltext)
 
 
 @pytest.fixture(scope="session")
 async def probe(postgres) -> AsyncIterator[Probe]:  # type: ignore[no-untyped-def]
     """The schema with the infrastructure tables and `probe.things(tenant_id, name)`."""
-    migration = _Recorded()
-    create_infrastructure(migration, SCHEMA)
-    migration.execute(
-        "CREATE TABLE probe.things (tenant_id text NOT NULL, name text NOT NULL, UNIQUE (tenant_id, name))"
-    )
-    protect_by_tenant(migration, SCHEMA, "things")
-    roles = service_roles(SCHEMA)
-    async with await psycopg.AsyncConnection.connect(postgres.admin_dsn) as admin:
-        await ensure_roles(admin, roles, postgres.role_secret)
-        await ensure_schema(admin, SCHEMA, roles)
-        for statement in migration.statements:
-            await admin.execute(statement.encode())
-    metadata = MetaData()
-    tables = infrastructure_tables(metadata, SCHEMA)
-    listener = postgres.listener(SCHEMA)
-    await listener.start()
-    db, system = postgres.database(SCHEMA, pool_size=24), postgres.system_database(SCHEMA)
-    try:
-        yield Probe(postgres.admin_dsn, db, system, listener, metadata, tables)
-    finally:
-        await listener.close()
-        await db.close()
-        await system.close()
+    async with open_probe(postgres, SCHEMA) as opened:
+        yield opened

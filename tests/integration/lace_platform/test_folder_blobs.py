@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,78 @@ async def test_drafts_do_not_pile_up(store: FolderBlobStore, tmp_path: Path) -> 
         await _put(store, b"other")
     assert list((tmp_path / ".drafts").iterdir()) == []
     assert sorted(path.name for path in (tmp_path / "lace-artifacts/ten_a").iterdir()) == [".x.about", "x"]
+
+
+@pytest.mark.parametrize("damaged", ["", "{", '{"sha256": 1}', "[]"])
+async def test_a_damaged_note_is_told_and_mended_by_putting_the_content_again(
+    store: FolderBlobStore, damaged: str
+) -> None:
+    await _put(store, b"content")
+    store._about(_URI).write_text(damaged)
+    with pytest.raises(LaceError) as caught:
+        await store.get(_URI)
+    assert caught.value.reason is Reason.BLOB_CORRUPT
+    store._about(_URI).write_text(damaged)
+    (store._root / _URI).write_bytes(b"contenT")
+    await _put(store, b"content")
+    assert await store.get(_URI) == b"content"
+
+
+@pytest.mark.parametrize("lose", ["alter", "truncate", "delete"])
+async def test_putting_the_promised_content_again_mends_a_damaged_file(store: FolderBlobStore, lose: str) -> None:
+    await _put(store, b"content")
+    place = store._root / _URI
+    if lose == "delete":
+        place.unlink()
+    else:
+        place.write_bytes(b"contenT" if lose == "alter" else b"con")
+    with pytest.raises(LaceError) as caught:
+        await _put(store, b"other")
+    assert caught.value.reason is Reason.BLOB_CONFLICT
+    await _put(store, b"content")
+    assert await store.get(_URI) == b"content"
+
+
+_CUT_OFF = """
+import asyncio, os, sys
+from pathlib import Path
+from lace_platform.blobs import FolderBlobStore, UrlSigner
+
+def put(folder):
+    store = FolderBlobStore(folder, UrlSigner("secret"))
+    return asyncio.run(store.put("lace-artifacts", "ten_a/x", b"content" * 1000, "text/plain"))
+
+def kill_at(step):
+    left = [step]
+    for name in ("mkdir", "link", "fsync", "unlink", "replace"):
+        def call(*arguments, real=getattr(os, name), **options):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), 9)
+            return real(*arguments, **options)
+        setattr(os, name, call)
+
+for step in range(1, 40):
+    child = os.fork()
+    if child == 0:
+        kill_at(step)
+        put(Path(sys.argv[1]) / str(step))
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+        print(step)
+        break
+"""
+
+
+async def test_killed_at_any_step_of_a_put_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", _CUT_OFF, str(tmp_path)], check=True, capture_output=True, text=True
+    )
+    last = int(done.stdout)
+    assert last > 8, "the put was not killed at any step"
+    for step in range(1, last + 1):
+        cut_off = FolderBlobStore(tmp_path / str(step), UrlSigner("secret"))
+        if await cut_off.exists(_URI):
+            assert await cut_off.get(_URI) == b"content" * 1000
+        await _put(cut_off, b"content" * 1000)
+        assert await cut_off.get(_URI) == b"content" * 1000

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from lace_platform import outbox
 from lace_platform.bus import Envelope
 from lace_platform.bus.memory import MemoryBus
 from lace_platform.db.retention import prune
+from lace_platform.db.transaction import Transaction
 from lace_platform.ids import new_id
 from lace_platform.jobs import handle_once
-from lace_platform.outbox import OutboxRelay, add
+from lace_platform.outbox import OutboxRelay, Outcome, add
 
 if TYPE_CHECKING:
     from tests.integration.lace_platform.conftest import Probe
@@ -88,11 +91,19 @@ async def _until(condition: Callable[[], object], seconds: float = 5) -> None:
         await asyncio.sleep(0.005)
 
 
+async def _until_marked(probe: Probe, tenant_id: str) -> None:
+    """What was sent is marked in the same round, a moment later."""
+    async with asyncio.timeout(5):
+        while {row.status for row in await _rows(probe, tenant_id)} != {"published"}:
+            await asyncio.sleep(0.005)
+
+
 async def test_a_message_leaves_whole_and_is_marked(probe: Probe, bus: RecordingBus, tenant_id: str) -> None:
     sent = _envelope(tenant_id, "k", '{"text": "Grüße", "n": 1.0, "again":  [ ]}'.encode())
     async with _running(probe, bus):
         await _put(probe, tenant_id, sent)
         await _until(lambda: bus.sent)
+        await _until_marked(probe, tenant_id)
     assert bus.sent == [sent]
     (row,) = await _rows(probe, tenant_id)
     assert (row.status, row.publish_attempts, row.last_error) == ("published", 1, None)
@@ -148,6 +159,7 @@ async def test_rows_wait_in_order_while_the_broker_is_away(probe: Probe, bus: Re
         await _put(probe, tenant_id, _envelope(tenant_id, "key-0", b"10"))
         bus.down = False
         await _until(lambda: len(bus.sent) == 11)
+        await _until_marked(probe, tenant_id)
     assert bus.payloads("key-0") == [b"0", b"5", b"10"]
     assert {(row.status, row.last_error) for row in await _rows(probe, tenant_id)} == {("published", None)}
 
@@ -266,3 +278,80 @@ async def test_pruning_takes_what_is_old_and_leaves_what_is_pending(
     async with probe.db.transaction(tenant_id) as tx:
         handled = {row.event_id for row in await tx.fetch_all("SELECT event_id FROM job_executions")}
     assert handled == {fresh.id, pending.id}
+
+
+async def test_a_row_that_cannot_be_sent_says_why_and_holds_up_its_own_key_alone(
+    probe: Probe, tenant_id: str, bus: RecordingBus
+) -> None:
+    async with probe.system.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO outbox_events (id, tenant_id, topic, key, payload_json, headers_json) "
+            "VALUES (:id, :t, 'thing.added', 'broken', '{}', '5')",
+            {"id": new_id("evt"), "t": tenant_id},
+        )
+        await tx.commit()
+    await _put(probe, tenant_id, _envelope(tenant_id, "broken", b'"behind"'), _envelope(tenant_id, "good", b'"sent"'))
+    async with _running(probe, bus):
+        await _until(lambda: bus.payloads("good"))
+        async with asyncio.timeout(5):
+            while not (await _rows(probe, tenant_id))[0].last_error:
+                await asyncio.sleep(0.01)
+    assert (bus.payloads("good"), bus.payloads("broken")) == ([b'"sent"'], [])
+    first, second, third = await _rows(probe, tenant_id)
+    assert (first.status, second.status, third.status) == ("pending", "pending", "published")
+    assert first.last_error
+    assert first.publish_attempts >= 1
+
+
+async def test_what_a_row_names_is_published_in_its_place(probe: Probe, bus: RecordingBus, tenant_id: str) -> None:
+    refused = {"key-0"}
+
+    async def expand(tx: Transaction, envelopes: Sequence[Envelope]) -> Sequence[Envelope]:
+        if refused & {envelope.key for envelope in envelopes}:
+            raise ValueError("what is named cannot be read")
+        names = await tx.fetch_all(
+            "SELECT name FROM things WHERE tenant_id = :tenant ORDER BY name", {"tenant": tenant_id}
+        )
+        return [
+            replace(envelope, topic=row.name) if envelope.topic == "thing.added" else envelope
+            for envelope in envelopes
+            for row in (names if envelope.topic == "thing.added" else names[:1])
+        ]
+
+    async with probe.db.transaction(tenant_id) as tx:
+        for name in ("one", "two"):
+            await tx.execute("INSERT INTO things (tenant_id, name) VALUES (:t, :n)", {"t": tenant_id, "n": name})
+        await tx.commit()
+    plain = replace(_envelope(tenant_id, "key-1"), topic="plain")
+    await _put(probe, tenant_id, _envelope(tenant_id, "key-0"), _envelope(tenant_id, "key-1"), plain)
+    relay = OutboxRelay(probe.system, probe.tables, bus, probe.listener, expand)
+    assert (await relay.relay_once()) == Outcome(published=2, failed=1)
+    assert [(envelope.key, envelope.topic) for envelope in bus.sent] == [
+        ("key-1", "one"),
+        ("key-1", "two"),
+        ("key-1", "plain"),
+    ]
+    (waiting,) = [row for row in await _rows(probe, tenant_id) if row.status == "pending"]
+    assert "cannot be read" in waiting.last_error
+    refused.clear()
+    relay = OutboxRelay(probe.system, probe.tables, bus, probe.listener, expand)
+    assert (await relay.relay_once()).published == 1
+    assert [envelope.topic for envelope in bus.sent if envelope.key == "key-0"] == ["one", "two"]
+
+
+async def test_a_broker_that_does_not_answer_is_not_asked_key_by_key(
+    probe: Probe, bus: RecordingBus, tenant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_PUBLISH_TIMEOUT_S", 0.05)
+    calls = 0
+
+    async def hang(envelopes: Sequence[Envelope]) -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(bus, "publish", hang)
+    await _put(probe, tenant_id, *(_envelope(tenant_id, f"key-{n}") for n in range(5)))
+    relay = OutboxRelay(probe.system, probe.tables, bus, probe.listener)
+    assert await relay.relay_once() == Outcome(published=0, failed=5)
+    assert calls == 1

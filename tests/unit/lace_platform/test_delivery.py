@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+import msgspec
 import pytest
 import structlog
 from opentelemetry import trace
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.bus import Envelope
-from lace_platform.bus.delivery import RetryPolicy, attempt, cause_of_death, dead_letter
+from lace_platform.bus.delivery import RetryPolicy, attempt, cause_of_death, dead_letter, is_permanent
+from lace_platform.bus.envelope import REDRIVE_GROUP
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ENVELOPE = Envelope(
@@ -35,6 +40,42 @@ def test_the_default_rides_out_a_restart_and_then_gives_up() -> None:
     total = sum(policy.pause(made) for made in range(1, policy.attempts))
     assert 20 < total < 60
     assert [policy.is_over(ENVELOPE, made) for made in (policy.attempts - 1, policy.attempts)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("error", "permanent"),
+    [
+        (LaceError(Reason.INVALID_ARGUMENT, "no such field"), True),
+        (LaceError(Reason.SOURCE_NOT_FOUND, "no such source"), True),
+        (LaceError(Reason.SERVICE_UNAVAILABLE, "try again", retryable=True), False),
+        (LaceError(Reason.INTERNAL, "who knows"), False),
+        (json.JSONDecodeError("no JSON", "{", 1), True),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text"), True),
+        (msgspec.ValidationError("Expected `int`"), True),
+        (ConnectionError("away"), False),
+        (KeyError("a fault of ours"), False),
+        (None, False),
+    ],
+    ids=repr,
+)
+def test_only_what_would_fail_the_same_way_again_is_given_up_at_once(error: Exception | None, permanent: bool) -> None:
+    assert is_permanent(error) is permanent
+    assert RetryPolicy().is_over(ENVELOPE, 1, error) is permanent
+    assert not RetryPolicy().is_over(dead_letter(ENVELOPE, {}), 1, error)
+
+
+async def test_a_redriven_message_is_passed_over_by_other_groups() -> None:
+    handled = []
+
+    async def handler(envelope: Envelope) -> None:
+        handled.append(envelope.topic)
+
+    again = replace(ENVELOPE, headers={REDRIVE_GROUP: "ingest"})
+    assert await attempt(handler, again, "elsewhere", 1) is None
+    assert handled == []
+    await attempt(handler, again, "ingest", 1)
+    await attempt(handler, dead_letter(again, {}), "control.dead_letters", 1)
+    assert handled == ["source.ingest.requested", "source.ingest.requested.dlq"]
 
 
 def test_a_dead_letter_is_never_given_up() -> None:

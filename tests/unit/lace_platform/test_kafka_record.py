@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lace_platform.bus import Envelope
-from lace_platform.bus.kafka_record import envelope_of, headers_of
+from lace_platform.bus.kafka_record import envelope_of, foreign_envelope_of, headers_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HEADER = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).filter(lambda name: name != "content-type")
 ENVELOPES = st.builds(
     Envelope,
-    id=TEXT,
+    id=TEXT.filter(bool),
     tenant_id=TEXT,
     topic=st.sampled_from(["compile.requested", "compile.requested.dlq"]),
     key=TEXT,
@@ -54,13 +54,16 @@ def test_attribute_names_are_what_cloudevents_allows(envelope: Envelope) -> None
     names = [name.removeprefix("ce_") for name, _ in headers_of(envelope) if name.startswith("ce_")]
     assert {"specversion", "id", "type", "source", "time"} <= set(names)
     assert all(re.fullmatch("[a-z0-9]{1,20}", name) for name in names)
+    assert all(value for name, value in headers_of(envelope) if name.startswith("ce_")), "none may be empty"
 
 
 def test_the_attributes_of_a_message() -> None:
     headers = {"correlation_id": "c-1", "traceparent": "00-x"}
     envelope = Envelope("evt_1", "ten_1", "compile.requested", "run_1", b"{}", schema_version=2, headers=headers)
     named = dict(headers_of(envelope))
-    assert named["ce_type"] == b"lace.compile.requested.v2"
+    assert named["ce_type"] == b"compile.requested"
+    assert named["ce_dataschema"] == b"urn:lace:compile.requested:2"
+    assert named["ce_subject"] == b"run_1"
     assert named["ce_source"] == b"/tenants/ten_1"
     assert named["ce_partitionkey"] == b"run_1"
     assert named["ce_correlationid"] == b"c-1"
@@ -73,3 +76,11 @@ def test_a_foreign_record_is_told_by_its_place(headers: list[tuple[str, bytes]])
     envelope = Envelope("evt_1", "ten_1", "compile.requested", "run_1", b"{}")
     with pytest.raises(ValueError, match=r"compile.requested/0@7"):
         envelope_of(_record(envelope, headers))
+    kept = foreign_envelope_of(_record(envelope, headers))
+    assert (kept.id, kept.tenant_id, kept.topic, kept.key) == (
+        "rec-compile.requested-0-7",
+        "",
+        "compile.requested",
+        "run_1",
+    )
+    assert envelope_of(_record(kept, headers_of(kept))) == kept, "it can go to the dead letters"

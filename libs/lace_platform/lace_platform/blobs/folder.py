@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from lace_core.errors import LaceError, Reason
 from lace_platform.blobs.port import CHUNK_BYTES, BlobRef, checked_name, conflict, corrupt, not_found, parse_uri
 from lace_platform.blobs.signing import SignedBlob, UrlSigner
 
@@ -90,12 +91,12 @@ class FolderBlobStore:
     def _publish(self, draft: Path, ref: BlobRef) -> BlobRef:
         """Links the draft to its place, then says what it is; a file without that is not there yet."""
         place = self._root / ref.uri
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(place.parent)
         try:
             os.link(draft, place)
         except FileExistsError:
             if _hash_of(place) != ref.sha256:
-                raise conflict(ref.uri) from None
+                self._mend(draft, place, ref)
         about = {"sha256": ref.sha256, "size": ref.size, "content_type": ref.content_type}
         note = draft.with_suffix(_ABOUT)
         try:
@@ -105,11 +106,30 @@ class FolderBlobStore:
                 os.fsync(file.fileno())
             os.link(note, self._about(ref.uri))
         except FileExistsError:
-            return self._ref(ref.uri)  # the first writer's media type stays
+            there = self._ref(ref.uri)
+            if there.sha256 != ref.sha256:
+                place.unlink(missing_ok=True)  # the place was free because what was promised there is lost
+                raise conflict(ref.uri) from None
+            return there  # the first writer's media type stays
         finally:
             note.unlink(missing_ok=True)
             _sync_folder(place.parent)
         return ref
+
+    def _mend(self, draft: Path, place: Path, ref: BlobRef) -> None:
+        """What was damaged since it was stored gets its content back; what was stored as another stays."""
+        try:
+            promised = self._ref(ref.uri).sha256
+        except LaceError as error:
+            if error.reason is Reason.BLOB_NOT_FOUND:
+                raise conflict(ref.uri) from None  # another writer is about to say what it is
+            promised = ref.sha256  # what said so was damaged itself
+            self._about(ref.uri).unlink(missing_ok=True)
+        if promised != ref.sha256:
+            raise conflict(ref.uri)
+        again = draft.with_suffix(".again")
+        os.link(draft, again)
+        os.replace(again, place)
 
     def _about(self, uri: str) -> Path:
         place = self._root / uri
@@ -118,9 +138,11 @@ class FolderBlobStore:
     def _ref(self, uri: str) -> BlobRef:
         try:
             about: dict[str, Any] = orjson.loads(self._about(uri).read_bytes())
+            return BlobRef(uri, about["sha256"], about["size"], about["content_type"])
         except (FileNotFoundError, NotADirectoryError):
             raise not_found(uri) from None
-        return BlobRef(uri, about["sha256"], about["size"], about["content_type"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise corrupt(uri) from None
 
     def _open(self, uri: str) -> tuple[BinaryIO, BlobRef]:
         ref = self._ref(uri)
@@ -153,6 +175,14 @@ def _copy(file: BinaryIO, path: Path) -> BlobRef:
 def _hash_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder and those above it, each name of them durable before a file stands below it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

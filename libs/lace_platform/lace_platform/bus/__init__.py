@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lace_platform.bus.envelope import Envelope
-from lace_platform.bus.port import Bus, Handler
+from lace_platform.bus.port import Bus, Consumption, Handler
 
-__all__ = ["Bus", "Envelope", "Handler"]
+__all__ = ["Bus", "Consumption", "Envelope", "Handler"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import structlog
 from opentelemetry import propagate, trace
 
-from lace_core.errors import LaceError
-from lace_platform.bus.envelope import DEAD_LETTER_SUFFIX, Envelope
+from lace_core.errors import LaceError, Reason
+from lace_platform.bus.envelope import DEAD_LETTER_SUFFIX, REDRIVE_GROUP, Envelope
 from lace_platform.bus.port import Handler
 from lace_platform.clock import utc_now
 
@@ -36,13 +38,36 @@ class RetryPolicy:
         doubled = self.first_pause_s * 2.0 ** (min(attempts_made, 32) - 1)
         return min(doubled, self.longest_pause_s) * random.uniform(0.8, 1.2)
 
-    def is_over(self, envelope: Envelope, attempts_made: int) -> bool:
+    def is_over(self, envelope: Envelope, attempts_made: int, error: Exception | None = None) -> bool:
         """Whether the message becomes a dead letter; a dead letter has no further place, and is tried for ever."""
-        return attempts_made >= self.attempts and not envelope.topic.endswith(DEAD_LETTER_SUFFIX)
+        if envelope.topic.endswith(DEAD_LETTER_SUFFIX):
+            return False
+        return attempts_made >= self.attempts or is_permanent(error)
+
+
+def is_permanent(error: Exception | None) -> bool:
+    """Whether another attempt would fail the same way: a refusal for good, or a payload that cannot be read.
+
+    INTERNAL is a fault of ours of unknown kind, and may be gone the next time.
+    """
+    if isinstance(error, LaceError):
+        return not error.retryable and error.reason is not Reason.INTERNAL
+    return isinstance(error, json.JSONDecodeError | UnicodeDecodeError | msgspec.DecodeError)
+
+
+def is_for(envelope: Envelope, group: str) -> bool:
+    """Whether the group is to handle it: a redriven message is only for the group that had failed."""
+    wanted = envelope.headers.get(REDRIVE_GROUP, "")
+    return wanted in ("", group) or envelope.topic.endswith(DEAD_LETTER_SUFFIX)
 
 
 async def attempt(handler: Handler, envelope: Envelope, group: str, attempts_made: int) -> Exception | None:
-    """Call the handler once, inside the sender's trace; its exception is returned and logged."""
+    """Call the handler once, inside the sender's trace; its exception is returned and logged.
+
+    A message that was redriven for another group is passed over.
+    """
+    if not is_for(envelope, group):
+        return None
     context = {"topic": envelope.topic, "event_id": envelope.id, "group": group, "attempt": attempts_made}
     attributes = {
         "messaging.system": "lace",

@@ -9,6 +9,9 @@ from datetime import datetime
 from lace_platform.clock import utc_now
 
 DEAD_LETTER_SUFFIX = ".dlq"
+# Headers of a message that was sent again after it had died: the group that it is for, and the dead letter it was.
+REDRIVE_GROUP = "redrive-group"
+REDRIVE_OF = "redrive-of"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lace_core.topics import TOPICS
 from lace_platform.bus.port import Bus
 from lace_platform.db.roles import role_password
 
@@ -17,7 +18,7 @@ def open_bus(config: ProcessConfig) -> Bus:
     if config.bus == "kafka":
         from lace_platform.bus.kafka import KafkaBus
 
-        return KafkaBus(config.kafka_bootstrap, partitions=config.kafka_partitions)
+        return KafkaBus(config.kafka_bootstrap, topics=TOPICS, partitions=config.kafka_partitions)
     from lace_platform.bus.postgres import PostgresBus
     from lace_platform.db.migrations import BUS_ROLE
 

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from lace_platform.bus.delivery import RetryPolicy
 from lace_platform.bus.envelope import DEAD_LETTER_SUFFIX, Envelope
 from lace_platform.bus.kafka_consumer import KafkaConsumption
-from lace_platform.bus.kafka_record import headers_of
-from lace_platform.bus.port import Handler
+from lace_platform.bus.kafka_producer import LARGEST_MESSAGE, KafkaPublisher
+from lace_platform.bus.port import Consumption, Handler
 
 # Rebalancing takes one heartbeat, taking over from a killed member one session (6 s is the least a broker allows).
-_HEARTBEAT_MS = 400
+_HEARTBEAT_MS = 300
 _SESSION_MS = 6_000
 # Handlers take as long as they need: a hung one is found by its own deadline, not by its silence here.
 _POLL_INTERVAL_MS = 3_600_000
@@ -33,63 +33,48 @@ class KafkaBus:
         bootstrap: str,
         *,
         client_id: str = "lace",
+        topics: Iterable[str] = (),
         partitions: int = 12,
         replication: int = 3,
+        concurrency: int = 16,
         retry: RetryPolicy | None = None,
     ) -> None:
-        """`bootstrap` is host:port[,host:port…]; `replication` is bounded by the number of brokers."""
+        """`bootstrap` is host:port[,host:port…]; `replication` is bounded by the number of brokers.
+
+        `topics` are made at the start, so that outside consumers find them; `concurrency` is per subscription.
+        """
         self._bootstrap = bootstrap
         self._client_id = client_id
+        self._topics = tuple(topics)
         self._partitions = partitions
         self._replication = replication
+        self._concurrency = concurrency
         self._retry = retry or RetryPolicy()
-        self._producer: AIOKafkaProducer | None = None
+        self._publisher = KafkaPublisher(bootstrap, client_id)
         self._known_topics: set[str] = set()
         self._creating = asyncio.Lock()
         self._consumptions: list[KafkaConsumption] = []
 
     async def start(self) -> None:
         """Connect the producer. Raises aiokafka.errors.KafkaConnectionError where no broker answers."""
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                client_id=self._client_id,
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=0,
-                request_timeout_ms=10_000,
-            )
-            await producer.start()
-            self._producer = producer
+        await self._publisher.start()
+        await self._ensure_topics(self._topics)
 
     async def close(self) -> None:
         """Leave all groups, then flush and close the producer."""
         await asyncio.gather(*(consumption.close() for consumption in self._consumptions))
         self._consumptions.clear()
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        await self._publisher.close()
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Send all and wait until every in-sync replica has them; messages of one key keep their order."""
-        if self._producer is None:
-            raise RuntimeError("the bus is not started")
         await self._ensure_topics({envelope.topic for envelope in envelopes})
-        sent = [
-            await self._producer.send(
-                envelope.topic, value=envelope.payload, key=envelope.key.encode(), headers=headers_of(envelope)
-            )
-            for envelope in envelopes
-        ]
-        # All are awaited before the first error is raised: none may fail unseen.
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await self._publisher.publish(envelopes)
 
-    async def subscribe(self, topics: Sequence[str], group: str, handler: Handler) -> None:
+    async def subscribe(self, topics: Sequence[str], group: str, handler: Handler) -> Consumption:
         """Join the group and consume in the background; a new group begins with the earliest kept message."""
-        await self._ensure_topics({*topics, *(topic + DEAD_LETTER_SUFFIX for topic in topics)})
+        places = {topic + DEAD_LETTER_SUFFIX for topic in topics if not topic.endswith(DEAD_LETTER_SUFFIX)}
+        await self._ensure_topics({*topics, *places})
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
@@ -101,9 +86,17 @@ class KafkaBus:
             rebalance_timeout_ms=_SESSION_MS * 5,
             max_poll_interval_ms=_POLL_INTERVAL_MS,
         )
-        consumption = KafkaConsumption(consumer, group=group, handler=handler, bury=self.publish, retry=self._retry)
+        consumption = KafkaConsumption(
+            consumer,
+            group=group,
+            handler=handler,
+            bury=self.publish,
+            concurrency=self._concurrency,
+            retry=self._retry,
+        )
         await consumption.start(topics)
         self._consumptions.append(consumption)
+        return consumption
 
     async def _ensure_topics(self, topics: Iterable[str]) -> None:
         missing = set(topics) - self._known_topics
@@ -123,7 +116,8 @@ class KafkaBus:
             return
         brokers = (await admin.describe_cluster())["brokers"]
         replication = min(self._replication, len(brokers))
-        wanted = [NewTopic(topic, self._partitions, replication) for topic in sorted(topics)]
+        limit = {"max.message.bytes": str(LARGEST_MESSAGE)}
+        wanted = [NewTopic(topic, self._partitions, replication, topic_configs=limit) for topic in sorted(topics)]
         response = await admin.create_topics(wanted)
         for topic, code, *_ in response.topic_errors:
             error = for_code(code)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lace_platform.bus.delivery import RetryPolicy, attempt, cause_of_death, dead_letter
 from lace_platform.bus.envelope import Envelope
-from lace_platform.bus.port import Handler
+from lace_platform.bus.port import Consumption, Handler
 
 _GRACE_S = 5.0
 
@@ -27,8 +27,22 @@ class _Group:
 
 @dataclass(eq=False)
 class _Member:
+    """One member of one group, and what it handles at the moment."""
+
     bus: MemoryBus
     handler: Handler
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def close(self) -> None:
+        """Leave the group, let running handlers end for 5 s, and leave the rest to the other members."""
+        self.bus.leave(self)
+        if self.running:
+            await asyncio.wait(self.running, timeout=_GRACE_S)
+        for task in tuple(self.running):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.bus.pass_on()
 
 
 class MemoryBroker:
@@ -72,7 +86,7 @@ class MemoryBus:
     def __init__(self, broker: MemoryBroker | None = None, *, retry: RetryPolicy | None = None) -> None:
         self._broker = broker or MemoryBroker()
         self._retry = retry or RetryPolicy(first_pause_s=0.005, longest_pause_s=0.05)
-        self._running: set[asyncio.Task[None]] = set()
+        self._members: list[_Member] = []
 
     def messages(self, topic: str) -> Sequence[Envelope]:
         """Everything published to a topic so far."""
@@ -83,15 +97,7 @@ class MemoryBus:
 
     async def close(self) -> None:
         """Leave all groups, let running handlers end for 5 s, and leave the rest to the other members."""
-        for group in self._broker.groups.values():
-            group.members = deque(member for member in group.members if member.bus is not self)
-        if self._running:
-            await asyncio.wait(self._running, timeout=_GRACE_S)
-        for task in tuple(self._running):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._broker.dispatch()
+        await asyncio.gather(*(member.close() for member in tuple(self._members)))
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Put the messages in line for every group."""
@@ -99,16 +105,29 @@ class MemoryBus:
             self._broker.add(envelope)
         self._broker.dispatch()
 
-    async def subscribe(self, topics: Sequence[str], group: str, handler: Handler) -> None:
+    async def subscribe(self, topics: Sequence[str], group: str, handler: Handler) -> Consumption:
         """Join a group."""
-        self._broker.join(group, topics, _Member(self, handler))
+        member = _Member(self, handler)
+        self._members.append(member)
+        self._broker.join(group, topics, member)
+        self._broker.dispatch()
+        return member
+
+    def leave(self, member: _Member) -> None:
+        """Give a member of this bus nothing more."""
+        for group in self._broker.groups.values():
+            group.members = deque(other for other in group.members if other is not member)
+        self._members = [other for other in self._members if other is not member]
+
+    def pass_on(self) -> None:
+        """Let other members handle what one has left."""
         self._broker.dispatch()
 
     def handle(self, name: str, group: _Group, line: tuple[str, str], member: _Member) -> None:
         """Handle one key's messages in the background until there are none, or this member leaves."""
         task = asyncio.create_task(self._handle(name, group, line, member))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        member.running.add(task)
+        task.add_done_callback(member.running.discard)
 
     async def _handle(self, name: str, group: _Group, line: tuple[str, str], member: _Member) -> None:
         try:
@@ -123,7 +142,7 @@ class MemoryBus:
         """One attempt; True when the message is handled or dead."""
         made = group.attempts[envelope.id] = group.attempts[envelope.id] + 1
         error = await attempt(handler, envelope, name, made)
-        if error is not None and not self._retry.is_over(envelope, made):
+        if error is not None and not self._retry.is_over(envelope, made, error):
             await asyncio.sleep(self._retry.pause(made))
             return False
         del group.attempts[envelope.id]

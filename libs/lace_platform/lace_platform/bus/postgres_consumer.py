@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from lace_platform.db.listener import Subscription
 from lace_platform.ids import new_id
 
 _POLL_S = 0.5
+_ROUND_EVERY_S = 0.05  # a message that finds the consumer at rest is taken at once; under load they come together
 _GRACE_S = 5.0
 
 # Only the first delivery of each key can be claimed, and it stays in the table while it is in hand: so no two of a key
@@ -50,7 +52,9 @@ _CLAIM = """
     FROM claimed JOIN bus.messages AS m ON m.position = claimed.position
     ORDER BY m.position
 """
-_ACKNOWLEDGE = "DELETE FROM bus.deliveries WHERE group_name = :group AND position = :position AND lease = :lease"
+_ACKNOWLEDGE = """
+    DELETE FROM bus.deliveries WHERE group_name = :group AND position = ANY(:positions) AND lease = :lease
+"""
 _PUT_OFF = """
     UPDATE bus.deliveries
     SET available_at = clock_timestamp() + :pause, lease = NULL, last_error = :error
@@ -96,6 +100,7 @@ class PostgresConsumer:
         # The lease's holder: whoever finds another's name in a row has lost it.
         self._mine: dict[str, Any] = {"group": group, "lease": new_id("lease")}
         self._in_hand: dict[int, asyncio.Task[None]] = {}
+        self._handled: list[int] = []
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -107,7 +112,10 @@ class PostgresConsumer:
 
     async def close(self) -> None:
         """Claim no more, let running handlers end for 5 s, and give back the rest."""
+        if not self._loops:
+            return
         claiming, renewing = self._loops
+        self._loops = []
         await _cancelled(claiming)
         running = set(self._in_hand.values())
         if running:
@@ -116,10 +124,13 @@ class PostgresConsumer:
             await _cancelled(task)
         await _cancelled(renewing)
         self._wake_ups.close()
+        await self._acknowledge()
         await self._try(_GIVE_BACK, {})
 
     async def _consume(self) -> None:
         while True:
+            began = time.monotonic()
+            await self._acknowledge()
             free = self._concurrency - len(self._in_hand)
             claimed = await self._claim(free) if free else []
             for row in claimed:
@@ -128,6 +139,14 @@ class PostgresConsumer:
                 task.add_done_callback(partial(self._put_down, row.position))
             if not free or len(claimed) < free:
                 await self._wake_ups.wait(_POLL_S)
+                await asyncio.sleep(max(0.0, began + _ROUND_EVERY_S - time.monotonic()))
+                self._wake_ups.take()
+
+    async def _acknowledge(self) -> None:
+        """All that was handled since the last time, in one statement."""
+        if self._handled:
+            positions, self._handled = self._handled, []
+            await self._try(_ACKNOWLEDGE, {"positions": positions})
 
     async def _claim(self, free: int) -> Sequence[Any]:
         claim = {**self._mine, "topics": self._topics, "free": free, "lease_time": timedelta(seconds=self._lease_s)}
@@ -150,8 +169,8 @@ class PostgresConsumer:
             return
         error = await attempt(self._handler, envelope, self._group, row.attempts)
         if error is None:
-            await self._try(_ACKNOWLEDGE, {"position": row.position})
-        elif self._retry.is_over(envelope, row.attempts):
+            self._handled.append(row.position)
+        elif self._retry.is_over(envelope, row.attempts, error):
             await self._bury(row, envelope, error, row.attempts)
         else:
             await self._put_off(row, error)

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg.sql import Literal
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -31,6 +31,10 @@ SESSION_SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
 }
+# For connections with few and long statements that touch few rows, by their keys: planned once, not at every execution,
+# and never with a scan of a table that happened to be small when the plan was made.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+_NOTIFY = "SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) AS told(channel)"
 _POOL_TIMEOUT_S = 15.0
 _OPENING = "BEGIN"
 _OPENING_WITH_TENANT = _OPENING + "; SELECT set_config('lace.tenant_id', {}, true)"
@@ -65,6 +69,12 @@ class _Pool:
         connection, driver = await self._open(opening)
         try:
             yield Transaction(connection, driver, tenant_id)
+        except (psycopg.Error, DBAPIError) as error:
+            if not driver.closed:
+                raise
+            # The server went away in the middle; whether a COMMIT that was on its way came through is not known.
+            await _discard(connection)
+            raise _unavailable(error) from error
         finally:
             # Back into the pool, which rolls back what was not committed.
             await connection.close()
@@ -114,7 +124,10 @@ class SystemDatabase(_Pool):
 
     def __init__(self, dsn: str, *, schema: str, role: str, password: str, pool_size: int = 4) -> None:
         super().__init__(dsn, schema=schema, role=role, password=password, pool_size=pool_size)
-        self._autocommit = AutocommitConnection(self._parameters)
+        planned_once = (f"-c {name}={value}" for name, value in PLANNED_ONCE.items())
+        options = " ".join([self._parameters["options"], *planned_once])
+        self._autocommit = AutocommitConnection({**self._parameters, "options": options})
+        self._notifying = AutocommitConnection(self._parameters)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin without a tenant; rolls back unless `commit()` was called. Raises LaceError SERVICE_UNAVAILABLE."""
@@ -128,8 +141,13 @@ class SystemDatabase(_Pool):
         """
         return await self._autocommit.execute(sql, parameters)
 
+    async def notify(self, channels: Sequence[str]) -> None:
+        """Wake who listens, on a connection of its own, so that no statement waits for it. Raises psycopg.Error."""
+        await self._notifying.execute(_NOTIFY, {"channels": list(channels)})
+
     async def close(self) -> None:
-        """Close the pooled connections and the one for single statements."""
+        """Close the pooled connections and those for single statements."""
+        await self._notifying.close()
         await self._autocommit.close()
         await super().close()
 

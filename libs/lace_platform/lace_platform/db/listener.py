@@ -37,6 +37,12 @@ class Subscription:
         self._woken.clear()
         return True
 
+    def take(self) -> bool:
+        """Whether it was woken since it was last asked or waited on, without waiting."""
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken
+
     def wake(self) -> None:
         """Wake the waiter from within the process, as a notification would."""
         self._woken.set()

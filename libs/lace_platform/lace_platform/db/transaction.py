@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import psycopg
 import structlog
-from sqlalchemy import CursorResult, Executable, Row
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lace_platform.db.statement import named
+from lace_platform.db.statement import for_psycopg
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 _NOTIFY = "SELECT pg_notify(channel, payload) FROM unnest(%s::text[], %s::text[]) AS waiting(channel, payload)"
 
 _log = structlog.get_logger(__name__)
+
+
+class Result(Protocol):
+    """What a statement gave: its rows, and how many it changed or gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed or gave."""
+
+    def first(self) -> Row[Any] | None:
+        """The first row, None where there is none."""
+
+    def all(self) -> Sequence[Row[Any]]:
+        """All rows."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The result of SQL text; see Result."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+    def first(self) -> Row[Any] | None:
+        """The first row, None where there is none."""
+        return self.rows[0] if self.rows else None
+
+    def all(self) -> Sequence[Row[Any]]:
+        """All rows."""
+        return self.rows
 
 
 class Transaction:
@@ -34,7 +67,7 @@ class Transaction:
         self._notifications: dict[tuple[str, str], None] = {}
         self._done = False
 
-    async def execute(self, statement: Executable | str, parameters: Parameters = None) -> CursorResult[Any]:
+    async def execute(self, statement: Executable | str, parameters: Parameters = None) -> Result:
         """Run a statement; a string is SQL with `:name` parameters (write casts as CAST(:name AS type)).
 
         A sequence of mappings runs the statement once for each. Dicts are passed as jsonb, lists as arrays.
@@ -42,8 +75,21 @@ class Transaction:
         """
         if self._done:
             raise RuntimeError("the transaction is already committed")
-        executable = named(statement) if isinstance(statement, str) else statement
-        return await self._connection.execute(executable, parameters)
+        if not isinstance(statement, str):
+            return await self._connection.execute(statement, parameters)
+        return await self._execute(statement, parameters)
+
+    async def _execute(self, sql: str, parameters: Parameters) -> Fetched:
+        """SQL text goes to the driver as it is: the layers above it would cost three times what the driver does."""
+        cursor = self._driver.cursor(row_factory=namedtuple_row)
+        try:
+            if parameters is None or isinstance(parameters, Mapping):
+                await cursor.execute(for_psycopg(sql), parameters)
+            else:
+                await cursor.executemany(for_psycopg(sql), parameters)
+        except psycopg.Error as error:
+            raise DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True) from error
+        return Fetched(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
     async def fetch_one(self, statement: Executable | str, parameters: Parameters = None) -> Row[Any] | None:
         """The first row of the result, or None where it is empty."""

@@ -121,10 +121,16 @@ class LaceChannel(grpc.aio.Channel):
         traceparent = outgoing_traceparent(call.traceparent if call else None)
         if traceparent:
             found.append((calls.TRACEPARENT, traceparent))
-        signed = await self._identity() if self._identity else call.signed_identity if call else None
-        if signed:
+        if signed := await self._signed(call):
             found.append((calls.AUTHORIZATION, calls.BEARER + signed))
         return found
+
+    async def _signed(self, call: CallContext | None) -> str | None:
+        if self._identity is not None:
+            return await self._identity()
+        if call is not None and call.sign is not None:
+            return await call.sign()
+        return call.signed_identity if call else None
 
     async def _connected(self, method: str, limit: float | None) -> None:
         if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ BEARER = "Bearer "
 
 @dataclass(frozen=True)
 class CallContext:
-    """What travels with a call. `deadline` is on the clock of time.monotonic(); `signed_identity` is the JWT."""
+    """What travels with a call. `deadline` is on the clock of time.monotonic(); `signed_identity` is the JWT.
+
+    `sign` supplies the JWT where it is costly to come by and perhaps no call needs it.
+    """
 
     identity: Identity | None
     request_id: str
@@ -30,6 +33,7 @@ class CallContext:
     traceparent: str | None = None
     deadline: float | None = None
     signed_identity: str | None = None
+    sign: Callable[[], Awaitable[str]] | None = None
 
     @property
     def tenant_id(self) -> str:

@@ -24,6 +24,11 @@ def make_spans() -> None:
     _Spans.wanted = True
 
 
+def spans_are_wanted() -> bool:
+    """Whether somebody collects spans."""
+    return _Spans.wanted
+
+
 @contextmanager
 def server_span(method: str, traceparent: str | None) -> Iterator[None]:
     """The caller's trace is current within the block, with a span of ours where traces are exported."""
