@@ -8,17 +8,22 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from lace.control.v1 import control_pb2_grpc
+from lace.control.v1 import control_pb2_grpc, dead_letters_pb2_grpc
+from lace_control.adapters.postgres_dead_letters import expand
 from lace_control.adapters.postgres_units import PostgresUnits
 from lace_control.adapters.revocation_feed import RevocationFeed
 from lace_control.adapters.signing_keys import open_signer
 from lace_control.adapters.snapshot_blobs import BlobSnapshotStore
+from lace_control.adapters.tables import INFRASTRUCTURE
+from lace_control.api.consumers import consume_audit, consume_dead_letters
+from lace_control.api.dead_letters import DeadLetterServicer
 from lace_control.api.servicer import AuditServicer, AuthServicer, SettingsServicer, TenantServicer
 from lace_control.app.ports import Control
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
 from lace_platform.host import Platform
 from lace_platform.ids import new_id
+from lace_platform.outbox import OutboxRelay
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import RpcServer, Running
 
@@ -48,6 +53,11 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         feed = RevocationFeed(control.units, listener, control.now)
         await feed.refresh()
         stack.push_async_callback(_end, asyncio.create_task(feed.run(), name="revocation-feed"))
+        relay = OutboxRelay(system, INFRASTRUCTURE, platform.bus, listener, expand)
+        stack.push_async_callback(_end, asyncio.create_task(relay.run(), name="control-outbox"))
+        for consume in (consume_dead_letters, consume_audit):
+            consumption = await consume(platform.bus, control)
+            stack.push_async_callback(consumption.close)
         server = _server(platform, control, feed, PageTokens(config.url_signing_secret))
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)
@@ -61,6 +71,8 @@ def _server(platform: Platform, control: Control, feed: RevocationFeed, pages: P
     server.add(control_pb2_grpc.add_SettingsServiceServicer_to_server, SettingsServicer(control))
     server.add(control_pb2_grpc.add_TenantServiceServicer_to_server, TenantServicer(control))
     server.add(control_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(control, pages))
+    letters = DeadLetterServicer(control, pages)
+    server.add(dead_letters_pb2_grpc.add_DeadLetterServiceServicer_to_server, letters)
     return server
 
 

@@ -14,6 +14,8 @@ import pytest
 from lace_control.adapters.memory import MemoryUnits
 from lace_control.app.ports import Mutation, Units
 from lace_control.domain.audit import AuditEntry
+from lace_control.domain.dead_letters import DeadLetter, DeadLetterState, Search, settled
+from lace_control.domain.quotas import Limits, Quotas
 from lace_control.domain.settings import Entry, Scope, StoredSettings
 from lace_control.domain.tenants import Principal, Tenant
 from lace_control.domain.tokens import Token
@@ -332,3 +334,68 @@ def _entries(**values: Any) -> list[Entry]:
 
 def _hash() -> str:
     return (new_id("x").encode().hex() * 2)[-64:]
+
+
+async def test_dead_letters_are_kept_once_and_found_by_what_they_are(units: Units, tenant_id: str) -> None:
+    def letter(event_id: str, topic: str, minutes: int, tenant: str = tenant_id) -> DeadLetter:
+        died_at = _NOON + timedelta(minutes=minutes)
+        return DeadLetter(
+            f"dlt_{tenant}_{event_id}",
+            tenant,
+            topic,
+            "k",
+            "g",
+            event_id,
+            "E",
+            "why",
+            2,
+            _NOON,
+            died_at,
+            3,
+            "{}",
+            {"correlation_id": "c"},
+        )
+
+    other = new_id("ten")
+    first, second = letter("evt_1", "t.one", 1), letter("evt_2", "t.two", 2)
+    theirs = letter("evt_3", "t.one", 3, other)
+    for kept in (first, second, theirs, replace(first, error_message="told a second time")):
+        async with units.of_system() as system:
+            await system.dead_letters.add(kept.tenant_id, kept)
+            await system.commit()
+    done = settled(second, DeadLetterState.DISCARDED, "prn_1", _NOON)
+    async with units.of_tenant(tenant_id) as uow:
+        assert await uow.dead_letters.lock(tenant_id, first.dead_letter_id) == first
+        assert await uow.dead_letters.lock(tenant_id, theirs.dead_letter_id) is None
+        await uow.dead_letters.settle(tenant_id, done)
+        await uow.commit()
+    async with units.of_tenant(tenant_id) as uow:
+
+        async def newest(search: Search, before: tuple[datetime, str] | None = None) -> list[DeadLetter]:
+            return list(await uow.dead_letters.newest(tenant_id, search, 10, before))
+
+        assert await newest(Search()) == [done.brief(), first.brief()]
+        assert await newest(Search(topic="t.one")) == [first.brief()]
+        assert await newest(Search(state=DeadLetterState.DISCARDED)) == [done.brief()]
+        assert await newest(Search(), (done.died_at, done.dead_letter_id)) == [first.brief()]
+    async with units.of_system() as system:
+        assert await system.directory.tenant_of_dead_letter(theirs.dead_letter_id) == other
+        assert await system.directory.tenant_of_dead_letter("dlt_none") is None
+        found = await system.directory.newest_dead_letters(Search(tenant_id=other), 10, None)
+        assert list(found) == [theirs.brief()]
+
+
+async def test_quotas_count_up_and_are_a_tenants_own(units: Units, principal: Principal) -> None:
+    tenant_id = principal.tenant_id
+    async with units.of_tenant(tenant_id) as uow:
+        assert await uow.quotas.get(tenant_id) == Quotas(tenant_id)
+        first = await uow.quotas.put(tenant_id, Limits(3, 20, 60), principal.principal_id, _NOON)
+        assert first == Quotas(tenant_id, Limits(3, 20, 60), 1, principal.principal_id, _NOON)
+        await uow.commit()
+    later = _NOON + timedelta(hours=1)
+    async with units.of_system() as uow:
+        second = await uow.quotas.put(tenant_id, Limits(runs_per_minute=5), "prn_else", later)
+        await uow.commit()
+    async with units.of_tenant(tenant_id) as uow:
+        assert await uow.quotas.get(tenant_id) == second == Quotas(tenant_id, Limits(0, 0, 5), 2, "prn_else", later)
+        assert (await uow.quotas.get("ten_else")).version == 0

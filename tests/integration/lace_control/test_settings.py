@@ -293,3 +293,19 @@ async def test_a_change_is_in_the_audit_log(installation: Any) -> None:
         "changes": {"runs.max_nodes": [12, 13], "runs.max_depth": [None, 2]},
     }
     assert entry.correlation_id
+
+
+async def test_every_change_is_told_to_who_remembers_settings(installation: Any) -> None:
+    admin = await installation.new_tenant()
+    listener = installation.platform.listener("control")
+    changes = listener.subscribe("control_settings")
+    await listener.start()
+    try:
+        assert await changes.wait(5), "listening has begun"
+        await _put_tenant(installation, admin, runs__max_nodes=12)
+        assert await changes.wait(5)
+        with installation.acting(admin):
+            await installation.settings.ResolveSettings(wire.ResolveSettingsRequest())
+        assert not await changes.wait(0.05), "a look changes nothing"
+    finally:
+        await listener.close()

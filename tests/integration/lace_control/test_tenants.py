@@ -29,6 +29,7 @@ _OF_A_TENANT = (
     "settings_versions",
     "settings",
     "settings_snapshots",
+    "tenant_quotas",
     "audit_log",
     "revocations",
     "outbox_events",

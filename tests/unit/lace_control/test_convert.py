@@ -16,6 +16,7 @@ from lace_control.api import convert
 from lace_control.domain.access import Caller
 from lace_control.domain.audit import OUTCOMES, AuditEntry
 from lace_control.domain.identities import Claims, SignedIdentity
+from lace_control.domain.quotas import Limits, Quotas
 from lace_control.domain.revocations import Revocation
 from lace_control.domain.settings import ResolvedSettings, SettingsView
 from lace_control.domain.tenants import Bootstrapped, Principal, Tenant
@@ -40,6 +41,9 @@ values = st.recursive(
 mappings = st.dictionaries(texts, values, max_size=3)
 tenants = st.builds(Tenant, texts, texts, moments)
 principals = st.builds(Principal, texts, texts, texts, text_sets, text_sets, moments)
+_counts = st.integers(0, 1_000_000)
+limits = st.builds(Limits, _counts, _counts, _counts)
+quotas = st.builds(Quotas, texts, limits, st.integers(0, 2**53), texts, st.none() | moments)
 tokens = st.builds(
     Token,
     token_id=texts,
@@ -79,6 +83,11 @@ def test_a_new_token_survives_the_wire(token: Token, secret: str) -> None:
 @given(tenants)
 def test_a_tenant_survives_the_wire(tenant: Tenant) -> None:
     assert convert.tenant_of_wire(_sent(convert.tenant_to_wire(tenant))) == tenant
+
+
+@given(quotas)
+def test_quotas_survive_the_wire(given_quotas: Quotas) -> None:
+    assert convert.quotas_of_wire(_sent(convert.quotas_to_wire(given_quotas))) == given_quotas
 
 
 @given(principals)

@@ -143,8 +143,8 @@ def test_naming_no_scope_asks_for_all_of_the_holders() -> None:
         access.grantable_scopes(["runs:fly"], holder=member, granter=member)
 
 
-def test_a_member_may_all_but_administer() -> None:
-    assert access.scopes_of({"member"}) == access.SCOPES - {"admin"}
+def test_a_member_may_all_but_administer_and_read_payloads() -> None:
+    assert access.scopes_of({"member"}) == access.SCOPES - {"admin", "payloads:read"}
     assert access.scopes_of({"tenant_admin"}) == access.SCOPES
     assert access.scopes_of({"service", "unknown"}) == frozenset()
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from lace_control.adapters.memory_dead_letters import MemoryDeadLetterRepository, newest
 from lace_control.app.ports import Mutation
 from lace_control.domain.audit import AuditEntry
+from lace_control.domain.dead_letters import DeadLetter, Search
 from lace_control.domain.identities import Bearer
+from lace_control.domain.quotas import Limits, Quotas
 from lace_control.domain.revocations import Revocation, Subject
 from lace_control.domain.settings import Scope, StoredSettings
 from lace_control.domain.tenants import Principal, Tenant
@@ -36,7 +39,10 @@ class _State:
     token_of_hash: dict[str, tuple[str, str]] = field(default_factory=dict)
     settings: dict[tuple[str, str, str], list[StoredSettings]] = field(default_factory=dict)
     snapshots: dict[tuple[str, str], str] = field(default_factory=dict)
+    quotas: dict[str, Quotas] = field(default_factory=dict)
     audit: dict[tuple[str, str], AuditEntry] = field(default_factory=dict)
+    dead_letters: dict[str, DeadLetter] = field(default_factory=dict)
+    sent_again: list[DeadLetter] = field(default_factory=list)
     revocations: list[Revocation] = field(default_factory=list)
     answers: dict[tuple[str, str, str | None], tuple[str, bytes, bytes]] = field(default_factory=dict)
 
@@ -60,6 +66,11 @@ class MemoryUnits:
         async with self._turn:
             yield MemoryUnitOfWork(copy.deepcopy(self._state), self._keep)
 
+    @property
+    def sent_again(self) -> Sequence[DeadLetter]:
+        """The dead letters whose messages were put into the outbox."""
+        return tuple(self._state.sent_again)
+
     def _keep(self, state: _State) -> None:
         self._state = state
 
@@ -75,7 +86,9 @@ class MemoryUnitOfWork:
         self.tokens = MemoryTokenRepository(state)
         self.settings = MemorySettingsRepository(state)
         self.snapshots = MemorySnapshotRepository(state)
+        self.quotas = MemoryQuotaRepository(state)
         self.audit = MemoryAuditRepository(state)
+        self.dead_letters = MemoryDeadLetterRepository(state.dead_letters, state.sent_again)
         self.revocations = MemoryRevocationRepository(state)
         self.directory = MemoryDirectory(state)
 
@@ -196,6 +209,23 @@ class MemorySnapshotRepository:
         self._rows.setdefault((tenant_id, settings_hash), settings_uri)
 
 
+class MemoryQuotaRepository:
+    """Quotas by tenant."""
+
+    def __init__(self, state: _State) -> None:
+        self._rows = state.quotas
+
+    async def get(self, tenant_id: str) -> Quotas:
+        """The tenant's quotas; version 0 where none were ever set."""
+        return self._rows.get(tenant_id, Quotas(tenant_id))
+
+    async def put(self, tenant_id: str, limits: Limits, updated_by: str, updated_at: datetime) -> Quotas:
+        """The tenant's next version."""
+        version = (await self.get(tenant_id)).version + 1
+        self._rows[tenant_id] = Quotas(tenant_id, limits, version, updated_by, updated_at)
+        return self._rows[tenant_id]
+
+
 class MemoryAuditRepository:
     """The audit log."""
 
@@ -261,6 +291,17 @@ class MemoryDirectory:
     async def revocations_after(self, epoch: int, since: datetime) -> Sequence[Revocation]:
         """Revocations after an epoch and since a moment, in order."""
         return [one for one in self._state.revocations if one.epoch > epoch and one.revoked_at >= since]
+
+    async def tenant_of_dead_letter(self, dead_letter_id: str) -> str | None:
+        """The tenant of the letter, if there is such a letter."""
+        letter = self._state.dead_letters.get(dead_letter_id)
+        return letter.tenant_id if letter else None
+
+    async def newest_dead_letters(
+        self, search: Search, limit: int, before: tuple[datetime, str] | None
+    ) -> Sequence[DeadLetter]:
+        """Letters of all tenants without their payloads, newest first."""
+        return newest(self._state.dead_letters.values(), search, limit, before)
 
 
 def _key(tenant_id: str, scope: Scope) -> tuple[str, str, str]:

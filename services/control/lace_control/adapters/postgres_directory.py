@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from lace_control.adapters.postgres_dead_letters import newest
 from lace_control.adapters.postgres_tenants import principal_of, tenant_of
 from lace_control.adapters.postgres_tokens import token_of
+from lace_control.domain.dead_letters import DeadLetter, Search
 from lace_control.domain.identities import Bearer
 from lace_control.domain.revocations import Revocation
 from lace_control.domain.tenants import Principal, Tenant
@@ -90,3 +92,17 @@ class PostgresDirectory:
             {"epoch": epoch, "since": since},
         )
         return [Revocation(row.epoch, row.subject_type, row.subject_id, row.revoked_at) for row in rows]
+
+    async def tenant_of_dead_letter(self, dead_letter_id: str) -> str | None:
+        """The tenant of the letter, if there is such a letter."""
+        row = await self._tx.fetch_one(
+            "SELECT tenant_id FROM control.dead_letters WHERE dead_letter_id = :dead_letter_id",
+            {"dead_letter_id": dead_letter_id},
+        )
+        return None if row is None else str(row.tenant_id)
+
+    async def newest_dead_letters(
+        self, search: Search, limit: int, before: tuple[datetime, str] | None
+    ) -> Sequence[DeadLetter]:
+        """Letters of all tenants without their payloads, newest first."""
+        return await newest(self._tx, search.tenant_id, search, limit, before)

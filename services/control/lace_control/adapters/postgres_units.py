@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from lace_control.adapters.postgres_audit import PostgresAuditRepository
+from lace_control.adapters.postgres_dead_letters import PostgresDeadLetterRepository
 from lace_control.adapters.postgres_directory import PostgresDirectory
+from lace_control.adapters.postgres_quotas import PostgresQuotaRepository
 from lace_control.adapters.postgres_revocations import PostgresRevocationRepository, newest_epoch
 from lace_control.adapters.postgres_settings import PostgresSettingsRepository, PostgresSnapshotRepository
 from lace_control.adapters.postgres_tenants import PostgresPrincipalRepository, PostgresTenantRepository
@@ -52,7 +54,9 @@ class PostgresUnitOfWork:
         self.tokens = PostgresTokenRepository(tx)
         self.settings = PostgresSettingsRepository(tx)
         self.snapshots = PostgresSnapshotRepository(tx)
+        self.quotas = PostgresQuotaRepository(tx)
         self.audit = PostgresAuditRepository(tx)
+        self.dead_letters = PostgresDeadLetterRepository(tx)
         self.revocations = PostgresRevocationRepository(tx)
 
     async def epoch(self) -> int:

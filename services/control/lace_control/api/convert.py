@@ -11,9 +11,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.control.v1 import control_pb2 as wire
+from lace.control.v1 import dead_letters_pb2 as dead
 from lace_control.domain.access import Caller
 from lace_control.domain.audit import OUTCOMES, AuditEntry
+from lace_control.domain.dead_letters import DeadLetter, DeadLetterState, Search, letter_id
 from lace_control.domain.identities import SignedIdentity, VerificationKey
+from lace_control.domain.quotas import Limits, Quotas
 from lace_control.domain.revocations import Revocation
 from lace_control.domain.settings import ResolvedSettings, ScopeType, SettingsView
 from lace_control.domain.tenants import Bootstrapped, Principal, Tenant
@@ -21,10 +24,16 @@ from lace_control.domain.tokens import NewToken, Token, TokenWish
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.settings import Setting
 from lace_platform.auth import require_identity
+from lace_platform.bus import Envelope
+from lace_platform.bus.envelope import DEAD_LETTER_SUFFIX, REDRIVE_GROUP, REDRIVE_OF
 from lace_platform.rpc import CallContext
 from lace_proto.json import from_python, to_python
 
 _SCOPE_TYPES: dict[str, ScopeType] = {"system": "system", "tenant": "tenant", "user": "user"}
+
+
+_CAUSE = "dead-letter-"
+_STATE = "DEAD_LETTER_STATE_"
 
 
 def caller_of(call: CallContext) -> Caller:
@@ -195,7 +204,32 @@ def resolved_to_wire(resolved: ResolvedSettings) -> wire.ResolveSettingsResponse
             wire.SettingTrace(key=key, layer=layer, version=version)
             for key, (layer, version) in sorted(snapshot.trace.items())
         ],
+        quotas=quotas_to_wire(resolved.quotas),
     )
+
+
+def quotas_to_wire(quotas: Quotas) -> wire.Quotas:
+    """What a tenant may use at once."""
+    return wire.Quotas(
+        tenant_id=quotas.tenant_id,
+        max_concurrent_runs=quotas.limits.max_concurrent_runs,
+        max_queued_runs=quotas.limits.max_queued_runs,
+        runs_per_minute=quotas.limits.runs_per_minute,
+        version=quotas.version,
+        updated_by=quotas.updated_by,
+        updated_at=None if quotas.updated_at is None else time_to_wire(quotas.updated_at),
+    )
+
+
+def quotas_of_wire(message: wire.Quotas) -> Quotas:
+    """What a tenant may use at once."""
+    updated_at = time_of_wire(message.updated_at) if message.HasField("updated_at") else None
+    return Quotas(message.tenant_id, limits_of_wire(message), message.version, message.updated_by, updated_at)
+
+
+def limits_of_wire(message: wire.Quotas | wire.PutQuotasRequest) -> Limits:
+    """The limits alone."""
+    return Limits(message.max_concurrent_runs, message.max_queued_runs, message.runs_per_minute)
 
 
 def definition_to_wire(setting: Setting) -> wire.SettingDefinition:
@@ -280,6 +314,100 @@ def revocation_to_wire(revocation: Revocation) -> wire.WatchRevocationsResponse:
     message = wire.WatchRevocationsResponse(epoch=revocation.epoch)
     setattr(message, f"{revocation.subject}_id", revocation.subject_id)
     return message
+
+
+def dead_letter_of(envelope: Envelope) -> DeadLetter:
+    """The letter that came on a dead-letter topic; whatever is missing or odd in it, it can be kept."""
+    headers = {name: value for name, value in envelope.headers.items() if not name.startswith(_CAUSE)}
+    cause = {name.removeprefix(_CAUSE): value for name, value in envelope.headers.items() if name.startswith(_CAUSE)}
+    headers.pop(REDRIVE_GROUP, None)
+    attempts = cause.get("attempts", "")
+    topic, group = envelope.topic.removesuffix(DEAD_LETTER_SUFFIX), cause.get("group", "")
+    redrive_of = headers.pop(REDRIVE_OF, "")
+    return DeadLetter(
+        dead_letter_id=letter_id(topic, group, envelope.id, redrive_of),
+        tenant_id=envelope.tenant_id,
+        topic=topic,
+        key=_kept(envelope.key),
+        group=group,
+        event_id=envelope.id,
+        error_code=cause.get("reason", ""),
+        error_message=_kept(cause.get("error", "")),
+        attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
+        created_at=envelope.created_at,
+        died_at=_time(cause.get("at", ""), envelope.created_at),
+        schema_version=envelope.schema_version,
+        payload=_kept(envelope.payload.decode(errors="replace")),
+        redrive_of=redrive_of,
+        headers={_kept(name): _kept(value) for name, value in headers.items()},
+    )
+
+
+def dead_letter_to_wire(letter: DeadLetter) -> dead.DeadLetter:
+    """A dead letter."""
+    return dead.DeadLetter(
+        dead_letter_id=letter.dead_letter_id,
+        tenant_id=letter.tenant_id,
+        topic=letter.topic,
+        key=letter.key,
+        group=letter.group,
+        event_id=letter.event_id,
+        state=dead.DeadLetterState.Value(_STATE + letter.state.name),
+        error_code=letter.error_code,
+        error_message=letter.error_message,
+        attempts=letter.attempts,
+        created_at=time_to_wire(letter.created_at),
+        died_at=time_to_wire(letter.died_at),
+        settled_at=None if letter.settled_at is None else time_to_wire(letter.settled_at),
+        settled_by=letter.settled_by,
+        redrive_of=letter.redrive_of,
+        schema_version=letter.schema_version,
+        payload=letter.payload,
+        headers=letter.headers,
+    )
+
+
+def dead_letter_of_wire(message: dead.DeadLetter) -> DeadLetter:
+    """A dead letter."""
+    return DeadLetter(
+        dead_letter_id=message.dead_letter_id,
+        tenant_id=message.tenant_id,
+        topic=message.topic,
+        key=message.key,
+        group=message.group,
+        event_id=message.event_id,
+        error_code=message.error_code,
+        error_message=message.error_message,
+        attempts=message.attempts,
+        created_at=time_of_wire(message.created_at),
+        died_at=time_of_wire(message.died_at),
+        schema_version=message.schema_version,
+        payload=message.payload,
+        headers=dict(message.headers),
+        redrive_of=message.redrive_of,
+        state=DeadLetterState[dead.DeadLetterState.Name(message.state).removeprefix(_STATE)],
+        settled_at=time_of_wire(message.settled_at) if message.HasField("settled_at") else None,
+        settled_by=message.settled_by,
+    )
+
+
+def search_of_wire(message: dead.ListDeadLettersRequest) -> Search:
+    """Which dead letters are looked for."""
+    named = dead.DeadLetterState.Name(message.state).removeprefix(_STATE) if message.state else ""
+    return Search(message.topic, DeadLetterState[named] if named else None, message.tenant_id)
+
+
+def _time(text: str, otherwise: datetime) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
+    return found if found.tzinfo else otherwise
+
+
+def _kept(text: str) -> str:
+    """The text as Postgres keeps one: it knows no NUL."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _invalid(field: str, description: str) -> LaceError:

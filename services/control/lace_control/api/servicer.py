@@ -14,7 +14,7 @@ from lace.control.v1 import control_pb2 as wire
 from lace.control.v1 import control_pb2_grpc as grpc_wire
 from lace_control.api import convert
 from lace_control.api.mutations import mutation
-from lace_control.app import audit, identities, settings, tenants, tokens
+from lace_control.app import audit, identities, quotas, settings, tenants, tokens
 from lace_control.app.ports import Control, RevocationLog
 from lace_control.domain.access import Caller
 from lace_control.domain.audit import AuditEntry
@@ -34,6 +34,7 @@ _PUT_TENANT = "/lace.control.v1.SettingsService/PutTenantSettings"
 _PUT_USER = "/lace.control.v1.SettingsService/PutUserSettings"
 _CREATE_TENANT = "/lace.control.v1.TenantService/CreateTenant"
 _CREATE_PRINCIPAL = "/lace.control.v1.TenantService/CreatePrincipal"
+_PUT_QUOTAS = "/lace.control.v1.TenantService/PutQuotas"
 _LIST_AUDIT = "/lace.control.v1.AuditService/ListAuditEntries"
 
 
@@ -182,6 +183,18 @@ class TenantServicer(grpc_wire.TenantServiceServicer):
     async def GetTenant(self, request: wire.GetTenantRequest, context: Any) -> wire.Tenant:
         """A tenant."""
         return convert.tenant_to_wire(await tenants.get_tenant(self._control, _caller(), request.tenant_id))
+
+    async def GetQuotas(self, request: wire.GetQuotasRequest, context: Any) -> wire.Quotas:
+        """What a tenant may use at once."""
+        return convert.quotas_to_wire(await quotas.get_quotas(self._control, _caller(), request.tenant_id))
+
+    async def PutQuotas(self, request: wire.PutQuotasRequest, context: Any) -> wire.Quotas:
+        """Replaces the quotas of a tenant."""
+        once = mutation(_PUT_QUOTAS, request, wire.Quotas, convert.quotas_to_wire, convert.quotas_of_wire)
+        limits = convert.limits_of_wire(request)
+        return convert.quotas_to_wire(
+            await quotas.put_quotas(self._control, _caller(), request.tenant_id, limits, once)
+        )
 
     async def CreatePrincipal(self, request: wire.CreatePrincipalRequest, context: Any) -> wire.Principal:
         """Adds a principal to the caller's tenant."""

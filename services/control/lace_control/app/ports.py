@@ -15,7 +15,9 @@ from typing import Generic, Protocol, TypeVar
 
 from lace_control.domain.access import Caller
 from lace_control.domain.audit import AuditEntry
+from lace_control.domain.dead_letters import DeadLetter, Search
 from lace_control.domain.identities import Bearer, Claims, VerificationKey
+from lace_control.domain.quotas import Limits, Quotas
 from lace_control.domain.revocations import Revocation, Subject
 from lace_control.domain.settings import Scope, StoredSettings
 from lace_control.domain.tenants import Principal, Tenant
@@ -100,6 +102,16 @@ class SnapshotRepository(Protocol):
         """Note where it is kept; without effect when that is noted already."""
 
 
+class QuotaRepository(Protocol):
+    """What a tenant may use at once."""
+
+    async def get(self, tenant_id: str) -> Quotas:
+        """The tenant's quotas; version 0 where none were ever set."""
+
+    async def put(self, tenant_id: str, limits: Limits, updated_by: str, updated_at: datetime) -> Quotas:
+        """The tenant's next version."""
+
+
 class AuditRepository(Protocol):
     """The audit log of a tenant, which only grows."""
 
@@ -108,6 +120,27 @@ class AuditRepository(Protocol):
 
     async def newest(self, tenant_id: str, limit: int, before: tuple[datetime, str] | None) -> Sequence[AuditEntry]:
         """Entries, newest first, those before the given time and id only."""
+
+
+class DeadLetterRepository(Protocol):
+    """Messages about a tenant that no consumer could handle."""
+
+    async def add(self, tenant_id: str, letter: DeadLetter) -> None:
+        """Keep a letter; the same one again changes nothing."""
+
+    async def lock(self, tenant_id: str, dead_letter_id: str) -> DeadLetter | None:
+        """The letter, if the tenant has it; nobody else changes it until the unit of work ends."""
+
+    async def settle(self, tenant_id: str, letter: DeadLetter) -> None:
+        """Keep what became of the letter."""
+
+    async def send_again(self, tenant_id: str, letter: DeadLetter) -> None:
+        """Publish its message once more when the unit of work is committed, for the group that failed on it."""
+
+    async def newest(
+        self, tenant_id: str, search: Search, limit: int, before: tuple[datetime, str] | None
+    ) -> Sequence[DeadLetter]:
+        """Letters without their payloads, newest first, those before the given time of death and id only."""
 
 
 class RevocationRepository(Protocol):
@@ -144,8 +177,16 @@ class UnitOfWork(Protocol):
         """Settings snapshots."""
 
     @property
+    def quotas(self) -> QuotaRepository:
+        """Quotas."""
+
+    @property
     def audit(self) -> AuditRepository:
         """The audit log."""
+
+    @property
+    def dead_letters(self) -> DeadLetterRepository:
+        """Dead letters."""
 
     @property
     def revocations(self) -> RevocationRepository:
@@ -181,6 +222,14 @@ class Directory(Protocol):
 
     async def revocations_after(self, epoch: int, since: datetime) -> Sequence[Revocation]:
         """Revocations after an epoch and since a moment, in order."""
+
+    async def tenant_of_dead_letter(self, dead_letter_id: str) -> str | None:
+        """The tenant of the letter, empty for one of no tenant; None where there is no such letter."""
+
+    async def newest_dead_letters(
+        self, search: Search, limit: int, before: tuple[datetime, str] | None
+    ) -> Sequence[DeadLetter]:
+        """Letters of all tenants without their payloads, newest first."""
 
 
 class SystemUnitOfWork(UnitOfWork, Protocol):

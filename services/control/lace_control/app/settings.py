@@ -79,7 +79,8 @@ async def resolve_settings(control: Control, caller: Caller, overrides: Mapping[
     async with control.units.of_tenant(tenant_id) as uow:
         snapshot = await _resolve(control, uow, tenant_id, scopes, request)
         uri = await uow.snapshots.uri_of(tenant_id, snapshot.settings_hash)
-    return ResolvedSettings(snapshot, uri or await _keep(control, tenant_id, snapshot))
+        quotas = await uow.quotas.get(tenant_id)
+    return ResolvedSettings(snapshot, uri or await _keep(control, tenant_id, snapshot), quotas)
 
 
 def setting_definitions() -> list[Setting]:

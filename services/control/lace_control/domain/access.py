@@ -15,6 +15,8 @@ TENANT_ADMIN = "tenant_admin"
 MEMBER = "member"
 SERVICE = "service"
 ADMIN = "admin"
+# Prompts and answers whole: more than a member's token, and a run's grant, is for.
+PAYLOADS_READ = "payloads:read"
 
 MEMBER_SCOPES = frozenset(
     {
@@ -31,7 +33,7 @@ MEMBER_SCOPES = frozenset(
         "sources:write",
     }
 )
-SCOPES = MEMBER_SCOPES | {ADMIN}
+SCOPES = MEMBER_SCOPES | {ADMIN, PAYLOADS_READ}
 
 _SCOPES_OF_ROLE = {SYSTEM_ADMIN: SCOPES, TENANT_ADMIN: SCOPES, MEMBER: MEMBER_SCOPES}
 _ROLES_BELOW = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from lace_control.domain.quotas import Quotas
 from lace_core.canonical import hash_json
 from lace_core.errors import LaceError, Reason
 from lace_core.settings import SETTINGS, Layer, Snapshot
@@ -104,10 +105,14 @@ class SettingsView:
 
 @dataclass(frozen=True)
 class ResolvedSettings:
-    """A snapshot and where it is kept; the address is empty for services, which pin none."""
+    """A snapshot and where it is kept, and what the tenant may use at once.
+
+    The address is empty for services, which pin none, and so are their quotas.
+    """
 
     snapshot: Snapshot
     settings_uri: str
+    quotas: Quotas = field(default_factory=lambda: Quotas(""))
 
 
 def view_at(stored: StoredSettings, moment: datetime) -> SettingsView:
