@@ -124,7 +124,7 @@ async def test_a_message_takes_effect_once(units: Units, tenant_id: str, record:
 async def test_what_is_not_committed_is_not_kept(units: Units, tenant_id: str, record: Record) -> None:
     log = await record("b", "a")
     async with units.of_tenant(tenant_id) as uow:
-        assert await uow.logs.add(tenant_id, replace(log, id="tlg_lost"))
+        assert await uow.logs.add(tenant_id, [replace(log, id="tlg_lost")])
     assert await _of_run(units, tenant_id) == [log.id]
 
 

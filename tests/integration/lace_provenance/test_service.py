@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy.exc import ProgrammingError
 
@@ -188,6 +190,42 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_holds_nothing_up(se
 
     letters = await _eventually(dead, lambda found: len(found) == len(bad))
     assert [letter.headers["dead-letter-reason"] for letter in letters] == [reason.value for reason in bad.values()]
+
+
+def _segment(tenant_id: str, run_id: str, numbers: range, **common: Any) -> bytes:
+    """Logs that have their run, agent and settings in common; what they rest on is left to be said for them."""
+    settings = {"entity_id": "set_1", "content_hash": "c" * 64, "uri": "u", "kind": "settings"}
+    own = []
+    for number in numbers:
+        log = orjson.loads(to_json(_log(tenant_id, run_id, number)))
+        own.append({name: log[name] for name in ("id", "stage", "started_at", "ended_at", "inputs", "outputs")})
+    shared = {"tenant_id": tenant_id, "run_id": run_id, "agent": "runs/1", "inputs": [settings], **common}
+    return orjson.dumps({"logs": own, "common": shared})
+
+
+async def test_the_logs_of_a_segment_are_recorded_one_by_one(service: Service, tenant_id: str) -> None:
+    segment = _segment(tenant_id, "run_a", range(3), lineage={"status": "complete"})
+    await service.bus.publish([_envelope(segment, tenant_id), _envelope(segment, tenant_id)])
+    page = await _eventually(lambda: service.run(tenant_id, "run_a"), lambda page: len(page.logs) == 3)
+    for number, log in enumerate(page.logs):
+        assert log.id == _log(tenant_id, "run_a", number).id
+        assert [entity.entity_id for entity in log.inputs] == ["set_1", f"run_a_{number}"]
+        assert list(log.lineage.was_derived_from) == [f"run_a_{number}", "set_1"]
+        assert (log.lineage.status, log.agent) == ("complete", "runs/1")
+
+
+async def test_a_segment_that_cannot_be_recorded_takes_no_other_with_it(service: Service, tenant_id: str) -> None:
+    good = [_envelope(_segment(tenant_id, f"run_{n}", range(2)), tenant_id) for n in range(6)]
+    poison = _envelope(_segment(tenant_id, "run_p", range(2), correlation_id="\x00"), tenant_id)
+    unreadable = _envelope(orjson.dumps({"common": {}, "logs": [{"id": "tlg_1"}]}), tenant_id)
+    await service.bus.publish([*good[:3], poison, unreadable, *good[3:]])
+    for n in range(6):
+        await _eventually(partial(service.run, tenant_id, f"run_{n}"), lambda page: len(page.logs) == 2)
+
+    async def dead() -> set[str]:
+        return {letter.id for letter in service.bus.messages("provenance.logged.dlq")} & {poison.id, unreadable.id}
+
+    assert await _eventually(dead, lambda found: len(found) == 2) == {poison.id, unreadable.id}
 
 
 async def test_an_entity_is_shown_with_its_neighbours(service: Service, tenant_id: str) -> None:

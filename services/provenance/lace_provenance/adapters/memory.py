@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,12 +47,12 @@ class MemoryUnitOfWork:
         self.logs = MemoryLogRepository(state)
         self.entities = MemoryEntityRepository(state)
 
-    async def is_new(self, delivery: Delivery, handler: str, version: int) -> bool:
-        """Claim the message for a handler."""
-        claim = (delivery.tenant_id, delivery.event_id, handler)
-        known = claim in self._state.handled
-        self._state.handled.add(claim)
-        return not known
+    async def claim(self, tenant_id: str, deliveries: Sequence[Delivery], handler: str, version: int) -> Set[str]:
+        """Claim messages of one tenant for a handler."""
+        claims = {(tenant_id, delivery.event_id, handler) for delivery in deliveries}
+        new = claims - self._state.handled
+        self._state.handled |= new
+        return {event_id for _, event_id, _ in new}
 
     async def commit(self) -> None:
         """Put the copy in the place of the kept state."""
@@ -65,9 +65,9 @@ class MemoryLogRepository:
     def __init__(self, state: _State) -> None:
         self._logs = state.logs
 
-    async def add(self, tenant_id: str, log: TransformationLog) -> bool:
-        """Keep a log; False where one is kept under its id."""
-        return self._logs.setdefault((tenant_id, log.id), log) is log
+    async def add(self, tenant_id: str, logs: Sequence[TransformationLog]) -> Set[str]:
+        """Keep logs; the ids of those that were not kept before."""
+        return {log.id for log in logs if self._logs.setdefault((tenant_id, log.id), log) is log}
 
     async def of_run(
         self, tenant_id: str, run_id: str, labels: frozenset[str], limit: int, after: tuple[datetime, str] | None

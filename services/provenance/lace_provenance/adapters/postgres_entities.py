@@ -35,7 +35,8 @@ _ANCESTORS = """
         JOIN provenance.transformation_logs AS log
             ON log.tenant_id = :tenant_id AND log.id = made.log_id AND log.abac_labels <@ CAST(:labels AS text[])
         JOIN provenance.edges AS origin
-            ON origin.tenant_id = :tenant_id AND origin.log_id = log.id AND origin.direction = 'derived_from'
+            ON origin.tenant_id = :tenant_id AND origin.log_id = log.id
+           AND (origin.derives OR origin.direction = 'derived_from')
         WHERE walk.step < :steps
     ),
     met AS (

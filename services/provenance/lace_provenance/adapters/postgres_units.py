@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 
-from lace_platform.bus import Envelope
 from lace_platform.db.database import Database
 from lace_platform.db.transaction import Transaction
-from lace_platform.jobs import handle_once
+from lace_platform.jobs import handle_each_once
 from lace_provenance.adapters.postgres_entities import PostgresEntityRepository
 from lace_provenance.adapters.postgres_logs import PostgresLogRepository
-from lace_provenance.adapters.tables import INFRASTRUCTURE
 from lace_provenance.app.ports import Delivery
 
 
@@ -36,10 +34,10 @@ class PostgresUnitOfWork:
         self.logs = PostgresLogRepository(tx)
         self.entities = PostgresEntityRepository(tx)
 
-    async def is_new(self, delivery: Delivery, handler: str, version: int) -> bool:
-        """Claim the message for a handler; False where its effect is there already."""
-        envelope = Envelope(delivery.event_id, delivery.tenant_id, delivery.topic, key="", payload=b"")
-        return await handle_once(self._tx, INFRASTRUCTURE, envelope, handler, version)
+    async def claim(self, tenant_id: str, deliveries: Sequence[Delivery], handler: str, version: int) -> Set[str]:
+        """Claim messages of one tenant for a handler; the event ids of those whose effect is not there already."""
+        topics = {delivery.event_id: delivery.topic for delivery in deliveries}
+        return await handle_each_once(self._tx, tenant_id, topics, handler, version)
 
     async def commit(self) -> None:
         """Make it durable."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import Row
 
 from lace_provenance.domain.logs import (
@@ -42,20 +40,20 @@ _PLAIN = (
 
 
 def row_of(log: TransformationLog) -> dict[str, Any]:
-    """The columns of a log; the nested parts are JSON texts."""
+    """The members of a log's row, all of them things that orjson writes."""
     return {
         **{name: getattr(log, name) for name in _PLAIN},
-        "inputs": _text([asdict(entity) for entity in log.inputs]),
-        "outputs": _text([asdict(entity) for entity in log.outputs]),
-        "lineage": _text(asdict(log.lineage)),
-        "provenance": _text(asdict(log.provenance)),
-        "pedigree": _text(asdict(log.pedigree)),
-        "security": _text(asdict(log.security)),
-        "abac_labels": list(log.security.abac_labels),
+        "inputs": log.inputs,
+        "outputs": log.outputs,
+        "lineage": _said(log.lineage),
+        "provenance": _said(log.provenance),
+        "pedigree": _said(log.pedigree),
+        "security": _said(log.security),
+        "abac_labels": log.security.abac_labels,
         "retention_policy_id": log.retention.policy_id,
         "retention_not_after": log.retention.not_after,
-        "genai": None if log.genai is None else _text(asdict(log.genai)),
-        "governance": _text(asdict(log.governance)),
+        "genai": log.genai,
+        "governance": _said(log.governance),
     }
 
 
@@ -75,10 +73,11 @@ def log_of(row: Row[Any]) -> TransformationLog:
     )
 
 
+def _said(part: Any) -> dict[str, Any]:
+    """The members of a nested part that say something; the others have their defaults again when it is read."""
+    return {name: value for name, value in vars(part).items() if value}
+
+
 def _part(kind: type[T], value: Mapping[str, Any]) -> T:
     """A nested part; JSON's arrays are the tuples that they were."""
     return kind(**{name: tuple(member) if isinstance(member, list) else member for name, member in value.items()})
-
-
-def _text(value: Any) -> str:
-    return orjson.dumps(value).decode()

@@ -1,53 +1,114 @@
-"""Takes transformation logs from the bus."""
+"""Takes transformation logs from the bus: what comes at the same time is recorded in one transaction per tenant."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import orjson
 
 from lace.provenance.v1 import provenance_pb2 as wire
-from lace_core.errors import LaceError, Reason
-from lace_platform.bus import Bus, Envelope
+from lace_platform.bus import Bus, Consumption, Envelope
 from lace_proto.json import from_json
-from lace_provenance.api.convert import log_of_wire
+from lace_provenance.api.convert import log_of_wire, logs_of_segment
 from lace_provenance.app.ports import Delivery, Units
-from lace_provenance.app.record_log import record_log
+from lace_provenance.app.record_log import Delivered, record_logs
+from lace_provenance.domain.logs import TransformationLog
 
 TOPIC = "provenance.logged"
 GROUP = "provenance"
+_MOST = 64  # messages in a transaction
+
+_Entry = tuple[Delivered, asyncio.Future[None]]
 
 
 class LogConsumer:
-    """Handles `provenance.logged`, whose payload is the JSON form of a TransformationLog.
+    """Handles `provenance.logged`, whose payload is the JSON form of a TransformationLog or of a segment of them.
 
-    What cannot be read raises LaceError, so that the bus keeps it as a dead letter with the cause.
+    A message is handled when its transaction is committed. Where one fails the messages in it are tried in halves, so
+    that a bad one fails alone. What cannot be read raises LaceError, so that the bus keeps it as a dead letter with
+    the cause.
     """
 
     def __init__(self, units: Units) -> None:
         self._units = units
-        self._busy = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._stopped = False
+        self._waiting: list[_Entry] = []
+        self._woken = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self._consumption: Consumption | None = None
 
     async def subscribe(self, bus: Bus) -> None:
         """Consume in the background."""
-        await bus.subscribe([TOPIC], GROUP, self.handle)
+        self._consumption = await bus.subscribe([TOPIC], GROUP, self.handle)
 
     async def handle(self, envelope: Envelope) -> None:
-        """Record one log."""
-        if self._stopped:
-            raise LaceError(Reason.SERVICE_UNAVAILABLE, "The service is stopping.", retryable=True)
-        self._busy += 1
-        self._idle.clear()
-        try:
-            log = log_of_wire(from_json(wire.TransformationLog, envelope.payload))
-            await record_log(self._units, Delivery(envelope.id, envelope.tenant_id, envelope.topic), log)
-        finally:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
+        """Record one message's logs."""
+        delivered = Delivered(Delivery(envelope.id, envelope.tenant_id, envelope.topic), _logs(envelope.payload))
+        delivered.check()
+        self._writer = self._writer or asyncio.create_task(self._write(), name="provenance-writer")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((delivered, future))
+        self._woken.set()
+        await future
 
     async def stop(self) -> None:
         """Finish what is being recorded and take nothing more: the bus, which others share, outlives the database."""
-        self._stopped = True
-        await self._idle.wait()
+        if self._consumption is not None:
+            await self._consumption.close()
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+
+    async def _write(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._waiting:
+                await self._record(self._take())
+
+    def _take(self) -> list[_Entry]:
+        """The next messages of the tenant whose message has waited longest."""
+        tenant_id = self._waiting[0][0].delivery.tenant_id
+        taken = [entry for entry in self._waiting if entry[0].delivery.tenant_id == tenant_id][:_MOST]
+        chosen = {id(entry) for entry in taken}
+        self._waiting = [entry for entry in self._waiting if id(entry) not in chosen]
+        return taken
+
+    async def _record(self, entries: Sequence[_Entry]) -> None:
+        messages = [delivered for delivered, _ in entries]
+        try:
+            await record_logs(self._units, messages[0].delivery.tenant_id, messages)
+        except Exception as error:  # noqa: BLE001 - told to the bus, which tries again or keeps a dead letter
+            if len(entries) > 1:
+                middle = len(entries) // 2
+                await self._record(entries[:middle])
+                await self._record(entries[middle:])
+                return
+            _settle(entries, error)
+            return
+        _settle(entries, None)
+
+
+def _logs(payload: bytes) -> Sequence[TransformationLog]:
+    if _is_segment(payload):
+        return logs_of_segment(payload)
+    return [log_of_wire(from_json(wire.TransformationLog, payload))]
+
+
+def _is_segment(payload: bytes) -> bool:
+    try:
+        return "logs" in orjson.loads(payload)
+    except (orjson.JSONDecodeError, TypeError):
+        return False
+
+
+def _settle(entries: Sequence[_Entry], error: Exception | None) -> None:
+    for _, future in entries:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+import orjson
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -97,6 +99,40 @@ def log_of_wire(message: wire.TransformationLog) -> TransformationLog:
         schema_version=message.schema_version,
         governance=_governance_of_wire(message.governance),
     )
+
+
+# What proto3 JSON leaves out where it is empty.
+_LEFT_OUT = dict.fromkeys(("id", "tenant_id", "run_id", "stage", "activity_name", "agent"), "")
+
+
+def logs_of_segment(payload: bytes) -> list[TransformationLog]:
+    """The logs of a TransformationLogSegment in JSON, each with what all of them have in common.
+
+    Segments are most of what comes, and come from us: they are read without a message in between. Raises
+    INVALID_ARGUMENT for a log that is not whole.
+    """
+    segment = orjson.loads(payload)
+    merged = [_merged(_LEFT_OUT | segment.get("common", {}), own) for own in segment["logs"]]
+    try:
+        return msgspec.convert(merged, list[TransformationLog])
+    except msgspec.ValidationError as error:
+        raise LaceError(Reason.INVALID_ARGUMENT, f"A log of the segment cannot be read: {error}.") from error
+
+
+def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """One log's members over those of all, its lists behind theirs, as protobuf merges messages."""
+    log = dict(common)
+    for name, value in own.items():
+        if isinstance(value, dict) and name in log:
+            log[name] = _merged(log[name], value)
+        elif isinstance(value, list) and name in log:
+            log[name] = [*log[name], *value]
+        else:
+            log[name] = value
+    if "inputs" in log and not log.get("lineage", {}).get("was_derived_from"):
+        origins = sorted({entity["entity_id"] for entity in log["inputs"]})
+        log["lineage"] = {**log.get("lineage", {}), "was_derived_from": origins}
+    return log
 
 
 def entity_to_wire(entity: EntityRef) -> wire.EntityRef:

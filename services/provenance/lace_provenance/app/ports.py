@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,8 +26,8 @@ class LogRepository(Protocol):
     `labels` are those that the reader holds: a log that has others is not there for him.
     """
 
-    async def add(self, tenant_id: str, log: TransformationLog) -> bool:
-        """Keep a log; False, and no change, where one is kept under its id."""
+    async def add(self, tenant_id: str, logs: Sequence[TransformationLog]) -> Set[str]:
+        """Keep logs; the ids of those that were not kept before, the others change nothing."""
 
     async def of_run(
         self, tenant_id: str, run_id: str, labels: frozenset[str], limit: int, after: tuple[datetime, str] | None
@@ -68,8 +68,8 @@ class UnitOfWork(Protocol):
     def entities(self) -> EntityRepository:
         """Entities."""
 
-    async def is_new(self, delivery: Delivery, handler: str, version: int) -> bool:
-        """Claim the message for a handler; False where its effect is there already."""
+    async def claim(self, tenant_id: str, deliveries: Sequence[Delivery], handler: str, version: int) -> Set[str]:
+        """Claim messages of one tenant for a handler; the event ids of those whose effect is not there already."""
 
     async def commit(self) -> None:
         """Make it durable."""
