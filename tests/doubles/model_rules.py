@@ -38,6 +38,31 @@ class ModelRules:
         sentences = tuple(self.sentences(asked.facts))
         return contracts.Written(blocks=(contracts.WrittenParagraph(sentences=sentences),), summary=asked.section.title)
 
+    def enrich(self, asked: contracts.EnrichInput) -> contracts.Enriched:
+        """Offers every fact to every sentence, and writes down what is new."""
+        fresh = [fact for fact in asked.facts if fact.fact_id in asked.new_fact_ids]
+        block = contracts.WrittenParagraph(sentences=tuple(self.sentences(fresh)))
+        return contracts.Enriched(
+            citations=tuple(
+                contracts.FurtherCitation(
+                    sentence_id=sentence.sentence_id, fact_ids=tuple(fact.fact_id for fact in asked.facts)
+                )
+                for current in asked.blocks
+                for sentence in current.sentences
+            ),
+            blocks=(block,) if fresh else (),
+        )
+
+    def patch(self, asked: contracts.PatchInput) -> contracts.Patched:
+        """Takes out the blocks of which a sentence holds what the instructions say."""
+        return contracts.Patched(
+            edits=tuple(
+                contracts.RemovedBlock(block_id=current.block_id)
+                for current in asked.blocks
+                if any(asked.instructions in sentence.text for sentence in current.sentences)
+            )
+        )
+
     def sentences(self, facts: Sequence[contracts.Fact]) -> Iterator[contracts.WrittenSentence]:
         for fact in facts:
             yield contracts.WrittenSentence(text=fact.text, fact_ids=(fact.fact_id,))

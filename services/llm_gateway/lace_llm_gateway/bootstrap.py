@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from lace.llm_gateway.v1 import llm_gateway_pb2_grpc
 from lace_core.settings import resolve
+from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
 from lace_llm_gateway.adapters.extractive.provider import ExtractiveProvider
 from lace_llm_gateway.adapters.genai_spans import SpanObserver
 from lace_llm_gateway.adapters.openai_provider import OpenAIProvider, OpenAISettings
@@ -47,12 +48,13 @@ def _gateway(config: ProcessConfig, platform: Platform, stack: AsyncExitStack) -
     providers = (ExtractiveProvider(), OpenAIProvider(OpenAISettings.of(config.environ)))
     for provider in providers:
         stack.push_async_callback(provider.close)
-    defaults = resolve(config.layers).subset("llm.")
+    defaults = resolve(config.layers).subset("llm.", "events.")
     return Gateway(
         providers={provider.name: provider for provider in providers},
         units=PostgresUnits(database),
         counter=BpeTokenCounter(),
         observer=SpanObserver(),
+        payloads=BlobPayloads(platform.blobs),
         now=utc_now,
         defaults=lambda: defaults,
         new_id=new_id,

@@ -51,6 +51,13 @@ OUTLINE = contracts.SourceOutline(
     ),
 )
 INTENT = contracts.Intent(purpose="p", audience="a", questions=("q",), key_terms=("t",))
+BLOCKS = (
+    contracts.CurrentBlock(
+        block_id="blk_1",
+        kind="paragraph",
+        sentences=(contracts.CurrentSentence(sentence_id="sen_1", text=FACTS[1].text, fact_ids=("F1",)),),
+    ),
+)
 INPUTS: dict[str, msgspec.Struct] = {
     "lace.intent.v1": contracts.IntentInput(title="Report", instructions="", language="en", sources=(OUTLINE,)),
     "lace.outline.v1": contracts.OutlineInput(
@@ -63,6 +70,18 @@ INPUTS: dict[str, msgspec.Struct] = {
     "lace.write.v1": contracts.WriteInput(
         document_title="Report", language="en", audience="all", section=SECTION, siblings=("Scope",), facts=FACTS,
         target_words=100, must_cite=True, forbidden_phrases=(),
+    ),
+    "lace.write.v2": contracts.WriteMoreInput(
+        document_title="Report", language="en", audience="all", section=SECTION, siblings=("Scope",), facts=FACTS,
+        target_words=100, must_cite=True, forbidden_phrases=(), instructions="", existing=(FACTS[0].text,),
+    ),
+    "lace.enrich.v1": contracts.EnrichInput(
+        document_title="Report", language="en", section=SECTION, blocks=BLOCKS, facts=FACTS, new_fact_ids=("F2",),
+        target_words=100, forbidden_phrases=(),
+    ),
+    "lace.patch.v1": contracts.PatchInput(
+        document_title="Report", language="en", section=SECTION, instructions="Leave out the first.", blocks=BLOCKS,
+        facts=FACTS, target_words=100, forbidden_phrases=(),
     ),
     "lace.judge.v1": contracts.JudgeInput(
         sentences=(contracts.JudgedSentence(sentence_id="s1", text=FACTS[0].text, quotes=(FACTS[0].text,)),)
@@ -273,6 +292,59 @@ class TestOpenAI:
         with pytest.raises(asyncio.CancelledError):
             await call
         await asyncio.wait_for(double.left_early.wait(), 2.0)
+
+    async def test_an_answer_given_up_halfway_closes_its_connection(
+        self, openai: OpenAIProvider, double: Any, replies: Any
+    ) -> None:
+        double.will(replies.dripping(replies.text("word " * 2000), 0.05))
+        call = asyncio.create_task(openai.complete(plain()))
+        while double.pieces_sent < 3:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.wait_for(double.left_early.wait(), 1.0)
+        assert double.pieces_sent < 10
+
+    @pytest.mark.parametrize("after", [2, 10, 21])
+    async def test_an_answer_that_breaks_off_is_none(
+        self, openai: OpenAIProvider, double: Any, replies: Any, after: int
+    ) -> None:
+        double.will(replies.cut_off(replies.text("word " * 2000), after))
+        with pytest.raises(LaceError) as failure:
+            await openai.complete(plain())
+        assert (failure.value.reason, failure.value.retryable) == (Reason.PROVIDER_UNAVAILABLE, True)
+
+    async def test_a_stream_that_ends_without_a_reason_is_no_answer(
+        self, openai: OpenAIProvider, double: Any, replies: Any
+    ) -> None:
+        half = b'data: {"choices":[{"index":0,"delta":{"content":"half an"}}]}\n\ndata: [DONE]\n\n'
+        double.will(replies.raw(half, "text/event-stream"))
+        with pytest.raises(LaceError) as failure:
+            await openai.complete(plain())
+        assert failure.value.reason is Reason.PROVIDER_UNAVAILABLE
+
+    async def test_an_error_in_the_stream_is_no_answer(self, openai: OpenAIProvider, double: Any, replies: Any) -> None:
+        torn = b'data: {"choices":[{"index":0,"delta":{"content":"half"}}]}\n\ndata: {"error":{"message":"no"}}\n\n'
+        double.will(replies.raw(torn, "text/event-stream"))
+        with pytest.raises(LaceError) as failure:
+            await openai.complete(plain())
+        assert (failure.value.reason, failure.value.retryable) == (Reason.PROVIDER_UNAVAILABLE, True)
+
+    async def test_a_server_that_does_not_stream_is_understood(
+        self, openai: OpenAIProvider, double: Any, replies: Any
+    ) -> None:
+        double.will(replies.whole("all at once"))
+        answer = await openai.complete(plain())
+        assert (answer.text, answer.output_tokens, answer.finish_reason) == ("all at once", 7, FinishReason.STOP)
+
+    async def test_a_server_that_cannot_tell_tokens_of_a_stream_is_asked_without(
+        self, openai: OpenAIProvider, double: Any, replies: Any
+    ) -> None:
+        double.otherwise = replies.without_usage(replies.text("an answer"))
+        answer = await openai.complete(plain())
+        assert (answer.text, answer.input_tokens, answer.output_tokens) == ("an answer", None, None)
+        assert len(double.requests) == 2
 
     async def test_needs_a_key_or_a_server_of_ones_own(self) -> None:
         assert not OpenAIProvider(OpenAISettings("", "", "")).configured()

@@ -65,6 +65,7 @@ class Service:
     providers: Any
     signer: IdentitySigner
     double: Any
+    blobs: FolderBlobStore
 
     def acting(self, tenant_id: str, *scopes: str, deadline_s: float = 20.0) -> Any:
         now = utc_now()
@@ -122,7 +123,8 @@ async def service(postgres: Any, replies: Any, tmp_path_factory: pytest.TempPath
         await stack.enter_async_context(serve(config, Platform(config, blobs, bus, verifier)))
         channel = open_channel(address)
         stack.push_async_callback(channel.close)
-        yield Service(stubs.GenerationServiceStub(channel), stubs.ProviderServiceStub(channel), signer, double)
+        calls, providers = stubs.GenerationServiceStub(channel), stubs.ProviderServiceStub(channel)
+        yield Service(calls, providers, signer, double, blobs)
 
 
 def run(run_id: str = "run_1", **more: Any) -> dict[str, Any]:
@@ -150,6 +152,21 @@ async def test_a_section_is_written_and_the_call_recorded(service: Service, tena
     assert call.input_tokens > 500
     listed = await service.ledger(tenant_id, "run_1")
     assert list(listed.calls) == [call]
+
+
+async def test_prompt_and_answer_are_where_the_answer_says_when_it_is_there(service: Service, tenant_id: str) -> None:
+    answer = await service.generate(tenant_id, **run())
+    assert answer.prompt_uri.startswith(f"lace-replay/{tenant_id}/run_1/payloads/")
+    prompt = orjson.loads(await service.blobs.get(answer.prompt_uri, answer.call.input_hash))
+    assert [message["role"] for message in prompt] == ["system", "user"]
+    assert await service.blobs.get(answer.output_uri, answer.call.output_hash) == answer.output.encode()
+    assert answer.redaction == "sample"
+
+
+async def test_what_cannot_be_kept_is_answered_all_the_same(service: Service, tenant_id: str) -> None:
+    answer = await service.generate(tenant_id, **run("../run_1"))
+    assert answer.output
+    assert (answer.prompt_uri, answer.output_uri) == ("", "")
 
 
 async def test_a_repeated_step_costs_nothing_more(service: Service, tenant_id: str, replies: Any) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import orjson
 import pytest
 
 from lace_core import contracts
@@ -79,12 +80,29 @@ class Unobserved:
 
 
 @dataclass
+class Shelf:
+    """Keeps payloads in memory, or fails as it is told."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    failures: deque[LaceError] = field(default_factory=deque)
+
+    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
+        if self.failures:
+            raise self.failures.popleft()
+        assert sha256_hex(data) == sha256
+        uri = f"lace-replay/{tenant_id}/{run_id}/payloads/{sha256}"
+        self.kept[uri] = data
+        return uri
+
+
+@dataclass
 class World:
     """A gateway around the scripted provider; time moves a second with every look at the clock, waits are noted."""
 
     provider: Scripted
     gateway: Gateway
     waits: list[float]
+    shelf: Shelf
 
     async def generate(self, order: Order, remaining_s: float | None = None) -> Call:
         return await generate(self.gateway, TENANT, order, remaining_s)
@@ -100,7 +118,8 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    provider, waits = Scripted(), []
+    provider, shelf = Scripted(), Shelf()
+    waits: list[float] = []
     moments = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(10_000))
     ids = (f"cal_{at:04}" for at in range(10_000))
 
@@ -112,13 +131,14 @@ def world() -> World:
         units=MemoryUnits(),
         counter=BpeTokenCounter(),
         observer=Unobserved(),
+        payloads=shelf,
         now=lambda: next(moments),
         defaults=lambda: {"llm.provider": "openai"},
         new_id=lambda prefix: next(ids),
         chance=lambda: 0.5,
         sleep=sleep,
     )
-    return World(provider, gateway, waits)
+    return World(provider, gateway, waits, shelf)
 
 
 def order(**more: Any) -> Order:
@@ -378,3 +398,65 @@ async def test_a_provider_is_tried_and_its_failure_explained(world: World) -> No
 def test_capabilities_say_what_is_configured(world: World) -> None:
     offered = {each.capability.provider: each.configured for each in list_capabilities(world.gateway.providers)}
     assert offered == {"extractive": False, "openai": True}
+
+
+AWAY = LaceError(Reason.SERVICE_UNAVAILABLE, "The file store cannot be reached; try again.", retryable=True)
+
+
+async def test_prompt_and_answer_are_kept_whole_under_the_hashes_of_the_ledger(world: World) -> None:
+    call = await world.generate(order())
+    assert call.settlement is not None
+    prompt = orjson.loads(world.shelf.kept[call.kept.prompt_uri])
+    sent = [{"role": message.role, "content": message.content} for message in world.provider.requests[0].messages]
+    assert prompt == sent
+    assert world.shelf.kept[call.kept.output_uri].decode() == call.settlement.output
+    assert call.kept.prompt_uri.endswith(f"{TENANT}/run_1/payloads/{call.key.input_hash}")
+    assert call.kept.output_uri.endswith(call.settlement.output_hash)
+    assert call.kept.redaction == "sample"
+
+
+async def test_a_call_that_is_told_again_is_kept_again_for_the_crash_may_have_come_before(world: World) -> None:
+    first = await world.generate(order())
+    world.shelf.kept.clear()
+    again = await world.generate(order())
+    assert again.kept == first.kept
+    assert set(world.shelf.kept) == {first.kept.prompt_uri, first.kept.output_uri}
+    assert len(world.provider.requests) == 1
+
+
+async def test_a_store_that_is_away_for_a_moment_is_waited_for(world: World) -> None:
+    world.shelf.failures.extend([AWAY, AWAY, AWAY])
+    call = await world.generate(order())
+    assert len(world.shelf.kept) == 2
+    assert call.kept.prompt_uri in world.shelf.kept
+    assert world.waits == [0.2] * 3
+
+
+async def test_a_store_that_refuses_costs_the_copy_and_not_the_paid_answer(world: World) -> None:
+    world.shelf.failures.extend([LaceError(Reason.BLOB_CONFLICT, "Another content is stored.")] * 2)
+    call = await world.generate(order())
+    assert call.settlement is not None
+    assert call.settlement.state is CallState.SUCCEEDED
+    assert (call.kept.prompt_uri, call.kept.output_uri) == ("", "")
+
+
+async def test_a_call_outside_runs_is_in_nobodys_events_and_not_kept(world: World) -> None:
+    call = await world.generate(order(run_id=""))
+    assert call.kept.prompt_uri == ""
+    assert world.shelf.kept == {}
+
+
+@pytest.mark.parametrize(("level", "is_shown"), [("hash", False), ("sample", True), ("none", True)])
+async def test_the_ledger_shows_what_the_redaction_lets_through(world: World, level: str, is_shown: bool) -> None:
+    call = await world.generate(order(settings={"events.redaction": level}))
+    [kept] = await world.ledger()
+    assert kept.settlement is not None
+    assert bool(kept.prompt_sample) is bool(kept.settlement.output_sample) is is_shown
+    assert call.kept.redaction == level
+    assert len(world.shelf.kept) == 2
+
+
+async def test_a_level_that_there_is_not_is_refused(world: World) -> None:
+    with pytest.raises(LaceError) as refused:
+        await world.generate(order(settings={"events.redaction": "everything"}))
+    assert refused.value.reason is Reason.SETTING_INVALID

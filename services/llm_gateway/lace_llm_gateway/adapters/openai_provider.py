@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,6 +13,7 @@ import orjson
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.openai_failures import lace_error
 from lace_llm_gateway.adapters.openai_schema import schema_name, strict_schema
+from lace_llm_gateway.adapters.openai_stream import Completion, read
 from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer, ProviderRequest
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MODES = ("json_schema", "json_object", "prompt")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 _ABOUT_FORMAT = re.compile(r"response_format|json_schema|json_object|structured output|grammar", re.IGNORECASE)
 _ABOUT_LIMIT = re.compile(r"max_completion_tokens", re.IGNORECASE)
+_ABOUT_USAGE = re.compile(r"stream_options|include_usage", re.IGNORECASE)
 _ABOUT_TEMPERATURE = re.compile(r"temperature", re.IGNORECASE)
 _UNKEYED = "not-needed"
 
@@ -67,6 +69,7 @@ class _Dialect:
     mode: int = 0
     limit_name: str = "max_completion_tokens"
     temperature: bool = True
+    usage: bool = True
 
 
 class OpenAIProvider:
@@ -111,7 +114,7 @@ class OpenAIProvider:
         while True:
             dialect = self._dialects.get(request.model, _Dialect())
             try:
-                completion = await client.chat.completions.create(**_body(request, dialect))
+                completion = await read(await client.chat.completions.create(**_body(request, dialect)))
             except openai.BadRequestError as error:
                 plainer = _plainer(dialect, error, request)
                 if plainer is None:
@@ -144,7 +147,10 @@ def _body(request: ProviderRequest, dialect: _Dialect) -> dict[str, Any]:
         "messages": messages,
         dialect.limit_name: request.max_output_tokens,
         "timeout": request.timeout_s,
+        "stream": True,
     }
+    if dialect.usage:
+        body["stream_options"] = {"include_usage": True}
     if dialect.temperature:
         body["temperature"] = request.temperature_milli / 1000
     if request.output_schema is None:
@@ -165,33 +171,28 @@ def _body(request: ProviderRequest, dialect: _Dialect) -> dict[str, Any]:
 def _plainer(dialect: _Dialect, error: Any, request: ProviderRequest) -> _Dialect | None:
     """What to try in place of what the server refused; None where the refusal is about something else."""
     said = str(error)
+    if _ABOUT_USAGE.search(said) and dialect.usage:
+        return replace(dialect, usage=False)
     if _ABOUT_LIMIT.search(said) and dialect.limit_name == "max_completion_tokens":
-        return _Dialect(dialect.mode, "max_tokens", dialect.temperature)
+        return replace(dialect, limit_name="max_tokens")
     if _ABOUT_TEMPERATURE.search(said) and dialect.temperature:
-        return _Dialect(dialect.mode, dialect.limit_name, temperature=False)
+        return replace(dialect, temperature=False)
     if request.output_schema is not None and _ABOUT_FORMAT.search(said) and dialect.mode + 1 < len(_MODES):
-        return _Dialect(dialect.mode + 1, dialect.limit_name, dialect.temperature)
+        return replace(dialect, mode=dialect.mode + 1)
     return None
 
 
-def _answer(completion: Any, request: ProviderRequest) -> ProviderAnswer:
-    """The SDK does not check what a server sends: a page of HTML or an empty list of choices is refused here."""
-    choices = getattr(completion, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The server's answer is no chat completion.", retryable=True)
-    message, usage = choices[0].message, getattr(completion, "usage", None)
-    finish = _FINISH.get(choices[0].finish_reason or "", FinishReason.UNKNOWN)
-    if getattr(message, "refusal", None):
-        finish = FinishReason.REFUSAL
+def _answer(completion: Completion, request: ProviderRequest) -> ProviderAnswer:
+    finish = _FINISH.get(completion.finish_reason, FinishReason.UNKNOWN)
     return ProviderAnswer(
-        text=_unfenced(message.content or "", request),
-        finish_reason=finish,
+        text=_unfenced("".join(completion.text), request),
+        finish_reason=FinishReason.REFUSAL if completion.refusal else finish,
         resolved_model=request.model,
-        answered_model=completion.model or "",
-        fingerprint=getattr(completion, "system_fingerprint", None) or "",
-        response_id=completion.id or "",
-        input_tokens=getattr(usage, "prompt_tokens", None),
-        output_tokens=getattr(usage, "completion_tokens", None),
+        answered_model=completion.model,
+        fingerprint=completion.fingerprint,
+        response_id=completion.response_id,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
     )
 
 

@@ -46,7 +46,13 @@ def order_of(request: wire.GenerateRequest) -> Order:
 def generate_response(call: Call) -> wire.GenerateResponse:
     """The output and the call in the ledger."""
     output = call.settlement.output if call.settlement else ""
-    return wire.GenerateResponse(output=output, call=call_message(call))
+    return wire.GenerateResponse(
+        output=output,
+        call=call_message(call),
+        prompt_uri=call.kept.prompt_uri,
+        output_uri=call.kept.output_uri,
+        redaction=call.kept.redaction,
+    )
 
 
 def call_message(call: Call) -> wire.Call:

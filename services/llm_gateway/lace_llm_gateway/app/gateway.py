@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.app.ports import CallObserver, Clock, Defaults, Provider, TokenCounter, Units
+from lace_llm_gateway.app.ports import CallObserver, Clock, Defaults, Payloads, Provider, TokenCounter, Units
 from lace_llm_gateway.domain.capabilities import ModelCapability, ProviderCapability, capability_of
 from lace_llm_gateway.domain.settings import CallSettings, call_settings
 
@@ -20,6 +20,7 @@ class Gateway:
     units: Units
     counter: TokenCounter
     observer: CallObserver
+    payloads: Payloads
     now: Clock
     defaults: Defaults
     new_id: Callable[[str], str]

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
-from lace_core.canonical import hash_json, sha256_hex
+from lace_core.canonical import sha256_hex
 from lace_core.contracts import CONTRACTS
 from lace_core.errors import LaceError, Reason
+from lace_core.redaction import shown
 from lace_llm_gateway.app.attempt import Attempt, Outcome
 from lace_llm_gateway.app.gateway import Choice, Gateway
+from lace_llm_gateway.app.payloads import prompt_bytes, with_payloads
 from lace_llm_gateway.domain.answers import check_input
 from lace_llm_gateway.domain.calls import Call, CallKey, CallState, Settlement, replayable
 from lace_llm_gateway.domain.capabilities import cost_micro_usd
 from lace_llm_gateway.domain.exchange import Message, ProviderRequest
 from lace_llm_gateway.domain.prompts import template_of
-from lace_llm_gateway.domain.redaction import sample
 from lace_llm_gateway.domain.settings import CallSettings
 
 P = ParamSpec("P")
@@ -64,7 +65,8 @@ async def generate(gateway: Gateway, tenant_id: str, order: Order, remaining_s: 
     prepared = await _aside(order, prepare, gateway, order, remaining_s)
     known = await _known(gateway, tenant_id, prepared.key)
     if known is not None:
-        return _told_again(known)
+        told = _told_again(known)
+        return await with_payloads(gateway, tenant_id, prepared.request, prepared.settings.redaction, told)
     await _aside(order, refuse_too_long, gateway, prepared)
     call = await _intend(gateway, tenant_id, prepared)
     started = time.monotonic()
@@ -81,7 +83,8 @@ async def generate(gateway: Gateway, tenant_id: str, order: Order, remaining_s: 
         raise
     settlement = _succeeded(prepared, attempt.outcome, output, started)
     await _settle(gateway, tenant_id, call, settlement)
-    return replace(call, settlement=settlement)
+    settled = replace(call, settlement=settlement)
+    return await with_payloads(gateway, tenant_id, prepared.request, prepared.settings.redaction, settled)
 
 
 async def _aside(order: Order, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -116,7 +119,7 @@ def prepare(gateway: Gateway, order: Order, remaining_s: float | None) -> Prepar
         provider=choice.provider.name,
         model=choice.model.model,
         temperature_milli=temperature,
-        input_hash=hash_json([{"role": message.role, "content": message.content} for message in messages]),
+        input_hash=sha256_hex(prompt_bytes(request)),
     )
     return Prepared(choice, request, settings, key, template_hash)
 
@@ -165,7 +168,7 @@ async def _intend(gateway: Gateway, tenant_id: str, prepared: Prepared) -> Call:
         call_id=gateway.new_id("cal"),
         key=prepared.key,
         template_hash=prepared.template_hash,
-        prompt_sample=sample(prepared.request.messages[-1].content),
+        prompt_sample=shown(prepared.request.messages[-1].content, prepared.settings.redaction),
         started_at=now,
     )
     async with gateway.units.of_tenant(tenant_id) as unit:
@@ -201,14 +204,14 @@ def _succeeded(prepared: Prepared, outcome: Outcome, output: str, started: float
         _settlement(prepared, outcome, CallState.SUCCEEDED, started),
         output=output,
         output_hash=sha256_hex(output.encode()),
-        output_sample=sample(output),
+        output_sample=shown(output, prepared.settings.redaction),
     )
 
 
 def _failed(prepared: Prepared, outcome: Outcome, failure: LaceError, started: float) -> Settlement:
     return replace(
         _settlement(prepared, outcome, CallState.FAILED, started),
-        output_sample=sample(outcome.last_text),
+        output_sample=shown(outcome.last_text, prepared.settings.redaction),
         error_code=failure.reason.value,
         error_message=failure.message[:500],
     )

@@ -102,6 +102,14 @@ class Units(Protocol):
         ...
 
 
+class Payloads(Protocol):
+    """Keeps what was sent and answered, whole, for those who may read it."""
+
+    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
+        """Where the bytes are now, under their hash; again changes nothing. Raises LaceError BLOB_*, SERVICE_*."""
+        ...
+
+
 class CallObserver(Protocol):
     """Is told of every try at a provider, for traces and metrics."""
 

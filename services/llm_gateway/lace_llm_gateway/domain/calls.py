@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -81,8 +81,17 @@ class Settlement:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Where a call's prompt and answer are kept whole, empty where they are not; how much its samples show."""
+
+    prompt_uri: str = ""
+    output_uri: str = ""
+    redaction: str = ""
+
+
+@dataclass(frozen=True)
 class Call:
-    """A call in the ledger; `settlement` is None while it is under way."""
+    """A call in the ledger; `settlement` is None while it is under way. `kept` is known to who made it alone."""
 
     call_id: str
     key: CallKey
@@ -90,6 +99,7 @@ class Call:
     prompt_sample: str
     started_at: datetime
     settlement: Settlement | None = None
+    kept: Kept = field(default=Kept(), compare=False)
 
 
 # Outcomes that were paid for and would not be another the next time: a repeated step is told the same again.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lace_core.redaction import Level
 from lace_core.settings import SETTINGS
 
 
@@ -21,13 +22,14 @@ class CallSettings:
     timeout_s: float
     retries: int
     repair_attempts: int
+    redaction: Level
 
 
 def call_settings(values: Mapping[str, Any]) -> CallSettings:
     """The typed settings out of resolved values by key; raises LaceError SETTING_INVALID."""
 
-    def value(name: str) -> Any:
-        key = f"llm.{name}"
+    def value(name: str, group: str = "llm") -> Any:
+        key = f"{group}.{name}"
         return SETTINGS[key].check(values.get(key, SETTINGS[key].default))
 
     return CallSettings(
@@ -39,4 +41,5 @@ def call_settings(values: Mapping[str, Any]) -> CallSettings:
         timeout_s=float(value("timeout_s")),
         retries=value("retries"),
         repair_attempts=value("repair_attempts"),
+        redaction=value("redaction", "events"),
     )

@@ -15,6 +15,7 @@ from lace_llm_gateway.adapters.extractive.judge import judge
 from lace_llm_gateway.adapters.extractive.outline import plan_outline
 from lace_llm_gateway.adapters.extractive.plain import answer_plainly
 from lace_llm_gateway.adapters.extractive.request import input_of
+from lace_llm_gateway.adapters.extractive.revise import enrich, patch, write_more
 from lace_llm_gateway.adapters.extractive.strategy import decide
 from lace_llm_gateway.adapters.extractive.write import write_section
 from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer, ProviderRequest
@@ -27,6 +28,9 @@ _ANSWERS: Mapping[str, Callable[[Any], msgspec.Struct]] = {
     contracts.OUTLINE.name: plan_outline,
     contracts.STRATEGY.name: decide,
     contracts.WRITE.name: write_section,
+    contracts.WRITE_MORE.name: write_more,
+    contracts.ENRICH.name: enrich,
+    contracts.PATCH.name: patch,
     contracts.JUDGE.name: judge,
 }
 
