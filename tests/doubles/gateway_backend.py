@@ -16,7 +16,7 @@ from google.protobuf import message_factory
 
 from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2, compiler_pb2_grpc
-from lace.control.v1 import control_pb2, control_pb2_grpc
+from lace.control.v1 import control_pb2, control_pb2_grpc, dead_letters_pb2, dead_letters_pb2_grpc
 from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc
 from lace.provenance.v1 import provenance_pb2, provenance_pb2_grpc
@@ -297,7 +297,11 @@ class Artifacts(artifacts_pb2_grpc.ArtifactServiceServicer):
         return artifacts_pb2.PatchArtifactResponse(etag=f"v{self.version}")
 
     async def RollbackArtifact(self, request: Any, context: Any) -> artifacts_pb2.RollbackArtifactResponse:
-        raise LaceError(Reason.NOT_AVAILABLE_YET, "Bringing a revision back is not available yet.")
+        if request.etag and request.etag != f"v{self.version}":
+            raise LaceError(Reason.ETAG_MISMATCH, "The thing changed since you read it; read it again.")
+        if request.dry_run:
+            return artifacts_pb2.RollbackArtifactResponse(revision_id=request.revision_id)
+        return artifacts_pb2.RollbackArtifactResponse(revision_id=request.revision_id, run_id="run_1")
 
 
 class Sources(ingest_pb2_grpc.SourceServiceServicer):
@@ -436,6 +440,7 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
     }
     modules: list[tuple[Any, Any]] = [
         (control_pb2_grpc, control_pb2),
+        (dead_letters_pb2_grpc, dead_letters_pb2),
         (runs_pb2_grpc, runs_pb2),
         (artifacts_pb2_grpc, artifacts_pb2),
         (ingest_pb2_grpc, ingest_pb2),
@@ -453,10 +458,12 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
 def surroundings_of(backend: Backend, blobs: FolderBlobStore, **changes: Any) -> Surroundings:
     """The gateway's parts on these services."""
     channels = backend.channels
+    feeds = RunFeeds(RpcEventLog(channels["runs"]), window_frames=changes.pop("window_frames", 512))
+    backend.verifier.on_revoked = feeds.recheck
     found = Surroundings(
         channels=channels,
         authenticator=Authenticator(ControlIdentities(channels["control"], backend.verifier)),
-        feeds=RunFeeds(RpcEventLog(channels["runs"]), window_frames=changes.pop("window_frames", 512)),
+        feeds=feeds,
         sources=RpcSources(channels["ingest"], channels["runs"], 1_900_000),
         blobs=blobs,
         health=ServiceHealth(channels),
@@ -472,9 +479,10 @@ async def running_gateway(folder: Path, **changes: Any) -> AsyncIterator[Gateway
     async with AsyncExitStack() as stack:
         backend = await stack.enter_async_context(running_backend(answer_all=changes.pop("answer_all", False)))
         blobs = FolderBlobStore(folder, UrlSigner("secret"))
+        stalled_after_s = changes.pop("stalled_after_s", 60)
         surroundings = surroundings_of(backend, blobs, **changes)
         app = guarded(create_application(surroundings), surroundings)
-        server = HttpServer(app, before_stop=surroundings.feeds.drain)
+        server = HttpServer(app, before_stop=surroundings.feeds.drain, stalled_after_s=stalled_after_s)
         port = await server.start("127.0.0.1", 0)
         stack.push_async_callback(server.stop)
         yield Gateway(f"http://127.0.0.1:{port}", backend, surroundings, server, blobs)

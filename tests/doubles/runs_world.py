@@ -23,13 +23,14 @@ from lace_platform.ids import new_id
 from lace_runs.adapters.boundary import GroupCommit
 from lace_runs.adapters.lease import WorkerLease
 from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
-from lace_runs.app import runs
+from lace_runs.app import control, quotas, runs
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Tools
 from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo, Span
 from lace_runs.app.worker import Worker
-from lace_runs.domain.runs import Request, Run, Trigger
+from lace_runs.domain.quotas import UNLIMITED, Limits
+from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, Trigger
 from tests.doubles.model_rules import ModelRules
 
 TEXTS = {
@@ -71,23 +72,45 @@ class MemorySources:
 
     def __init__(self) -> None:
         self.units = units()
+        self.known = {SOURCE.source_id: SOURCE}
+
+    def add(self, name: str, texts: Mapping[str, str]) -> Source:
+        """A further source that is ready, with a paragraph of two sentences for each heading."""
+        version = sha256_hex(name.encode())
+        source = msgspec.structs.replace(
+            SOURCE, source_id=f"src_{name}", version=version, filename=f"{name}.md", title=name
+        )
+        self.known[source.source_id] = source
+        for order, (heading, text) in enumerate(texts.items()):
+            end = text.index(". ") + 1
+            unit = Unit(
+                unit_id=f"unt_{name}_{heading.lower()}", source_id=source.source_id, source_version=version,
+                extraction="test.1", filename=source.filename, kind="paragraph", text=text, order=order,
+                heading_path=(heading,), spans=((0, end), (end + 1, len(text))),
+            )  # fmt: skip
+            self.units[unit.unit_id] = unit
+        return source
 
     async def get(self, source_id: str) -> SourceInfo:
-        if source_id != SOURCE.source_id:
+        if source_id not in self.known:
             raise LaceError(Reason.SOURCE_NOT_FOUND, f"No source {source_id}.")
-        return self._info()
+        return self._info(self.known[source_id])
 
     async def list_ready(self) -> Sequence[str]:
-        return [SOURCE.source_id]
+        return list(self.known)
 
     async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
-        return [self._info()]
+        return [self._info(source) for source_id, source in self.known.items() if source_id in source_ids]
 
     async def search(
         self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
     ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
         found = [
-            [Hit(u.unit_id, 1_000_000, "words") for u in self.units.values() if u.heading_path[0] in text]
+            [
+                Hit(u.unit_id, 1_000_000, "words")
+                for u in self.units.values()
+                if u.heading_path[0] in text and u.source_id in source_ids
+            ]
             for _, text in queries
         ]
         return found, self.units
@@ -95,15 +118,15 @@ class MemorySources:
     async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
         return {unit.unit_id: unit.text for unit in self.units.values()}
 
-    def _info(self) -> SourceInfo:
+    def _info(self, source: Source) -> SourceInfo:
+        own = [unit for unit in self.units.values() if unit.source_id == source.source_id]
         sections = tuple(
-            contracts.SourceSection(heading_path=u.heading_path, words=9, tables=0, lead=u.text)
-            for u in self.units.values()
+            contracts.SourceSection(heading_path=u.heading_path, words=9, tables=0, lead=u.text) for u in own
         )
         outline = contracts.SourceOutline(
-            source_id=SOURCE.source_id, filename=SOURCE.filename, title=SOURCE.title, sections=sections
+            source_id=source.source_id, filename=source.filename, title=source.title, sections=sections
         )
-        return SourceInfo(SOURCE, "ready", "", "", outline)
+        return SourceInfo(source, "ready", "", "", outline)
 
 
 @dataclass
@@ -172,12 +195,12 @@ class MemorySnapshots:
 
 
 @contextlib.asynccontextmanager
-async def _acting(run: Run, timeout_s: float) -> AsyncIterator[None]:
+async def acting(run: Run, timeout_s: float) -> AsyncIterator[None]:
     yield
 
 
 @contextlib.contextmanager
-def _span(run: Run, name: str) -> Iterator[Span]:
+def span(run: Run, name: str) -> Iterator[Span]:
     yield Span()
 
 
@@ -193,7 +216,7 @@ class World:
     tenant_id: str
     model: RuleModel = field(default_factory=RuleModel)
     sources: MemorySources = field(default_factory=MemorySources)
-    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    snapshots: Any = field(default_factory=MemorySnapshots)
 
     def caller(self, key: str = "") -> Caller:
         everything = frozenset(runs.GRANT)
@@ -201,17 +224,29 @@ class World:
             self.tenant_id, "prn_test", frozenset(), everything, frozenset(), "req", "cor", key or new_id("idk"), ""
         )
 
-    async def start(self, pipeline_id: str, settings: Mapping[str, Any] | None = None, **request: Any) -> Run:
+    async def start(
+        self,
+        pipeline_id: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        priority: int = DEFAULT_PRIORITY,
+        limits: Limits = UNLIMITED,
+        **request: Any,
+    ) -> Run:
         values = {**resolve([]).values, "runs.bench_pipelines": True, "compile.targets": [], **(settings or {})}
-        start = runs.Start(pipeline_id, Request(**request))
+        artifact_id = request.pop("artifact_id", "")
+        start = runs.Start(pipeline_id, Request(**request), artifact_id, priority=priority)
+        resolved = Resolved(values, sha256_hex(b""), "", limits)
+        await quotas.keep(self.open, self.tenant_id, limits)
         async with self.open(self.tenant_id) as work:
-            run = await runs.start_run(work, self.caller(), start, Resolved(values, sha256_hex(b""), ""), utc_now())
+            run = await runs.start_run(work, self.caller(), start, resolved, utc_now())
             await work.commit()
         return run
 
     async def control(self, run_id: str, trigger: Trigger, from_step_id: str = "") -> Run:
         async with self.open(self.tenant_id) as work:
-            run, _ = await runs.control_run(work, self.caller(), run_id, trigger, "", from_step_id, utc_now())
+            order = control.Order(run_id, trigger, from_step_id=from_step_id)
+            run, _ = await control.control_run(work, self.caller(), order, utc_now())
             await work.commit()
         return run
 
@@ -221,7 +256,20 @@ class World:
 
     async def events(self, run_id: str) -> list[Any]:
         async with self.open(self.tenant_id) as work:
-            return list(await work.runs.events(self.tenant_id, run_id, 0, 10_000))
+            return list((await work.events.page(self.tenant_id, run_id, 0, 10_000)).events)
+
+    async def sql(self, statement: str, **values: Any) -> int:
+        """Does something to the tables that no use case does; how many rows it touched."""
+        async with self.system.transaction() as tx:
+            touched = (await tx.execute(statement, values)).rowcount
+            await tx.commit()
+        return int(touched)
+
+    async def until_started(self, run_id: str, seconds: float = 20.0) -> None:
+        """Until the run's beginning is written."""
+        async with asyncio.timeout(seconds):
+            while (await self.get(run_id)).started_at is None:
+                await asyncio.sleep(0.02)
 
     async def until(self, run_id: str, *states: str, seconds: float = 20.0) -> Run:
         async with asyncio.timeout(seconds):
@@ -230,15 +278,17 @@ class World:
         return run
 
     @contextlib.asynccontextmanager
-    async def worker(self, *, lease_ms: int = 1500) -> AsyncIterator[tuple[WorkerLease, Worker]]:
-        commit = GroupCommit(self.system, dict)
+    async def worker(
+        self, *, lease_ms: int = 1500, publish_events: bool = False, concurrency: int = 100
+    ) -> AsyncIterator[tuple[WorkerLease, Worker]]:
+        commit = GroupCommit(self.system, dict, publish_events=publish_events)
         await commit.start()
         lease = WorkerLease(self.system, self.dsn, self.password, lease_ms=lease_ms, renewal_ms=100)
         await lease.start()
         news, jobs = self.listener.subscribe(WORK_CHANNEL), self.listener.subscribe(WORK_CHANNEL)
-        tools = Tools(commit, self.snapshots, _acting, _span, utc_now, lease.worker_id, jobs.wait)
+        tools = Tools(commit, self.snapshots, acting, span, utc_now, lease.worker_id, jobs.wait)
         made = bodies(Writers(self.open, self.sources, self.model))
-        worker = Worker(lease, tools, made, concurrency=100, news=news.wait, ended=lambda run_id: None)
+        worker = Worker(lease, tools, made, concurrency=concurrency, news=news.wait, ended=lambda run_id: None)
         await worker.start()
         try:
             yield lease, worker

@@ -20,7 +20,9 @@ from lace_platform.outbox import OutboxRelay
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import RpcServer, Running
 from lace_runs.adapters.boundary import GroupCommit
+from lace_runs.adapters.events import PostgresNews
 from lace_runs.adapters.lease import WorkerLease
+from lace_runs.adapters.publication import EventPublication
 from lace_runs.adapters.services import (
     BlobSnapshots,
     ControlAudit,
@@ -29,16 +31,22 @@ from lace_runs.adapters.services import (
     IngestSources,
     RunGrants,
 )
+from lace_runs.adapters.settings_cache import CHANNEL as SETTINGS_CHANNEL
+from lace_runs.adapters.settings_cache import CachedSettings
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.adapters.tracing import RunSpans, trace_headers
 from lace_runs.adapters.wakeups import EventWakeups
 from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
 from lace_runs.api import consumers
 from lace_runs.api.artifacts import ArtifactServicer, ArtifactTools
-from lace_runs.api.runs import PipelineServicer, RunServicer, RunTools
+from lace_runs.api.convert import event_json
+from lace_runs.api.pipelines import PipelineServicer
+from lace_runs.api.runs import RunServicer, RunTools
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
+from lace_runs.app.events import EventTails
 from lace_runs.app.execution import Tools
+from lace_runs.app.rollback import Orders
 from lace_runs.app.worker import Worker
 
 NAME = "runs"
@@ -54,13 +62,20 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         listener = platform.listener(NAME)
         await listener.start()
         stack.push_async_callback(listener.close)
-        relay = asyncio.create_task(OutboxRelay(system, INFRASTRUCTURE, platform.bus, listener).run(), name="relay")
-        stack.push_async_callback(_end, relay)
-        outside = _neighbours(platform, stack, OpenPostgresUnitOfWork(database))
+        publication = EventPublication(event_json, lineage=config.publishes_events)
+        relay = OutboxRelay(system, INFRASTRUCTURE, platform.bus, listener, publication)
+        stack.push_async_callback(_end, asyncio.create_task(relay.run(), name="relay"))
+        outside = _neighbours(platform, listener, stack, OpenPostgresUnitOfWork(database))
         news = listener.subscribe(WORK_CHANNEL)
         worker = await _worker(config, system, outside, listener, news, stack)
-        await consumers.subscribe(platform.bus, outside.open, news.wake)
-        server = _server(config, platform, outside, listener)
+        orders = Orders(outside.open, outside.settings, outside.grants)
+        for consumption in await consumers.subscribe(platform.bus, outside.open, news.wake, orders):
+            stack.push_async_callback(consumption.close)
+        reader = platform.system_database(NAME, pool_size=1)
+        stack.push_async_callback(reader.close)
+        tails = EventTails(outside.open, PostgresNews(reader), EventWakeups(listener))
+        stack.push_async_callback(_end, asyncio.create_task(tails.run(), name="event-tails"))
+        server = _server(config, platform, outside, tails)
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)
         await worker.start()
@@ -73,7 +88,7 @@ class _Outside:
     """The database and the neighbours."""
 
     open: OpenPostgresUnitOfWork
-    settings: ControlSettings
+    settings: CachedSettings
     audit: ControlAudit
     grants: RunGrants
     sources: IngestSources
@@ -81,7 +96,9 @@ class _Outside:
     snapshots: BlobSnapshots
 
 
-def _neighbours(platform: Platform, stack: AsyncExitStack, open_work: OpenPostgresUnitOfWork) -> _Outside:
+def _neighbours(
+    platform: Platform, listener: Listener, stack: AsyncExitStack, open_work: OpenPostgresUnitOfWork
+) -> _Outside:
     control, ingest, llm = (platform.channel(name) for name in ("control", "ingest", "llm_gateway"))
     identity = platform.service_identity(NAME, control)
     own = platform.channel("control", identity.token)
@@ -89,7 +106,7 @@ def _neighbours(platform: Platform, stack: AsyncExitStack, open_work: OpenPostgr
         stack.push_async_callback(channel.close)
     return _Outside(
         open_work,
-        ControlSettings(control),
+        CachedSettings(ControlSettings(control), listener.subscribe(SETTINGS_CHANNEL)),
         ControlAudit(own),
         RunGrants(control, identity),
         IngestSources(ingest),
@@ -107,7 +124,7 @@ async def _worker(
     stack: AsyncExitStack,
 ) -> Worker:
     settings = resolve(config.layers).values
-    commit = GroupCommit(system, trace_headers)
+    commit = GroupCommit(system, trace_headers, publish_events=config.publishes_events)
     await commit.start()
     stack.push_async_callback(commit.close)
     lease = WorkerLease(
@@ -131,15 +148,22 @@ async def _worker(
     )
 
 
-def _server(config: ProcessConfig, platform: Platform, outside: _Outside, listener: Listener) -> RpcServer:
+def _server(config: ProcessConfig, platform: Platform, outside: _Outside, tails: EventTails) -> RpcServer:
     server = RpcServer(NAME, verifier=platform.verifier)
     pages = PageTokens(config.url_signing_secret)
     runs = RunTools(
-        outside.open, outside.settings, outside.sources, outside.audit, EventWakeups(listener), pages, server.draining
+        outside.open,
+        outside.settings,
+        outside.sources,
+        outside.audit,
+        tails,
+        pages,
+        outside.snapshots,
+        server.draining,
     )
     server.add(runs_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(runs))
-    server.add(runs_pb2_grpc.add_PipelineServiceServicer_to_server, PipelineServicer())
-    artifacts = ArtifactTools(outside.open, outside.sources, outside.snapshots, pages)
+    server.add(runs_pb2_grpc.add_PipelineServiceServicer_to_server, PipelineServicer(outside.open, outside.settings))
+    artifacts = ArtifactTools(outside.open, outside.settings, outside.sources, outside.snapshots, pages)
     server.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactServicer(artifacts))
     return server
 

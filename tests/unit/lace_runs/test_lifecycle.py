@@ -8,9 +8,9 @@ import pytest
 
 from lace_core.errors import LaceError, Reason
 from lace_core.pipeline import GENERATE
-from lace_runs.domain.dependence import dependents
+from lace_runs.domain.dependence import children_of, dependents
 from lace_runs.domain.events import event_id_of, sequence_of
-from lace_runs.domain.runs import COMMANDS, TRANSITIONS, RunState, Trigger, transition
+from lace_runs.domain.runs import COMMANDS, TRANSITIONS, Checkpoint, Command, RunState, Trigger, outlook, transition
 
 PAIRS = list(itertools.product(RunState, Trigger))
 
@@ -67,3 +67,30 @@ def test_an_unknown_step_is_refused() -> None:
     with pytest.raises(LaceError) as refused:
         dependents(GENERATE, STEPS, "sing")
     assert refused.value.reason is Reason.STEP_UNKNOWN
+
+
+def test_a_node_is_decided_on_with_all_below_it() -> None:
+    children = {"nod_a": ["nod_b"], "nod_b": ["nod_c"]}
+    steps = [f"{kind}:nod_{name}" for name in "abcx" for kind in ("strategy", "llm", "verify")]
+    below = [step for step in steps if not step.endswith("x")]
+    assert dependents(GENERATE, [*steps, "context", "apply"], "strategy:nod_a", children) == [*below, "apply"]
+    assert dependents(GENERATE, [*steps, "apply"], "llm:nod_a", children) == ["llm:nod_a", "verify:nod_a", "apply"]
+
+
+def test_children_are_found_in_what_the_splitting_steps_made() -> None:
+    made = {
+        "strategy:nod_a": Checkpoint("strategy:nod_a", "Strategy", "", '{"children": [{"node_id": "nod_b"}]}'),
+        "strategy:nod_b": Checkpoint("strategy:nod_b", "Strategy", "", uri="lace-replay/large.json"),
+        "llm:nod_c": Checkpoint("llm:nod_c", "Written", "", "{}"),
+    }
+    assert children_of(made) == {"nod_a": ["nod_b"], "nod_b": ["nod_a", "nod_b", "nod_c"]}
+
+
+def test_a_command_is_judged_by_what_is_to_come() -> None:
+    def left(*triggers: Trigger) -> list[Command]:
+        return [Command(f"cmd_{at}", trigger, "prn") for at, trigger in enumerate(triggers)]
+
+    assert outlook(RunState.RUNNING, left(Trigger.PAUSE)) is RunState.PAUSING
+    assert outlook(RunState.QUEUED, left(Trigger.PAUSE, Trigger.RESUME)) is RunState.RESUMING
+    assert outlook(RunState.RUNNING, left(Trigger.CANCEL, Trigger.PAUSE)) is RunState.CANCELLED
+    assert outlook(RunState.PAUSED, left()) is RunState.PAUSED

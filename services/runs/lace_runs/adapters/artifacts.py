@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from lace_core.apply import Change
 from lace_core.errors import LaceError, Reason
-from lace_core.ir import Artifact, Node, Source
-from lace_core.merkle import block_hash, node_hash
+from lace_core.ir import IR_SCHEMA_VERSION, Artifact, Node, Source
+from lace_core.merkle import block_hash, ir_hash, node_hash
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters import locks
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
 
 REVISION_COLUMNS = """tenant_id, artifact_id, revision_id, coalesce(parent_revision_id, '') AS parent_revision_id,
@@ -23,6 +26,37 @@ VALUES (:tenant_id, :artifact_id, :revision_id, nullif(:parent_revision_id, ''),
   :ir_hash, :content_hash, :ir_uri, :title, :language, CAST(:sources AS jsonb), CAST(:nodes AS jsonb), :run_id,
   :created_by, :created_at)
 ON CONFLICT (tenant_id, artifact_id, revision_id) DO NOTHING
+"""
+
+# The same content once more: node versions and blocks are shared, so only the row and the verdicts are new.
+INSERT_REVISION_AGAIN = """
+INSERT INTO runs.artifact_revisions (tenant_id, artifact_id, revision_id, parent_revision_id, status,
+  ir_schema_version, ir_hash, content_hash, ir_uri, title, language, sources, nodes, run_id, created_by, created_at)
+SELECT tenant_id, artifact_id, :revision_id, nullif(:parent_revision_id, ''), 'staged', ir_schema_version, ir_hash,
+  content_hash, :ir_uri, title, language, sources, nodes, :run_id, :created_by, :created_at
+FROM runs.artifact_revisions
+WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :like_revision_id
+ON CONFLICT (tenant_id, artifact_id, revision_id) DO NOTHING
+"""
+
+INSERT_VERDICTS_AGAIN = """
+INSERT INTO runs.verdicts (tenant_id, artifact_id, revision_id, sentence_id, node_id, run_id, position, text, verdict,
+  reasons, in_document)
+SELECT tenant_id, artifact_id, :revision_id, sentence_id, node_id, run_id, position, text, verdict, reasons, in_document
+FROM runs.verdicts
+WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :like_revision_id
+ON CONFLICT DO NOTHING
+"""
+
+# What was found of the sentences that a change left alone.
+INSERT_VERDICTS_KEPT = """
+INSERT INTO runs.verdicts (tenant_id, artifact_id, revision_id, sentence_id, node_id, run_id, position, text, verdict,
+  reasons, in_document)
+SELECT tenant_id, artifact_id, :revision_id, sentence_id, node_id, run_id, position, text, verdict, reasons, in_document
+FROM runs.verdicts
+WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :verdicts_of
+  AND NOT node_id = ANY(:judged_anew)
+ON CONFLICT DO NOTHING
 """
 
 INSERT_NODES = """
@@ -92,21 +126,8 @@ UPDATE runs.artifacts a SET head_revision_id = r.revision_id, title = :title, up
 FROM runs.artifact_revisions r
 WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id AND r.tenant_id = a.tenant_id
   AND r.artifact_id = a.artifact_id AND r.revision_id = :revision_id AND r.status IN ('validated', 'committed')
+  AND r.run_id = :run_id
   AND (a.head_revision_id IS NOT DISTINCT FROM r.parent_revision_id OR a.head_revision_id = r.revision_id)
-"""
-
-# What has ended writes no more: a run that failed or was cancelled must not keep out the one that takes its place.
-TAKE_LOCK = """
-INSERT INTO runs.artifact_locks (tenant_id, artifact_id, lock_owner, lock_type, acquired_at, heartbeat_at, expires_at)
-VALUES (:tenant_id, :artifact_id, :owner, 'write', now(), now(), now() + make_interval(secs => :ttl))
-ON CONFLICT (tenant_id, artifact_id) DO UPDATE SET
-  acquired_at = CASE WHEN artifact_locks.lock_owner = excluded.lock_owner THEN artifact_locks.acquired_at
-    ELSE now() END,
-  lock_owner = excluded.lock_owner, heartbeat_at = now(), expires_at = excluded.expires_at
-WHERE artifact_locks.lock_owner = excluded.lock_owner OR artifact_locks.expires_at < now()
-  OR EXISTS (SELECT FROM runs.runs AS r WHERE r.tenant_id = artifact_locks.tenant_id
-    AND r.run_id = artifact_locks.lock_owner AND r.state IN ('succeeded', 'failed', 'cancelled'))
-RETURNING lock_owner
 """
 
 
@@ -186,21 +207,19 @@ class PostgresArtifacts:
             return Artifact(artifact_id=artifact_id, title=record.title, language=record.language)
         key = {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id}
         head = await self._tx.fetch_one(
-            """SELECT title, language, ir_schema_version, sources FROM runs.artifact_revisions
+            """SELECT title, language, ir_schema_version, sources, ir_hash FROM runs.artifact_revisions
                WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :revision_id""",
             key,
         )
         if head is None:
             raise LaceError(Reason.REVISION_NOT_FOUND, f"Artifact {artifact_id} has no revision {revision_id}.")
+        if head.ir_schema_version > IR_SCHEMA_VERSION:
+            message = f"{revision_id} of {artifact_id} has IR schema {head.ir_schema_version}; upgrade this service."
+            raise LaceError(Reason.SCHEMA_TOO_NEW, message, retryable=True)
         rows = await self._tx.fetch_all(DOCUMENT, key)
-        return Artifact(
-            artifact_id=artifact_id,
-            title=head.title,
-            language=head.language,
-            ir_schema_version=head.ir_schema_version,
-            sources=msgspec.convert(head.sources, tuple[Source, ...]),
-            nodes=tuple(_node_of(row.body, row.parent_id, row.order_key, row.blocks) for row in rows),
-        )
+        if len(rows) < _SMALL:
+            return _document_of(key, head, rows)
+        return await asyncio.to_thread(_document_of, key, head, rows)
 
     async def stage(self, tenant_id: str, staging: Staging) -> None:
         """Keep a staged revision; one that is there already stays as it is."""
@@ -225,8 +244,21 @@ class PostgresArtifacts:
         await self._tx.execute(INSERT_EVIDENCE, {**key, "rows": _json(list(cited.values()))})
         made = {**key, "revision_id": revision.revision_id, "run_id": revision.run_id}
         await self._tx.execute(INSERT_VERDICTS, {**made, "rows": _json(_verdict_rows(staging))})
-        changes = [{"position": i, **vars(change)} for i, change in enumerate(staging.changes)]
-        await self._tx.execute(INSERT_CHANGES, {**made, "rows": _json(changes)})
+        if staging.verdicts_of:
+            kept = {"verdicts_of": staging.verdicts_of, "judged_anew": list(staging.judged_anew)}
+            await self._tx.execute(INSERT_VERDICTS_KEPT, {**key, "revision_id": revision.revision_id, **kept})
+        await self._tx.execute(INSERT_CHANGES, {**made, "rows": _change_rows(staging.changes)})
+
+    async def stage_again(
+        self, tenant_id: str, revision: Revision, like_revision_id: str, changes: Sequence[Change]
+    ) -> None:
+        """Keep a staged revision with another's content and verdicts; one that is there already stays as it is."""
+        names = ("artifact_id", "revision_id", "parent_revision_id", "ir_uri", "run_id", "created_by", "created_at")
+        row = {name: getattr(revision, name) for name in names}
+        key = {"tenant_id": tenant_id, "artifact_id": revision.artifact_id, "revision_id": revision.revision_id}
+        await self._tx.execute(INSERT_REVISION_AGAIN, {**row, **key, "like_revision_id": like_revision_id})
+        await self._tx.execute(INSERT_VERDICTS_AGAIN, {**key, "like_revision_id": like_revision_id})
+        await self._tx.execute(INSERT_CHANGES, {**key, "run_id": revision.run_id, "rows": _change_rows(changes)})
 
     async def mark_validated(self, tenant_id: str, artifact_id: str, revision_id: str) -> None:
         """Move a staged revision on."""
@@ -237,11 +269,17 @@ class PostgresArtifacts:
             {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id},
         )
 
-    async def commit(self, tenant_id: str, artifact_id: str, revision_id: str, title: str) -> None:
+    async def commit(
+        self, tenant_id: str, artifact_id: str, revision_id: str, title: str, run_id: str = "", epoch: int = 0
+    ) -> None:
         """Commit a validated revision and move the head to it; doing it again changes nothing."""
+        if run_id:
+            await locks.hold_fence(self._tx, tenant_id, run_id, epoch)
         key = {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id}
-        moved = await self._tx.execute(MOVE_HEAD, {**key, "title": title})
+        moved = await self._tx.execute(MOVE_HEAD, {**key, "title": title, "run_id": run_id})
         if moved.rowcount != 1:
+            if (await self.revision(tenant_id, artifact_id, revision_id)).status == "committed":
+                return  # before a crash; the head has moved on from it since
             raise LaceError(Reason.REVISION_CONFLICT, "The document changed while the revision was made; start again.")
         await self._tx.execute(
             """UPDATE runs.artifact_revisions SET status = 'committed', committed_at = coalesce(committed_at, now())
@@ -267,20 +305,40 @@ class PostgresArtifacts:
         return [(row.place, row._asdict()) for row in rows]
 
     async def lock(self, tenant_id: str, artifact_id: str, owner: str, ttl_s: int) -> None:
-        """Take or renew the right to write; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
-        row = await self._tx.fetch_one(
-            TAKE_LOCK, {"tenant_id": tenant_id, "artifact_id": artifact_id, "owner": owner, "ttl": ttl_s}
-        )
-        if row is None:
-            raise LaceError(Reason.ARTIFACT_LOCKED, "Another run is writing this artifact; wait for it or cancel it.")
+        """Take the right to write for one change; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
+        await locks.take_lock(self._tx, tenant_id, artifact_id, owner, 0, ttl_s)
 
-    async def unlock(self, tenant_id: str, artifact_id: str, owner: str) -> None:
-        """Give the right back."""
-        await self._tx.execute(
-            """DELETE FROM runs.artifact_locks
-               WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND lock_owner = :owner""",
-            {"tenant_id": tenant_id, "artifact_id": artifact_id, "owner": owner},
+    async def unlock(self, tenant_id: str, artifact_id: str, owner: str, epoch: int = 0) -> None:
+        """Give the right back; a later holder's stays."""
+        await locks.release_lock(self._tx, tenant_id, artifact_id, owner, epoch)
+
+    async def hold(self, tenant_id: str, artifact_id: str, run_id: str, epoch: int) -> None:
+        """Take the right to write for a run, or keep it; raises LaceError RUN_FENCED or ARTIFACT_LOCKED."""
+        await locks.hold_fence(self._tx, tenant_id, run_id, epoch)
+        await locks.take_lock(self._tx, tenant_id, artifact_id, run_id, epoch, locks.LOCK_S)
+
+
+_SMALL = 100  # nodes whose hashes cost the event loop nothing to speak of
+
+
+def _document_of(key: Mapping[str, str], head: Any, rows: Sequence[Any]) -> Artifact:
+    """The document of its rows, compared with its revision's hash: nothing that was altered is shown or built on."""
+    try:
+        document = Artifact(
+            artifact_id=key["artifact_id"],
+            title=head.title,
+            language=head.language,
+            ir_schema_version=head.ir_schema_version,
+            sources=msgspec.convert(head.sources, tuple[Source, ...]),
+            nodes=tuple(_node_of(row.body, row.parent_id, row.order_key, row.blocks) for row in rows),
         )
+        intact = ir_hash(document) == head.ir_hash
+    except (msgspec.ValidationError, TypeError, ValueError):
+        intact = False
+    if not intact:
+        message = f"Revision {key['revision_id']} of {key['artifact_id']} does not match its hash."
+        raise LaceError(Reason.IR_CORRUPT, message)
+    return document
 
 
 _REVISION_PLAIN = (
@@ -295,6 +353,10 @@ _REVISION_PLAIN = (
     "created_by",
     "created_at",
 )
+
+
+def _change_rows(changes: Sequence[Change]) -> str:
+    return _json([{"position": place, **vars(change)} for place, change in enumerate(changes)])
 
 
 def _json(value: Any) -> str:

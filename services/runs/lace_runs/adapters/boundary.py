@@ -2,7 +2,7 @@
 
 Rows are sorted by run id, the epoch is a row condition, and a run that does not come back was fenced. When the
 statement fails the batch is cut in half and tried again, so that one bad row fails one run alone. A boundary is
-acknowledged only after its commit; NOTIFY goes out afterwards as a statement of its own, once for a batch.
+acknowledged only after its commit; NOTIFY goes out afterwards as a statement of its own, on a connection of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import structlog
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
-from lace_runs.app.ports import Boundary
-from lace_runs.domain.runs import Command, Job, Trigger
+from lace_runs.app.ports import EVENT_REFERENCE, Boundary
+from lace_runs.domain.events import SCHEMA_VERSION, cause_of
+from lace_runs.domain.runs import COMMANDS, Command, Job, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -30,14 +31,15 @@ _BATCH = 200
 _Entry = tuple[Boundary, dict[str, Any], asyncio.Future[Sequence[Command]]]
 _RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0)
 
-# One element of :rows for each run. Data-modifying parts that come back empty cost nothing.
-COMMIT_BOUNDARIES = """
+# One element of :rows for each run; the other parameters hold the parts of all runs, each element with its run's id, so
+# that each part is unpacked once for the batch. Parts that come empty cost nothing. :again is true where an earlier
+# try may have been committed.
+COMMIT_BOUNDARIES = f"""
 WITH b AS (
-  SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
+  SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS x(
     tenant_id text, run_id text, epoch bigint, state text, started_at timestamptz, ended_at timestamptz, attempt int,
     revision_id text, steps_done int, steps_total int, error_code text, error_message text, result jsonb,
-    warnings jsonb, steps jsonb, checkpoints jsonb, forget jsonb, jobs jsonb, events jsonb, messages jsonb,
-    applied jsonb, event_count int, boundary_id text)
+    warnings jsonb, applied jsonb, event_count int, boundary_id text, publish boolean)
 ), run AS (
   UPDATE runs.runs r SET
     state = coalesce(b.state, r.state), started_at = coalesce(r.started_at, b.started_at),
@@ -46,76 +48,93 @@ WITH b AS (
     steps_total = coalesce(b.steps_total, r.steps_total), error_code = coalesce(b.error_code, r.error_code),
     error_message = coalesce(b.error_message, r.error_message), result = coalesce(b.result, r.result),
     warnings = coalesce(b.warnings, r.warnings), next_sequence = r.next_sequence + b.event_count,
-    last_boundary = b.boundary_id
+    last_boundary = b.boundary_id, worker_id =
+      CASE WHEN b.state IN ('succeeded', 'failed', 'cancelled', 'paused') THEN NULL ELSE r.worker_id END
   FROM b WHERE r.run_id = b.run_id AND r.tenant_id = b.tenant_id AND r.epoch = b.epoch
     AND r.last_boundary <> b.boundary_id
-  RETURNING r.tenant_id, r.run_id, r.state, r.next_sequence - b.event_count AS first_sequence,
+  RETURNING r.tenant_id, r.run_id, r.next_sequence - b.event_count AS first_sequence,
     CASE WHEN r.state = 'succeeded' THEN 100 WHEN r.steps_total > 0
-      THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct
+      THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct,
+    b.applied, b.event_count, b.boundary_id, b.publish
 ), step AS (
   INSERT INTO runs.step_runs (tenant_id, run_id, step_id, attempt, step, node_id, status, started_at, ended_at,
-    output_hash, output_uri, metrics, error_code, error_message, summary)
+    output_hash, output_uri, metrics, error_code, error_message, summary, log)
   SELECT run.tenant_id, run.run_id, s.step_id, s.attempt, s.step, s.node_id, s.state, s.started_at, s.ended_at,
-    s.output_hash, s.output_uri, s.metrics, s.error_code, s.error_message, s.summary
-  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.steps) AS s(step_id text, attempt int, step text, node_id text,
+    s.output_hash, s.output_uri, s.metrics, s.error_code, s.error_message, s.summary, s.log
+  FROM json_to_recordset(CAST(:steps AS json)) AS s(run_id text, step_id text, attempt int, step text, node_id text,
     state text, started_at timestamptz, ended_at timestamptz, output_hash text, output_uri text, metrics jsonb,
-    error_code text, error_message text, summary text)
+    error_code text, error_message text, summary text, log jsonb) JOIN run USING (run_id)
   ON CONFLICT (tenant_id, run_id, step_id, attempt) DO UPDATE SET status = excluded.status,
     ended_at = excluded.ended_at, output_hash = excluded.output_hash, output_uri = excluded.output_uri,
     metrics = excluded.metrics, error_code = excluded.error_code, error_message = excluded.error_message,
-    summary = excluded.summary
+    summary = excluded.summary, log = excluded.log
 ), checkpoint AS (
   INSERT INTO runs.run_checkpoints (tenant_id, run_id, step_id, output_type, output_hash, data, uri, created_at)
   SELECT run.tenant_id, run.run_id, c.step_id, c.output_type, c.output_hash, c.data, c.uri, clock_timestamp()
-  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.checkpoints) AS c(step_id text, output_type text,
-    output_hash text, data text, uri text)
+  FROM json_to_recordset(CAST(:checkpoints AS json)) AS c(run_id text, step_id text, output_type text,
+    output_hash text, data text, uri text) JOIN run USING (run_id)
   ON CONFLICT (tenant_id, run_id, step_id) DO UPDATE SET output_type = excluded.output_type,
     output_hash = excluded.output_hash, data = excluded.data, uri = excluded.uri, created_at = excluded.created_at
 ), forgotten AS (
-  DELETE FROM runs.run_checkpoints k USING run JOIN b USING (run_id), jsonb_array_elements_text(b.forget) AS f(step_id)
+  DELETE FROM runs.run_checkpoints k
+  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
   WHERE k.tenant_id = run.tenant_id AND k.run_id = run.run_id AND k.step_id = f.step_id
 ), forgotten_jobs AS (
-  DELETE FROM runs.run_jobs j USING run JOIN b USING (run_id), jsonb_array_elements_text(b.forget) AS f(step_id)
+  DELETE FROM runs.run_jobs j
+  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
   WHERE j.tenant_id = run.tenant_id AND j.run_id = run.run_id AND j.step_id = f.step_id
 ), job AS (
   INSERT INTO runs.run_jobs (tenant_id, run_id, job_id, step_id, topic, payload, sent_at)
   SELECT run.tenant_id, run.run_id, j.job_id, j.step_id, j.topic, j.payload, clock_timestamp()
-  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.jobs) AS j(job_id text, step_id text, topic text, payload jsonb)
+  FROM json_to_recordset(CAST(:jobs AS json)) AS j(run_id text, job_id text, step_id text, topic text, payload jsonb)
+    JOIN run USING (run_id)
   ON CONFLICT (tenant_id, run_id, job_id) DO NOTHING
 ), event AS (
   INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
-    progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place - 1,
-    'evt_' || substr(run.run_id, 5) || '_' || (run.first_sequence + e.place - 1),
-    e.event ->> 'event_type', CAST(e.event ->> 'occurred_at' AS timestamptz), e.event ->> 'status',
-    e.event ->> 'step_id', CAST(e.event ->> 'attempt' AS int), run.progress_pct, e.event -> 'payload',
-    e.event ->> 'redaction_level', e.event ->> 'content_hash', e.event ->> 'content_uri', 1, 1
-  FROM run JOIN b USING (run_id), jsonb_array_elements(b.events) WITH ORDINALITY AS e(event, place)
+    progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version,
+    cause)
+  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place,
+    'evt_' || substr(run.run_id, 5) || '_' || (run.first_sequence + e.place), e.event_type, e.occurred_at, e.status,
+    e.step_id, e.attempt, run.progress_pct, e.payload, e.redaction_level, e.content_hash, e.content_uri,
+    {SCHEMA_VERSION}, e.payload_schema_version, coalesce(e.cause, '{{}}')
+  FROM json_to_recordset(CAST(:events AS json)) AS e(run_id text, place int, event_type text, occurred_at timestamptz,
+    status text, step_id text, attempt int, payload jsonb, redaction_level text, content_hash text, content_uri text,
+    payload_schema_version int, cause jsonb) JOIN run USING (run_id)
 ), message AS (
   INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version, headers_json)
   SELECT m.message_id, run.tenant_id, m.topic, m.key, m.payload, 1, m.headers
-  FROM run JOIN b USING (run_id), jsonb_to_recordset(b.messages) AS m(message_id text, topic text, key text,
-    payload json, headers jsonb)
+  FROM json_to_recordset(CAST(:messages AS json)) AS m(run_id text, message_id text, topic text, key text,
+    payload json, headers jsonb) JOIN run USING (run_id)
   ON CONFLICT (id) DO NOTHING
+), reference AS ( -- one row for all events of the boundary: the relay reads them where they are
+  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
+  SELECT 'ref_' || run.boundary_id, run.tenant_id, '{EVENT_REFERENCE}', run.run_id,
+    json_build_object('first', run.first_sequence, 'last', run.first_sequence + run.event_count - 1), 1
+  FROM run WHERE run.publish
 ), taken AS (
-  UPDATE runs.run_control_commands c SET applied_at = clock_timestamp(), outcome = a.value
-  FROM run JOIN b USING (run_id), jsonb_each_text(b.applied) AS a
-  WHERE c.tenant_id = run.tenant_id AND c.run_id = run.run_id AND c.command_id = a.key
+  UPDATE runs.run_control_commands c SET applied_at = clock_timestamp(), outcome = a.outcome
+  FROM json_to_recordset(CAST(:applied AS json)) AS a(run_id text, command_id text, outcome text)
+    JOIN run USING (run_id)
+  WHERE c.tenant_id = run.tenant_id AND c.run_id = run.run_id AND c.command_id = a.command_id
 )
 SELECT done.run_id, (
   SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'trigger', c.command, 'requested_by', c.requested_by,
-    'reason', c.reason, 'from_step_id', c.from_step_id) ORDER BY c.position)
+    'reason', c.reason, 'from_step_id', c.from_step_id, 'cause', c.cause) ORDER BY c.position)
   FROM runs.run_control_commands c
-  WHERE c.run_id = done.run_id AND c.applied_at IS NULL AND NOT jsonb_exists(b.applied, c.command_id)) AS commands
-FROM b JOIN (
-  SELECT run_id FROM run
+  WHERE c.run_id = done.run_id AND c.applied_at IS NULL AND NOT jsonb_exists(done.applied, c.command_id)) AS commands
+FROM (
+  SELECT run_id, applied FROM run
   UNION ALL -- committed by an earlier try whose answer was lost
-  SELECT r.run_id FROM runs.runs r JOIN b ON r.run_id = b.run_id AND r.last_boundary = b.boundary_id
-) AS done USING (run_id)
+  SELECT r.run_id, b.applied FROM runs.runs r JOIN b ON r.run_id = b.run_id AND r.last_boundary = b.boundary_id
+  WHERE CAST(:again AS boolean)
+) AS done
 """
+# In order of run and place, so that the statement's parts name them as they are.
+_PARTS = ("steps", "checkpoints", "forget", "jobs", "events", "messages", "applied")
 
 OPEN_COMMANDS = """
-SELECT run_id, command_id, command AS trigger, requested_by, reason, from_step_id FROM runs.run_control_commands
+SELECT run_id, command_id, command AS trigger, requested_by, reason, from_step_id, cause
+FROM runs.run_control_commands
 WHERE run_id = ANY(:run_ids) AND applied_at IS NULL ORDER BY position
 """
 
@@ -125,25 +144,36 @@ SELECT job_id, step_id, topic, payload, result FROM runs.run_jobs WHERE tenant_i
 
 
 class GroupCommit:
-    """The run log in Postgres; see the module's docstring. `headers` gives the trace headers of messages."""
+    """The run log in Postgres; see the module's docstring. `headers` gives the trace headers of messages.
 
-    def __init__(self, database: SystemDatabase, headers: Callable[[], Mapping[str, str]]) -> None:
+    With `publish_events` each boundary's events go into the outbox as well, as one reference.
+    """
+
+    def __init__(
+        self, database: SystemDatabase, headers: Callable[[], Mapping[str, str]], *, publish_events: bool = False
+    ) -> None:
         self._database = database
         self._headers = headers
+        self._publish_events = publish_events
         self._waiting: list[_Entry] = []
         self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._to_wake: set[str] = set()
+        self._told = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to commit in the background."""
-        self._task = asyncio.create_task(self._run(), name="group-commit")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="group-commit"),
+            asyncio.create_task(self._notify(), name="group-commit-notify"),
+        ]
 
     async def close(self) -> None:
         """Stop; boundaries that wait are refused."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
         for boundary, _, future in self._waiting:
             if not future.done():
                 future.set_exception(_fenced(boundary))
@@ -151,7 +181,10 @@ class GroupCommit:
     async def commit(self, boundary: Boundary) -> Sequence[Command]:
         """Write a boundary durably; answers with the commands not taken up yet. Raises LaceError RUN_FENCED."""
         future: asyncio.Future[Sequence[Command]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((boundary, _row(boundary, dict(self._headers())), future))
+        row = _row(boundary, self._headers)
+        if self._publish_events and boundary.events:
+            row["row"]["publish"] = True
+        self._waiting.append((boundary, row, future))
         self._woken.set()
         return await future
 
@@ -161,7 +194,7 @@ class GroupCommit:
             rows = await tx.fetch_all(OPEN_COMMANDS, {"run_ids": list(run_ids)})
         found: dict[str, list[Command]] = {}
         for row in rows:
-            found.setdefault(row.run_id, []).append(_command(row._asdict()))
+            found.setdefault(row.run_id, []).extend(_commands([row._asdict()]))
         return found
 
     async def jobs(self, tenant_id: str, run_id: str) -> Mapping[str, Job]:
@@ -212,29 +245,34 @@ class GroupCommit:
             if row is None:
                 future.set_exception(_fenced(boundary))
             else:
-                future.set_result([_command(command) for command in row.commands or ()])
-        await self._notify(batch)
+                future.set_result(_commands(row.commands or ()))
+        self._to_wake.add(EVENTS_CHANNEL)
+        if any(boundary.messages or "publish" in row["row"] for boundary, row, _ in batch):
+            self._to_wake.add(OUTBOX_CHANNEL)
+        self._told.set()
 
     async def _execute(self, rows: list[dict[str, Any]]) -> Sequence[Any]:
         """The statement; sent again after a lost connection, as each boundary's id keeps it from counting twice."""
-        parameters = {"rows": orjson.dumps(rows).decode()}
+        parameters = _parameters(rows)
         for pause in _RETRY_PAUSES_S:
             try:
                 return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
             except psycopg.OperationalError as error:
                 log.warning("boundary_retried", error=str(error))
+                parameters["again"] = True
                 await asyncio.sleep(pause)
         return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
 
-    async def _notify(self, batch: Sequence[_Entry]) -> None:
-        channels = [EVENTS_CHANNEL]
-        if any(boundary.messages for boundary, _, _ in batch):
-            channels.append(OUTBOX_CHANNEL)
-        try:
-            for channel in channels:
-                await self._database.execute_now(f"NOTIFY {channel}")
-        except psycopg.Error:
-            log.warning("notify_lost", channels=channels)  # the polls behind it find the rows
+    async def _notify(self) -> None:
+        """Wake who waits for what was committed: beside the next commit, and once for all that came meanwhile."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            channels, self._to_wake = sorted(self._to_wake), set()
+            try:
+                await self._database.notify(channels)
+            except (psycopg.Error, OSError):
+                log.warning("notify_lost", channels=channels)  # the polls behind it find the rows
 
 
 def _settle_error(future: asyncio.Future[Sequence[Command]], error: LaceError) -> None:
@@ -246,35 +284,59 @@ def _fenced(boundary: Boundary) -> LaceError:
     return LaceError(Reason.RUN_FENCED, f"{boundary.run_id} was taken over by another worker.")
 
 
+def _commands(rows: Sequence[Mapping[str, Any]]) -> list[Command]:
+    """Those that this version knows; what a newer one left waits for a worker that knows it."""
+    return [_command(row) for row in rows if row["trigger"] in COMMANDS]
+
+
 def _command(row: Mapping[str, Any]) -> Command:
     return Command(
-        row["command_id"], Trigger(row["trigger"]), row["requested_by"], row["reason"] or "", row["from_step_id"] or ""
+        row["command_id"],
+        Trigger(row["trigger"]),
+        row["requested_by"],
+        row["reason"] or "",
+        row["from_step_id"] or "",
+        cause_of(row["cause"]),
     )
 
 
-def _row(boundary: Boundary, headers: dict[str, str]) -> dict[str, Any]:
+def _parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    parts = {name: [element for row in rows for element in row[name]] for name in _PARTS}
+    texts = {name: orjson.dumps(elements).decode() for name, elements in parts.items()}
+    return {"rows": orjson.dumps([row["row"] for row in rows]).decode(), **texts, "again": False}
+
+
+def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str, Any]:
+    """What the statement needs of a boundary: the run's row, and the elements of the parts."""
+    of = {"run_id": boundary.run_id}
+    headers = dict(trace()) if boundary.messages else {}
+    row = {name: getattr(boundary, name) for name in _PLAIN}
+    row |= {"applied": boundary.applied, "event_count": len(boundary.events), "boundary_id": new_id("bnd")}
     return {
-        "tenant_id": boundary.tenant_id,
-        "run_id": boundary.run_id,
-        "epoch": boundary.epoch,
-        "state": boundary.state,
-        "started_at": boundary.started_at,
-        "ended_at": boundary.ended_at,
-        "attempt": boundary.attempt,
-        "revision_id": boundary.revision_id,
-        "steps_done": boundary.steps_done,
-        "steps_total": boundary.steps_total,
-        "error_code": boundary.error_code,
-        "error_message": boundary.error_message,
-        "result": boundary.result,
-        "warnings": boundary.warnings,
-        "steps": boundary.steps,  # orjson writes dataclasses itself, many times faster than by way of dicts
-        "checkpoints": boundary.checkpoints,
-        "forget": list(boundary.forget_checkpoints),
-        "jobs": boundary.jobs,
-        "events": boundary.events,
-        "messages": [{**vars(message), "headers": headers} for message in boundary.messages],
-        "applied": dict(boundary.applied),
-        "event_count": len(boundary.events),
-        "boundary_id": new_id("bnd"),
+        "row": row,
+        "steps": [of | vars(step) for step in boundary.steps],
+        "checkpoints": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],
+        "forget": [of | {"step_id": step_id} for step_id in boundary.forget_checkpoints],
+        "jobs": [of | vars(job) for job in boundary.jobs],
+        "events": [of | {"place": place} | vars(event) for place, event in enumerate(boundary.events)],
+        "messages": [of | {"headers": headers} | vars(message) for message in boundary.messages],
+        "applied": [of | {"command_id": key, "outcome": value} for key, value in boundary.applied.items()],
     }
+
+
+_PLAIN = (
+    "tenant_id",
+    "run_id",
+    "epoch",
+    "state",
+    "started_at",
+    "ended_at",
+    "attempt",
+    "revision_id",
+    "steps_done",
+    "steps_total",
+    "error_code",
+    "error_message",
+    "result",
+    "warnings",
+)

@@ -14,15 +14,22 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 
+from lace_core.composing import restored
+from lace_core.errors import LaceError
+from lace_core.pipeline import PIPELINES, Pipeline
 from lace_platform.db.database import SystemDatabase
 from lace_platform.db.dsn import connection_parameters
 from lace_platform.ids import new_id
-from lace_runs.adapters.runs import RUN_COLUMNS, run_of
-from lace_runs.app.ports import Claimed
-from lace_runs.domain.runs import Checkpoint, Command, Job, Trigger
+from lace_runs.adapters.claims import ClaimStatement
+from lace_runs.adapters.locks import FORGET_LOCKS, LOCK_S, RENEW_LOCKS, RENEW_LOCKS_S
+from lace_runs.adapters.runs import run_of
+from lace_runs.app.ports import Attempts, Claimed
+from lace_runs.domain.events import cause_of
+from lace_runs.domain.runs import COMMANDS, IN_DOUBT, Checkpoint, Command, Job, StepRecord, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -34,39 +41,29 @@ VALUES (%(worker_id)s, now(), now(), now() + make_interval(secs => %(lease_s)s))
 ON CONFLICT (worker_id) DO UPDATE SET heartbeat_at = now(), expires_at = excluded.expires_at
 """
 
-# Free runs that have something to do, tenant by tenant: the first of each tenant before the second of any.
-CLAIM = f"""
-WITH free AS (
-  SELECT r.tenant_id, r.run_id, r.created_at,
-    row_number() OVER (PARTITION BY r.tenant_id ORDER BY r.created_at, r.run_id) AS turn
-  FROM runs.runs r LEFT JOIN runs.workers w ON w.worker_id = r.worker_id
-  WHERE (r.state IN ('queued', 'running', 'pausing', 'resuming') OR (r.state = 'paused' AND EXISTS (
-      SELECT 1 FROM runs.run_control_commands c WHERE c.run_id = r.run_id AND c.applied_at IS NULL)))
-    AND (w.worker_id IS NULL OR w.expires_at < now() OR r.worker_id = :worker_id) AND NOT r.run_id = ANY(:held)
-    AND r.pipeline_id || '/' || r.pipeline_version = ANY(:can_run)
-), chosen AS (
-  SELECT r.run_id FROM runs.runs r JOIN free USING (run_id)
-  ORDER BY free.turn, free.created_at LIMIT :limit FOR UPDATE OF r SKIP LOCKED
-)
-UPDATE runs.runs r SET worker_id = :worker_id, epoch = r.epoch + 1 FROM chosen
-WHERE r.run_id = chosen.run_id AND (r.worker_id IS NULL OR r.worker_id = :worker_id OR NOT EXISTS (
-  SELECT 1 FROM runs.workers w WHERE w.worker_id = r.worker_id AND w.expires_at >= now()))
-RETURNING {", ".join("r." + column.strip() for column in RUN_COLUMNS.split(","))}
-"""
-
 # What the claimed runs have done so far.
 LOAD_WORK = """
 SELECT r.run_id,
   (SELECT jsonb_agg(jsonb_build_array(c.step_id, c.output_type, c.output_hash, c.data, c.uri))
    FROM runs.run_checkpoints c WHERE c.tenant_id = r.tenant_id AND c.run_id = r.run_id) AS checkpoints,
-  (SELECT jsonb_object_agg(s.step_id, s.attempt) FROM (
-     SELECT step_id, max(attempt) AS attempt FROM runs.step_runs s
+  (SELECT jsonb_object_agg(s.step_id, jsonb_build_array(s.attempt, s.in_doubt)) FROM (
+     SELECT step_id, max(attempt) AS attempt,
+       count(*) FILTER (WHERE status = 'running' OR error_code = ANY(:in_doubt)) AS in_doubt
+     FROM runs.step_runs s
      WHERE s.tenant_id = r.tenant_id AND s.run_id = r.run_id GROUP BY step_id) AS s) AS attempts,
   (SELECT jsonb_agg(jsonb_build_array(j.job_id, j.step_id, j.topic, j.payload, j.result))
    FROM runs.run_jobs j WHERE j.tenant_id = r.tenant_id AND j.run_id = r.run_id) AS jobs,
-  (SELECT jsonb_agg(jsonb_build_array(c.command_id, c.command, c.requested_by, c.reason, c.from_step_id)
+  (SELECT jsonb_agg(jsonb_build_array(c.command_id, c.command, c.requested_by, c.reason, c.from_step_id,
+     c.cause)
      ORDER BY c.position)
-   FROM runs.run_control_commands c WHERE c.run_id = r.run_id AND c.applied_at IS NULL) AS commands
+   FROM runs.run_control_commands c WHERE c.run_id = r.run_id AND c.applied_at IS NULL) AS commands,
+  (SELECT jsonb_agg(jsonb_build_object('step_id', s.step_id, 'step', s.step, 'node_id', s.node_id, 'attempt', s.attempt,
+     'state', s.status, 'started_at', s.started_at, 'ended_at', s.ended_at, 'output_hash', s.output_hash,
+     'output_uri', s.output_uri, 'log', s.log))
+   FROM runs.step_runs s WHERE s.tenant_id = r.tenant_id AND s.run_id = r.run_id AND s.status = 'succeeded'
+     AND s.log IS NOT NULL) AS unlogged,
+  (SELECT jsonb_build_array(p.description, p.steps) FROM runs.pipelines p
+   WHERE p.tenant_id = r.tenant_id AND p.pipeline_id = r.pipeline_id AND p.version = r.pipeline_version) AS pipeline
 FROM runs.runs r WHERE r.run_id = ANY(:run_ids)
 """
 
@@ -84,6 +81,8 @@ class WorkerLease:
         )
         self._lease_s = lease_ms / 1000
         self._renewal_s = renewal_ms / 1000
+        self._claims = ClaimStatement(self.worker_id)
+        self._unreadable: set[str] = set()
         self._beat_at = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_stopped, name="worker-lease", daemon=True)
@@ -104,23 +103,34 @@ class WorkerLease:
                 await self._beating
         await asyncio.to_thread(self._thread.join, 5)
         async with self._database.transaction() as tx:
-            key = {"worker_id": self.worker_id}
-            await tx.execute("UPDATE runs.runs SET worker_id = NULL WHERE worker_id = :worker_id", key)
-            await tx.execute("DELETE FROM runs.workers WHERE worker_id = :worker_id", key)
+            await tx.execute("DELETE FROM runs.workers WHERE worker_id = :worker_id", {"worker_id": self.worker_id})
             await tx.commit()
 
     async def claim(self, held: Sequence[str], can_run: Sequence[str], limit: int) -> Sequence[Claimed]:
-        """Free runs taken over by this worker with what they have done so far, at most `limit`."""
+        """Free runs taken over by this worker with what they have done so far.
+
+        At most `limit`, and beside them those that are only to be cancelled or paused.
+        """
         async with self._database.transaction() as tx:
-            rows = await tx.fetch_all(
-                CLAIM, {"worker_id": self.worker_id, "held": list(held), "can_run": list(can_run), "limit": limit}
-            )
+            rows = await self._claims.rows(tx, [*held, *self._unreadable], can_run, limit)
             if not rows:
+                await tx.commit()
                 return []
-            work = await tx.fetch_all(LOAD_WORK, {"run_ids": [row.run_id for row in rows]})
+            begun = [row.run_id for row in rows if not _is_untouched(row)]
+            taken = {"run_ids": begun, "in_doubt": sorted(IN_DOUBT)}
+            work = await tx.fetch_all(LOAD_WORK, taken) if begun else []
             await tx.commit()
         done = {row.run_id: row._asdict() for row in work}
-        return [_claimed(row._asdict(), done[row.run_id]) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(_claimed(row._asdict(), done.get(row.run_id, _NOTHING_DONE)))
+            except (LaceError, TypeError, ValueError) as error:
+                # One row that cannot be read holds up no other; a worker that can may take it.
+                log.error("run_unreadable", run_id=row.run_id, error=str(error))
+                self._unreadable.add(row.run_id)
+                await self.release(row.run_id, row.epoch)
+        return found
 
     async def release(self, run_id: str, epoch: int) -> None:
         """Let go of a run that stands still or has ended; one that was taken over is left alone."""
@@ -135,6 +145,7 @@ class WorkerLease:
 
     def _renew_until_stopped(self) -> None:
         connection: psycopg.Connection[Any] | None = None
+        locks_at = time.monotonic()
         while not self._stopped.wait(self._renewal_s):
             if time.monotonic() - self._beat_at > self._lease_s:
                 log.error("worker_loop_hangs", worker_id=self.worker_id)
@@ -143,6 +154,9 @@ class WorkerLease:
                 if connection is None or connection.closed:
                     connection = psycopg.connect(**self._parameters, autocommit=True)
                 connection.execute(RENEW_LEASE, {"worker_id": self.worker_id, "lease_s": self._lease_s})
+                if time.monotonic() - locks_at >= RENEW_LOCKS_S:
+                    connection.execute(RENEW_LOCKS, {"worker_id": self.worker_id, "lock_s": LOCK_S})
+                    locks_at = time.monotonic()
             except psycopg.Error as error:
                 log.warning("lease_not_renewed", worker_id=self.worker_id, error=str(error))
                 connection = None
@@ -153,14 +167,35 @@ class WorkerLease:
         with psycopg.connect(**self._parameters, autocommit=True) as connection:
             connection.execute(RENEW_LEASE, {"worker_id": self.worker_id, "lease_s": self._lease_s})
             connection.execute("DELETE FROM runs.workers WHERE expires_at < now() - interval '1 hour'")
+            connection.execute(FORGET_LOCKS)
+
+
+def _pipeline(row: Mapping[str, Any], kept: Sequence[Any] | None) -> Pipeline | None:
+    return restored(row["pipeline_id"], row["pipeline_version"], kept[0], kept[1]) if kept else None
+
+
+# Of a run that nobody has held before, that is not another one's continuation, and of which nothing was asked since.
+_NOTHING_DONE: Mapping[str, None] = dict.fromkeys(
+    ("checkpoints", "attempts", "jobs", "pipeline", "unlogged", "commands")
+)
+
+
+def _is_untouched(row: Any) -> bool:
+    return row.epoch == 1 and not row.restarted_from_run_id and not row.is_commanded and row.pipeline_id in PIPELINES
 
 
 def _claimed(row: Mapping[str, Any], done: Mapping[str, Any]) -> Claimed:
     jobs = [Job(*fields) for fields in done["jobs"] or ()]
     return Claimed(
-        run=run_of(row),
+        run=run_of({name: value for name, value in row.items() if name != "is_commanded"}),
         checkpoints={fields[0]: Checkpoint(*fields) for fields in done["checkpoints"] or ()},
-        attempts=done["attempts"] or {},
+        attempts={step_id: Attempts(*counted) for step_id, counted in (done["attempts"] or {}).items()},
         jobs={job.job_id: job for job in jobs},
-        commands=[Command(c[0], Trigger(c[1]), c[2], c[3], c[4]) for c in done["commands"] or ()],
+        pipeline=_pipeline(row, done["pipeline"]),
+        unlogged=msgspec.convert(done["unlogged"] or (), tuple[StepRecord, ...]),
+        commands=[
+            Command(c[0], Trigger(c[1]), c[2], c[3], c[4], cause_of(c[5]))
+            for c in done["commands"] or ()
+            if c[1] in COMMANDS
+        ],
     )

@@ -11,30 +11,30 @@ import orjson
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.transaction import Transaction
-from lace_runs.domain.events import Event, EventDraft, event_id_of
-from lace_runs.domain.runs import Checkpoint, Command, Request, Run, RunState, StepRecord
+from lace_runs.domain.events import SCHEMA_VERSION, EventDraft, event_id_of
+from lace_runs.domain.runs import Checkpoint, Command, Request, Run, RunState, StepRecord, Trigger
 
 RUN_COLUMNS = """tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, revision_id,
  requested_by, settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id,
  idempotency_key,
  traceparent, epoch, attempt, steps_done, steps_total, error_code, error_message, restarted_from_run_id, result,
- warnings, created_at, started_at, ended_at"""
+ warnings, created_at, started_at, ended_at, priority"""
 
 INSERT_RUN = """
 INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,
   settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
-  traceparent, restarted_from_run_id, created_at, next_sequence)
+  traceparent, restarted_from_run_id, created_at, priority, next_sequence)
 VALUES (:tenant_id, :run_id, :pipeline_id, :pipeline_version, :state, CAST(:request AS jsonb), :artifact_id,
   :requested_by, CAST(:settings AS jsonb), :settings_hash, :settings_uri, CAST(:scopes AS jsonb),
   CAST(:labels AS jsonb), :request_id, :correlation_id, :idempotency_key, :traceparent, :restarted_from_run_id,
-  :created_at, 2)
+  :created_at, :priority, 2)
 """
 
 INSERT_FIRST_EVENT = """
 INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
   progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
 VALUES (:tenant_id, :run_id, 1, :event_id, :event_type, :occurred_at, :status, '', 1, 0, CAST(:payload AS jsonb),
-  :redaction_level, '', '', 1, 1)
+  :redaction_level, '', '', :schema_version, :payload_schema_version)
 """
 
 LIST_RUNS = f"""
@@ -50,10 +50,18 @@ FROM runs.step_runs WHERE tenant_id = :tenant_id AND run_id = :run_id AND positi
 ORDER BY position LIMIT :limit
 """
 
-LIST_EVENTS = """
-SELECT e.*, r.pipeline_id, r.request_id, r.correlation_id, r.idempotency_key, r.traceparent
-FROM runs.run_events e JOIN runs.runs r USING (tenant_id, run_id)
-WHERE e.tenant_id = :tenant_id AND e.run_id = :run_id AND e.sequence > :after ORDER BY e.sequence LIMIT :limit
+
+ADD_COMMAND = """
+INSERT INTO runs.run_control_commands
+  (tenant_id, run_id, command_id, command, requested_by, reason, from_step_id, cause, created_at, applied_at, outcome)
+VALUES (:tenant_id, :run_id, :command_id, :command, :requested_by, :reason, :from_step_id, CAST(:cause AS jsonb),
+  clock_timestamp(), CASE WHEN :outcome = '' THEN NULL ELSE clock_timestamp() END, :outcome)
+"""
+
+HAS_STEP = """
+SELECT 1 FROM runs.step_runs WHERE tenant_id = :tenant_id AND run_id = :run_id AND step_id = :step_id
+UNION ALL
+SELECT 1 FROM runs.run_checkpoints WHERE tenant_id = :tenant_id AND run_id = :run_id AND step_id = :step_id LIMIT 1
 """
 
 
@@ -87,6 +95,8 @@ class PostgresRuns:
                 "status": event.status,
                 "payload": _json(event.payload),
                 "redaction_level": event.redaction_level,
+                "schema_version": SCHEMA_VERSION,
+                "payload_schema_version": event.payload_schema_version,
             },
         )
 
@@ -115,20 +125,10 @@ class PostgresRuns:
         )
         return [(row.position, _step_of(row._asdict())) for row in rows]
 
-    async def events(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[Event]:
-        """Events after a sequence, in order."""
-        rows = await self._tx.fetch_all(
-            LIST_EVENTS, {"tenant_id": tenant_id, "run_id": run_id, "after": after, "limit": limit}
-        )
-        return [_event_of(row._asdict()) for row in rows]
-
-    async def add_command(self, tenant_id: str, run_id: str, command: Command) -> None:
-        """Leave a command for the run's worker."""
+    async def add_command(self, tenant_id: str, run_id: str, command: Command, outcome: str = "") -> None:
+        """Leave a command for the run's worker, or with an outcome note one that was carried out by itself."""
         await self._tx.execute(
-            """INSERT INTO runs.run_control_commands
-               (tenant_id, run_id, command_id, command, requested_by, reason, from_step_id, created_at)
-               VALUES (:tenant_id, :run_id, :command_id, :command, :requested_by, :reason, :from_step_id,
-                 clock_timestamp())""",
+            ADD_COMMAND,
             {
                 "tenant_id": tenant_id,
                 "run_id": run_id,
@@ -137,8 +137,39 @@ class PostgresRuns:
                 "requested_by": command.requested_by,
                 "reason": command.reason,
                 "from_step_id": command.from_step_id,
+                "cause": _json(command.cause or {}),
+                "outcome": outcome,
             },
         )
+
+    async def lock_commands(self, tenant_id: str, run_id: str) -> None:
+        """Until the transaction ends, nobody else adds a command to this run."""
+        name = f"commands of {tenant_id}/{run_id}"
+        await self._tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
+
+    async def waiting_commands(self, tenant_id: str, run_id: str) -> Sequence[Command]:
+        """The commands that are not taken up yet, oldest first."""
+        rows = await self._tx.fetch_all(
+            """SELECT command_id, command, requested_by, reason, from_step_id FROM runs.run_control_commands
+               WHERE tenant_id = :tenant_id AND run_id = :run_id AND applied_at IS NULL ORDER BY position""",
+            {"tenant_id": tenant_id, "run_id": run_id},
+        )
+        return [Command(r.command_id, Trigger(r.command), r.requested_by, r.reason, r.from_step_id) for r in rows]
+
+    async def restarted_as(self, tenant_id: str, run_id: str, from_step_id: str) -> tuple[str, str] | None:
+        """The newest restart of a finished run from that step: its command and the run that it made."""
+        row = await self._tx.fetch_one(
+            r"""SELECT command_id, outcome FROM runs.run_control_commands
+               WHERE tenant_id = :tenant_id AND run_id = :run_id AND command = 'restart'
+                 AND from_step_id = :from_step_id AND outcome LIKE 'run\_%' ORDER BY position DESC LIMIT 1""",
+            {"tenant_id": tenant_id, "run_id": run_id, "from_step_id": from_step_id},
+        )
+        return None if row is None else (row.command_id, row.outcome)
+
+    async def has_step(self, tenant_id: str, run_id: str, step_id: str) -> bool:
+        """Whether the run has begun that step, or taken its result over."""
+        row = await self._tx.fetch_one(HAS_STEP, {"tenant_id": tenant_id, "run_id": run_id, "step_id": step_id})
+        return row is not None
 
     async def checkpoints(self, tenant_id: str, run_id: str) -> Mapping[str, Checkpoint]:
         """The results of a run's steps."""
@@ -150,6 +181,15 @@ class PostgresRuns:
         return {
             row.step_id: Checkpoint(row.step_id, row.output_type, row.output_hash, row.data, row.uri) for row in rows
         }
+
+    async def checkpoint(self, tenant_id: str, run_id: str, step_id: str) -> Checkpoint | None:
+        """The result of one step of a run; None where there is none."""
+        row = await self._tx.fetch_one(
+            """SELECT step_id, output_type, output_hash, data, uri FROM runs.run_checkpoints
+               WHERE tenant_id = :tenant_id AND run_id = :run_id AND step_id = :step_id""",
+            {"tenant_id": tenant_id, "run_id": run_id, "step_id": step_id},
+        )
+        return Checkpoint(row.step_id, row.output_type, row.output_hash, row.data, row.uri) if row else None
 
     async def copy_checkpoints(self, tenant_id: str, from_run_id: str, to_run_id: str, keep: Sequence[str]) -> None:
         """Give a new run the results of an old one's steps."""
@@ -186,6 +226,7 @@ _PLAIN = (
     "traceparent",
     "restarted_from_run_id",
     "created_at",
+    "priority",
 )
 
 
@@ -194,50 +235,25 @@ def _json(value: Any) -> str:
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
-    """The run that a row of RUN_COLUMNS describes."""
+    """The run that a row of RUN_COLUMNS describes; raises LaceError SCHEMA_TOO_NEW for one that cannot be read."""
     values = dict(row)
     values["settings_hash"] = values.pop("effective_settings_hash")
-    return Run(
-        **{
-            **values,
-            "state": RunState(values["state"]),
-            "request": msgspec.convert(values["request"], Request),
-            "scopes": tuple(values["scopes"]),
-            "labels": tuple(values["labels"]),
-            "warnings": tuple(values["warnings"]),
-        }
-    )
+    try:
+        return Run(
+            **{
+                **values,
+                "state": RunState(values["state"]),
+                "request": msgspec.convert(values["request"], Request),
+                "scopes": tuple(values["scopes"]),
+                "labels": tuple(values["labels"]),
+                "warnings": tuple(values["warnings"]),
+            }
+        )
+    except (TypeError, ValueError):
+        message = f"The row of {values['run_id']} is of a newer version; upgrade this service."
+        raise LaceError(Reason.SCHEMA_TOO_NEW, message) from None
 
 
 def _step_of(row: Mapping[str, Any]) -> StepRecord:
     values = {key: value for key, value in row.items() if key not in ("position", "status")}
     return StepRecord(**values, state=row["status"])
-
-
-def _event_of(row: Mapping[str, Any]) -> Event:
-    draft = EventDraft(
-        event_type=row["event_type"],
-        payload=row["payload_json"],
-        occurred_at=row["occurred_at"],
-        status=row["status"],
-        step_id=row["step_id"],
-        attempt=row["attempt"],
-        redaction_level=row["redaction_level"],
-        content_hash=row["content_hash"],
-        content_uri=row["content_uri"],
-    )
-    same = (
-        "event_id",
-        "sequence",
-        "tenant_id",
-        "run_id",
-        "pipeline_id",
-        "progress_pct",
-        "request_id",
-        "correlation_id",
-        "idempotency_key",
-        "traceparent",
-        "schema_version",
-        "payload_schema_version",
-    )
-    return Event(draft=draft, **{name: row[name] for name in same})

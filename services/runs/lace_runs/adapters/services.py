@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import grpc
@@ -23,6 +26,7 @@ from lace_platform.rpc import CallContext, ServiceIdentity, acting_as
 from lace_proto import json as wire_json
 from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo
 from lace_runs.domain.artifacts import snapshot_key
+from lace_runs.domain.quotas import Limits
 from lace_runs.domain.runs import Run
 
 _PAGE = 1000
@@ -41,7 +45,9 @@ class ControlSettings:
         request.overrides.update(dict(overrides))
         answer = await self._stub.ResolveSettings(request)
         values = wire_json.to_python(answer)["values"]
-        return Resolved(values, answer.settings_hash, answer.settings_uri)
+        told = answer.quotas
+        limits = Limits(told.max_concurrent_runs, told.max_queued_runs, told.runs_per_minute, told.version)
+        return Resolved(values, answer.settings_hash, answer.settings_uri, limits)
 
 
 class ControlAudit:
@@ -75,35 +81,29 @@ class RunGrants:
 
     def __call__(self, run: Run, timeout_s: float) -> AbstractAsyncContextManager[None]:
         """Within the block, calls to other services carry the run's identity, request, trace and remaining time."""
-        return self._acting(run, timeout_s)
-
-    def forget(self, run_id: str) -> None:
-        """The run has ended."""
-        self._grants.pop(run_id, None)
-
-    @asynccontextmanager
-    async def _acting(self, run: Run, timeout_s: float) -> AsyncIterator[None]:
-        signed = await self._grant(run)
         call = CallContext(
             identity=None,
             request_id=run.request_id,
             correlation_id=run.correlation_id,
             traceparent=run.traceparent or None,
             deadline=time.monotonic() + timeout_s,
-            signed_identity=signed,
+            sign=partial(self._grant, run),  # a step that calls nobody needs none
         )
-        with acting_as(call):
-            yield
+        return _Acting(call)
+
+    def forget(self, run_id: str) -> None:
+        """The run has ended."""
+        self._grants.pop(run_id, None)
 
     async def _grant(self, run: Run) -> str:
         signed, renew_at = self._grants.get(run.run_id, ("", 0.0))
         if time.time() < renew_at:
             return signed
-        own = await self._identity.token()
-        call = CallContext(
-            identity=None, request_id=run.request_id, correlation_id=run.correlation_id, signed_identity=own
-        )
-        with acting_as(call):
+        # In calls of its own: the one under way asks for this very grant.
+        asking = CallContext(identity=None, request_id=run.request_id, correlation_id=run.correlation_id)
+        with acting_as(asking):
+            own = await self._identity.token()
+        with acting_as(replace(asking, signed_identity=own)):
             grant = await self._stub.IssueRunGrant(
                 control_pb2.IssueRunGrantRequest(
                     run_id=run.run_id,
@@ -114,6 +114,21 @@ class RunGrants:
             )
         self._grants[run.run_id] = (grant.identity, grant.expires_at.ToNanoseconds() / 1e9 - _RENEW_BEFORE_S)
         return grant.identity
+
+
+class _Acting:
+    """A call that is current within the block; written out, as every step opens one."""
+
+    def __init__(self, call: CallContext) -> None:
+        self._acting = acting_as(call)
+
+    async def __aenter__(self) -> None:
+        self._acting.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._acting.__exit__(kind, error, trace)
 
 
 class IngestSources:
@@ -197,7 +212,7 @@ class GatewayModels:
         settings: Mapping[str, Any],
     ) -> ModelAnswer:
         """Raises LaceError PROVIDER_* and the like."""
-        own = {key: value for key, value in settings.items() if key.startswith("llm.")}
+        own = {key: value for key, value in settings.items() if key.startswith(("llm.", "events."))}
         answer = await self._stub.Generate(
             llm_gateway_pb2.GenerateRequest(
                 contract=contract.name,
@@ -208,7 +223,8 @@ class GatewayModels:
                 settings_json=orjson.dumps(own, option=orjson.OPT_SORT_KEYS).decode(),
             )
         )
-        return ModelAnswer(answer.output, wire_json.to_python(answer.call))
+        call = wire_json.to_python(answer.call)
+        return ModelAnswer(answer.output, call, answer.prompt_uri, answer.output_uri, answer.redaction)
 
 
 class BlobSnapshots:

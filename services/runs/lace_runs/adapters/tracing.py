@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 
 from lace_platform.rpc.context import call_or_none
+from lace_platform.rpc.tracing import spans_are_wanted
 from lace_runs.app.ports import Span
 from lace_runs.domain.runs import Run
 
@@ -19,11 +21,11 @@ class RunSpans:
 
     def __call__(self, run: Run, name: str) -> AbstractContextManager[Span]:
         """Within the block, calls to other services continue the span's trace."""
-        return self._open(run, name)
+        return self._open(run, name) if spans_are_wanted() else _above(run)
 
     @contextmanager
     def _open(self, run: Run, name: str) -> Iterator[Span]:
-        parent = propagate.extract({"traceparent": run.traceparent}) if run.traceparent else None
+        parent = _parent(run.traceparent)[0] if run.traceparent else None
         attributes = {"lace.run_id": run.run_id, "lace.pipeline_id": run.pipeline_id, "lace.step_id": name}
         above = trace.get_current_span(parent).get_span_context()
         with _tracer.start_as_current_span(name, context=parent, attributes=attributes) as span:
@@ -33,6 +35,30 @@ class RunSpans:
                 trace.format_span_id(own.span_id) if own.is_valid else "",
                 trace.format_span_id(above.span_id) if above.is_valid and above.span_id != own.span_id else "",
             )
+
+
+@contextmanager
+def _above(run: Run) -> Iterator[Span]:
+    """Where nobody collects spans a step belongs to its run's own one."""
+    if not run.traceparent:
+        yield Span()
+        return
+    parent, span = _parent(run.traceparent)
+    token = context.attach(parent)
+    try:
+        yield span
+    finally:
+        context.detach(token)
+
+
+@lru_cache(maxsize=1024)
+def _parent(traceparent: str) -> tuple[context.Context, Span]:
+    """What a run was started under, read once for all of its steps."""
+    parent = propagate.extract({"traceparent": traceparent})
+    above = trace.get_current_span(parent).get_span_context()
+    if not above.is_valid:
+        return parent, Span()
+    return parent, Span(trace.format_trace_id(above.trace_id), trace.format_span_id(above.span_id), "")
 
 
 def trace_headers() -> dict[str, str]:

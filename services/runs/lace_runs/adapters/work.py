@@ -15,6 +15,9 @@ from lace_platform.jobs import handle_once
 from lace_platform.rpc import current_call
 from lace_runs.adapters.artifacts import PostgresArtifacts
 from lace_runs.adapters.boundary import EVENTS_CHANNEL
+from lace_runs.adapters.events import PostgresEvents
+from lace_runs.adapters.pipelines import PostgresPipelines
+from lace_runs.adapters.quotas import PostgresQuotas
 from lace_runs.adapters.runs import PostgresRuns
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.app.ports import Delivered, Message, UnitOfWork
@@ -28,7 +31,10 @@ class PostgresUnitOfWork:
     def __init__(self, tx: Transaction, tenant_id: str) -> None:
         self._tx = tx
         self.runs = PostgresRuns(tx)
+        self.events = PostgresEvents(tx)
         self.artifacts = PostgresArtifacts(tx)
+        self.pipelines = PostgresPipelines(tx)
+        self.quotas = PostgresQuotas(tx)
         self._tenant_id = tenant_id
         self._messages: list[Message] = []
         self._wakes = False

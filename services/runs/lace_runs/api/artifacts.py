@@ -12,11 +12,12 @@ from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
 from lace_runs.api import convert
 from lace_runs.api.edge import caller, once, pair
-from lace_runs.app import artifacts
-from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources, UnitOfWork
+from lace_runs.app import artifacts, rollback, runs, verification
+from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
 
 _CREATE = "/lace.runs.v1.ArtifactService/CreateArtifact"
 _PATCH = "/lace.runs.v1.ArtifactService/PatchArtifact"
+_ROLLBACK = "/lace.runs.v1.ArtifactService/RollbackArtifact"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ArtifactTools:
     """What the servicer needs of the outside."""
 
     open: OpenUnitOfWork
+    settings: Settings
     sources: Sources
     snapshots: Snapshots
     pages: PageTokens
@@ -128,8 +130,26 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
             verdicts=[convert.verdict_message(row) for _, row in found[:size]], next_page_token=token
         )
 
+    async def VerifyArtifact(self, request: wire.VerifyArtifactRequest, context: Any) -> wire.VerifyArtifactResponse:
+        """Looks for damage in a document's revisions."""
+        tools, tenant_id = self._tools, caller().tenant_id
+        found = await verification.verify_artifact(
+            tools.open, tools.snapshots, tenant_id, request.artifact_id, request.revision_id
+        )
+        return wire.VerifyArtifactResponse(
+            intact=not found.damages, checked=found.checked, damages=convert.damage_messages(found)
+        )
+
     async def RollbackArtifact(
         self, request: wire.RollbackArtifactRequest, context: Any
     ) -> wire.RollbackArtifactResponse:
-        """Not available yet, and says so."""
-        raise LaceError(Reason.NOT_AVAILABLE_YET, "Rollback is not available yet; earlier revisions can be read.")
+        """Brings a revision back by a run, or shows what that would change."""
+        who, asked = caller(), convert.rollback_of(request)
+        if request.dry_run:
+            return convert.preview_message(*await rollback.preview(self._tools.open, who.tenant_id, asked))
+        resolved = await runs.prepare(rollback.start_of(asked), self._tools.settings, self._tools.sources)
+
+        async def effect(work: UnitOfWork) -> wire.RollbackArtifactResponse:
+            return convert.rollback_message(*await rollback.start(work, who, asked, resolved, utc_now()))
+
+        return await once(self._tools.open, _ROLLBACK, request, wire.RollbackArtifactResponse, effect)

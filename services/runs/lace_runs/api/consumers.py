@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,9 +10,12 @@ from google.protobuf.message import Message
 
 from lace.compiler.v1 import compiler_pb2
 from lace.ingest.v1 import ingest_pb2
-from lace_platform.bus import Bus, Envelope
+from lace_platform.bus import Bus, Consumption, Envelope
+from lace_platform.clock import utc_now
 from lace_proto import json as wire_json
+from lace_runs.api import convert
 from lace_runs.app.ports import OpenUnitOfWork
+from lace_runs.app.rollback import TOPIC, Orders, start_ordered
 from lace_runs.app.runs import DISPATCH_TOPIC, finish_job
 
 GROUP = "runs"
@@ -23,8 +26,10 @@ _RESULTS: Mapping[str, type[Message]] = {
 }
 
 
-async def subscribe(bus: Bus, open_work: OpenUnitOfWork, wake: Callable[[], None]) -> None:
-    """Begin to consume."""
+async def subscribe(
+    bus: Bus, open_work: OpenUnitOfWork, wake: Callable[[], None], orders: Orders
+) -> Sequence[Consumption]:
+    """Begin to consume, until the caller closes what it is given."""
 
     async def dispatch(_: Envelope) -> None:
         wake()  # the lease in Postgres decides who runs; the message only makes it sooner
@@ -37,5 +42,11 @@ async def subscribe(bus: Bus, open_work: OpenUnitOfWork, wake: Callable[[], None
                 await finish_job(work, envelope.tenant_id, payload["run_id"], payload["job_id"], payload)
                 await work.commit()
 
-    await bus.subscribe([DISPATCH_TOPIC], GROUP, dispatch)
-    await bus.subscribe(sorted(_RESULTS), GROUP, result)
+    async def roll_back(envelope: Envelope) -> None:
+        await start_ordered(orders, envelope, convert.rollback_order_of(envelope), utc_now())
+
+    return [
+        await bus.subscribe([DISPATCH_TOPIC], GROUP, dispatch),
+        await bus.subscribe([TOPIC], GROUP, roll_back),
+        await bus.subscribe(sorted(_RESULTS), GROUP, result),
+    ]

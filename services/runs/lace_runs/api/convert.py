@@ -5,6 +5,7 @@ Values go through the REST JSON form of their message, so that the contract's ow
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,17 +19,38 @@ from lace_core import ir as model
 from lace_core.actions import Action
 from lace_core.apply import Change
 from lace_core.canonical import sha256_hex
+from lace_core.composing import Definition, StepChoice
 from lace_core.constraints import FIELDS
+from lace_core.diff import Diff, Difference
 from lace_core.pipeline import Pipeline
+from lace_platform.bus import Envelope
 from lace_proto import json as wire_json
+from lace_proto.json_plain import is_plain
 from lace_runs.app.artifacts import Patch, Shown, ShownNode, etag_of
+from lace_runs.app.event_content import EventContent
+from lace_runs.app.rollback import Asked, Ordered, Plan
 from lace_runs.app.runs import Start
+from lace_runs.app.verification import Inspection
 from lace_runs.domain.artifacts import ArtifactRecord, Revision
 from lace_runs.domain.events import Event
-from lace_runs.domain.runs import Request, Run, RunState, StepRecord
+from lace_runs.domain.limits import step_limits
+from lace_runs.domain.pipelines import Registered
+from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, RunState, StepRecord
 
-STEP_TIMEOUT_S = 180
-STEP_ATTEMPTS = 3
+_MOST_DIFFERENCES = 2000
+_LONGEST_TEXT = 2000
+_MOST_DAMAGES = 1000
+
+_SCOPES = {
+    runs_pb2.RUN_SCOPE_UNSPECIFIED: "",
+    runs_pb2.RUN_SCOPE_NODE: "node",
+    runs_pb2.RUN_SCOPE_SUBTREE: "subtree",
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PAYLOADS_ARE_PLAIN = is_plain(event_pb2.EventPayload.DESCRIPTOR)
+_REDACTION_LEVELS = {
+    name.removeprefix("REDACTION_LEVEL_").lower(): value for name, value in event_pb2.RedactionLevel.items()
+}
 
 
 def _form(value: msgspec.Struct) -> dict[str, Any]:
@@ -48,14 +70,21 @@ def start_of(request: runs_pb2.StartRunRequest) -> Start:
         source_ids=tuple(dict.fromkeys(request.source_ids)),
         targets=tuple(dict.fromkeys(request.targets)),
         language=request.language or "en",
+        revision_id=request.base_revision_id,
+        node_id=request.node_id,
+        scope=_SCOPES[request.scope],
     )
-    return Start(request.pipeline_id, asked, request.artifact_id, _free(request.settings))
+    return Start(request.pipeline_id, asked, request.artifact_id, _free(request.settings), _priority(request))
 
 
 def start_of_compile(request: runs_pb2.StartCompileRequest) -> Start:
     """What a StartCompileRequest asks."""
     asked = Request(targets=tuple(dict.fromkeys(request.targets)), revision_id=request.revision_id)
-    return Start("compile", asked, request.artifact_id, _free(request.settings))
+    return Start("compile", asked, request.artifact_id, _free(request.settings), _priority(request))
+
+
+def _priority(request: runs_pb2.StartRunRequest | runs_pb2.StartCompileRequest) -> int:
+    return request.priority if request.HasField("priority") else DEFAULT_PRIORITY
 
 
 def _free(struct: Struct) -> dict[str, Any]:
@@ -96,6 +125,7 @@ def run_message(run: Run) -> runs_pb2.Run:
         correlation_id=run.correlation_id,
         warnings=[event_pb2.Notice(**warning) for warning in run.warnings],
         source_ids=run.request.source_ids,
+        priority=run.priority,
     )
     for name in ("created_at", "started_at", "ended_at"):
         _set_time(message, name, getattr(run, name))
@@ -125,12 +155,32 @@ def step_message(step: StepRecord) -> runs_pb2.Step:
 
 
 def event_message(event: Event) -> event_pb2.RunEvent:
-    """An event on the wire."""
+    """An event on the wire; raises LaceError for a payload that no release of ours can have written."""
+    payload = event.draft.payload
+    if _PAYLOADS_ARE_PLAIN:
+        with contextlib.suppress(TypeError, ValueError):
+            return _event_message(event, payload)
+    return _event_message(event, wire_json.from_python(event_pb2.EventPayload, dict(payload)))
+
+
+def event_json(event: Event) -> bytes:
+    """An event in its REST JSON form, as the bus carries it."""
+    return wire_json.to_json(event_message(event))
+
+
+def _event_message(event: Event, payload: Any) -> event_pb2.RunEvent:
+    """`payload` is a message or what its constructor takes: events are read by the hundred thousand."""
     draft = event.draft
-    message = event_pb2.RunEvent(
+    since_epoch = draft.occurred_at - _EPOCH
+    occurred_at: Any = {
+        "seconds": since_epoch.days * 86_400 + since_epoch.seconds,
+        "nanos": since_epoch.microseconds * 1000,
+    }
+    return event_pb2.RunEvent(
         event_id=event.event_id,
         event_type=draft.event_type,
         schema_version=event.schema_version,
+        occurred_at=occurred_at,
         sequence=event.sequence,
         tenant_id=event.tenant_id,
         pipeline_id=event.pipeline_id,
@@ -142,20 +192,64 @@ def event_message(event: Event) -> event_pb2.RunEvent:
         idempotency_key=event.idempotency_key,
         status=draft.status,
         progress_pct=event.progress_pct,
-        payload_schema_version=event.payload_schema_version,
-        payload=wire_json.from_python(event_pb2.EventPayload, dict(draft.payload)),
-        redaction_level=event_pb2.RedactionLevel.Value(f"REDACTION_LEVEL_{draft.redaction_level.upper()}"),
+        payload_schema_version=draft.payload_schema_version,
+        payload=payload,
+        redaction_level=_REDACTION_LEVELS[draft.redaction_level],
         content_hash=draft.content_hash,
         content_uri=draft.content_uri,
         traceparent=event.traceparent,
     )
-    _set_time(message, "occurred_at", draft.occurred_at)
-    return message
 
 
-def pipeline_message(pipeline: Pipeline) -> runs_pb2.Pipeline:
-    """A pipeline on the wire."""
-    return runs_pb2.Pipeline(
+def event_content_message(content: EventContent) -> runs_pb2.EventContent:
+    """An event's whole content on the wire."""
+    draft = content.event.draft
+    return runs_pb2.EventContent(
+        event_id=content.event.event_id,
+        event_type=draft.event_type,
+        media_type=_media_type(content.data),
+        content_hash=draft.content_hash,
+        size_bytes=len(content.data),
+        content=content.data.decode(),
+    )
+
+
+def _media_type(data: bytes) -> str:
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return "text/plain"
+    return "application/json"
+
+
+def started_message(run: Run) -> runs_pb2.StartRunResponse:
+    """A run that was started, on the wire."""
+    return runs_pb2.StartRunResponse(
+        run_id=run.run_id,
+        artifact_id=run.artifact_id,
+        state=run_state(run.state),
+        pipeline_id=run.pipeline_id,
+        pipeline_version=run.pipeline_version,
+        reason=run.request.chosen_because,
+    )
+
+
+def definition_of(request: runs_pb2.CreatePipelineRequest) -> Definition:
+    """What a CreatePipelineRequest registers."""
+    return Definition(
+        pipeline_id=request.pipeline_id,
+        description=request.description,
+        base=request.base,
+        without=tuple(request.without),
+        steps=tuple(StepChoice(step.step, step.timeout_s, step.max_attempts) for step in request.steps),
+    )
+
+
+def pipeline_message(found: Pipeline | Registered, settings: Mapping[str, Any]) -> runs_pb2.Pipeline:
+    """A pipeline on the wire, with the limits that these settings give its steps and runs."""
+    pipeline = found if isinstance(found, Pipeline) else found.pipeline
+    limits = {step.name: step_limits(step, settings) for step in pipeline.steps}
+    message = runs_pb2.Pipeline(
         pipeline_id=pipeline.pipeline_id,
         version=pipeline.version,
         description=pipeline.description,
@@ -166,14 +260,22 @@ def pipeline_message(pipeline: Pipeline) -> runs_pb2.Pipeline:
                 per_node=step.per == "node",
                 mode=step.mode,
                 calls_model=step.calls_model,
-                input_type=", ".join(step.takes),
+                input_type=", ".join(kind.replace("|", " or ") for kind in step.takes),
                 output_type=step.gives,
-                timeout_s=STEP_TIMEOUT_S,
-                max_attempts=STEP_ATTEMPTS,
+                timeout_s=int(limits[step.name].timeout_s),
+                max_attempts=limits[step.name].attempts,
+                version=step.version,
             )
             for step in pipeline.steps
         ],
+        versions=[pipeline.version],
+        deadline_s=settings["runs.deadline_s"],
     )
+    if isinstance(found, Registered):
+        message.custom, message.created_by = True, found.created_by
+        message.versions[:] = found.versions
+        _set_time(message, "created_at", found.created_at)
+    return message
 
 
 def _set_time(message: Any, name: str, at: datetime | None) -> None:
@@ -322,3 +424,55 @@ def change_messages(changes: Sequence[Change]) -> list[artifacts_pb2.ChangeEvent
 def verdict_message(row: Mapping[str, Any]) -> artifacts_pb2.Verdict:
     """A verdict on the wire."""
     return artifacts_pb2.Verdict(**{key: value for key, value in row.items() if key != "place"})
+
+
+def rollback_of(request: artifacts_pb2.RollbackArtifactRequest) -> Asked:
+    """What a RollbackArtifactRequest asks."""
+    return Asked(request.artifact_id, request.revision_id, request.reason, request.etag)
+
+
+def rollback_order_of(envelope: Envelope) -> Ordered:
+    """What a message on rollback.requested asks; raises LaceError MALFORMED_JSON, UNKNOWN_FIELD, INVALID_ARGUMENT."""
+    message = wire_json.from_json(artifacts_pb2.RollbackRequested, envelope.payload)
+    asked = Asked(message.artifact_id, message.revision_id, message.reason, head_revision_id=message.head_revision_id)
+    correlation_id = envelope.headers.get("correlation_id", envelope.id)
+    return Ordered(envelope.id, envelope.tenant_id, message.requested_by, message.run_id, correlation_id, asked)
+
+
+def rollback_message(plan: Plan, run: Run | None) -> artifacts_pb2.RollbackArtifactResponse:
+    """The run that was started, or that there is nothing to do."""
+    return artifacts_pb2.RollbackArtifactResponse(
+        run_id=run.run_id if run else "",
+        revision_id=plan.target.revision_id,
+        head_revision_id=plan.head.revision_id,
+        unchanged=plan.unchanged,
+    )
+
+
+def preview_message(plan: Plan, found: Diff) -> artifacts_pb2.RollbackArtifactResponse:
+    """What a rollback would change."""
+    message = rollback_message(plan, None)
+    message.diff.CopyFrom(diff_message(found))
+    return message
+
+
+def diff_message(found: Diff) -> artifacts_pb2.DocumentDiff:
+    """Differences on the wire: the first of many, and long texts cut."""
+    return artifacts_pb2.DocumentDiff(
+        before_ir_hash=found.before_hash,
+        after_ir_hash=found.after_hash,
+        differences=[_difference_message(difference) for difference in found.differences[:_MOST_DIFFERENCES]],
+        total=len(found.differences),
+        counts=found.counts(),
+    )
+
+
+def _difference_message(difference: Difference) -> artifacts_pb2.Difference:
+    values = vars(difference)
+    texts = {name: values[name][:_LONGEST_TEXT] for name in ("before_text", "after_text")}
+    return artifacts_pb2.Difference(**{**values, **texts})
+
+
+def damage_messages(inspection: Inspection) -> list[artifacts_pb2.Damage]:
+    """What an inspection found, the first of it."""
+    return [artifacts_pb2.Damage(**vars(damage)) for damage in inspection.damages[:_MOST_DAMAGES]]

@@ -53,6 +53,22 @@ async def once(
     return answer.FromString(kept)
 
 
+class _NotAnswered(Exception):
+    pass
+
+
+async def answered(open_work: OpenUnitOfWork, route: str, request: WireMessage, answer: type[M]) -> M | None:
+    """The answer that the same mutation got before, None where it is the first: for what is checked before it."""
+
+    async def nothing(_: UnitOfWork) -> M:
+        raise _NotAnswered
+
+    try:
+        return await once(open_work, route, request, answer, nothing)
+    except _NotAnswered:
+        return None
+
+
 def pair(cursor: Cursor | None) -> tuple[str, str] | None:
     """A cursor of a time and an id."""
     return (str(cursor[0]), str(cursor[1])) if cursor else None

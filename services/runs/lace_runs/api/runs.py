@@ -1,4 +1,4 @@
-"""RunService and PipelineService: decode, one use case, encode."""
+"""RunService: decode, one use case, encode."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from typing import Any
 
 from lace.runs.v1 import runs_pb2 as wire
 from lace.runs.v1 import runs_pb2_grpc as grpc_wire
+from lace_core.errors import LaceError
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
 from lace_runs.api import convert
-from lace_runs.api.edge import caller, once, pair
-from lace_runs.app import events, runs
-from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Sources, UnitOfWork, Wakeups
+from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.event_batches import batches, first_batch
+from lace_runs.app import audit, control, events, quotas, runs
+from lace_runs.app.event_content import event_content
+from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
+from lace_runs.app.settling import settle
+from lace_runs.app.verification import verify_run
+from lace_runs.domain.event_versions import asked_version
 from lace_runs.domain.runs import Trigger
 
 _START = "/lace.runs.v1.RunService/StartRun"
@@ -30,8 +36,9 @@ class RunTools:
     settings: Settings
     sources: Sources
     audit: Audit
-    wakeups: Wakeups
+    tails: events.EventTails
     pages: PageTokens
+    snapshots: Snapshots
     draining: asyncio.Event
 
 
@@ -90,32 +97,50 @@ class RunServicer(grpc_wire.RunServiceServicer):
         size = page_size(request.page_size, default=100, maximum=1000)
         cursor = self._tools.pages.decode("events", scope, request.page_token)
         after = int(cursor[0] or 0) if cursor else 0
+        version = asked_version(request.schema_version)
         found, _ = await events.page(self._tools.open, tenant_id, request.run_id, after, size + 1)
-        token = self._tools.pages.encode("events", scope, (found[size - 1].sequence,)) if len(found) > size else ""
-        return wire.ListEventsResponse(
-            events=[convert.event_message(event) for event in found[:size]], next_page_token=token
-        )
+        shown = first_batch(found[:size], version)
+        token = self._tools.pages.encode("events", scope, (shown[-1].sequence,)) if len(found) > len(shown) else ""
+        return wire.ListEventsResponse(events=shown, next_page_token=token)
 
     async def ReplayEvents(self, request: wire.ReplayEventsRequest, context: Any) -> wire.ReplayEventsResponse:
         """A page of events after a cursor."""
         tenant_id, run_id = caller().tenant_id, request.run_id
         after = events.cursor(run_id, request.after_event_id)
-        size = page_size(request.page_size, default=100, maximum=1000)
+        size, version = page_size(request.page_size, default=100, maximum=1000), asked_version(request.schema_version)
         found, ended = await events.page(self._tools.open, tenant_id, run_id, after, size)
+        shown = first_batch(found, version)
         return wire.ReplayEventsResponse(
-            events=[convert.event_message(event) for event in found],
-            next_after_event_id=found[-1].event_id if found else request.after_event_id,
-            end_of_stream=ended,
+            events=shown,
+            next_after_event_id=shown[-1].event_id if shown else request.after_event_id,
+            end_of_stream=ended and len(shown) == len(found),
         )
+
+    async def GetEventContent(self, request: wire.GetEventContentRequest, context: Any) -> wire.EventContent:
+        """The whole content of an event; on record."""
+        tools = self._tools
+        found = await event_content(
+            tools.open, tools.snapshots, tools.audit, caller(), request.run_id, request.event_id
+        )
+        return convert.event_content_message(found)
 
     async def WatchRun(self, request: wire.WatchRunRequest, context: Any) -> AsyncIterator[wire.WatchRunResponse]:
         """Events after a cursor, and then as they happen."""
         tenant_id, run_id = caller().tenant_id, request.run_id
-        after = events.cursor(run_id, request.after_event_id)
-        async for found, ended in events.watch(self._tools.open, self._tools.wakeups, tenant_id, run_id, after):
-            yield wire.WatchRunResponse(events=[convert.event_message(event) for event in found], end_of_stream=ended)
+        after, version = events.cursor(run_id, request.after_event_id), asked_version(request.schema_version)
+        async for found, ended in self._tools.tails.watch(tenant_id, run_id, after):
+            *full, last = batches(found, version) if found else ([],)
+            for batch in full:
+                yield wire.WatchRunResponse(events=batch)
+            yield wire.WatchRunResponse(events=last, end_of_stream=ended)
             if self._tools.draining.is_set():
                 return
+
+    async def VerifyRun(self, request: wire.VerifyRunRequest, context: Any) -> wire.VerifyRunResponse:
+        """Looks for damage in the results of a run's steps."""
+        found = await verify_run(self._tools.open, self._tools.snapshots, caller().tenant_id, request.run_id)
+        damages = convert.damage_messages(found)
+        return wire.VerifyRunResponse(intact=not damages, checked=found.checked, damages=damages)
 
     async def PauseRun(self, request: wire.ControlRunRequest, context: Any) -> wire.ControlRunResponse:
         """Pauses a run at its next step boundary."""
@@ -137,13 +162,20 @@ class RunServicer(grpc_wire.RunServiceServicer):
         self, route: str, request: wire.StartRunRequest | wire.StartCompileRequest, start: runs.Start
     ) -> wire.StartRunResponse:
         who = caller()
-        resolved = await runs.prepare(start, self._tools.settings, self._tools.sources)
+        tools = self._tools
+        try:
+            settled, pipeline = await settle(tools.open, tools.sources, tools.snapshots, who.tenant_id, start)
+            resolved = await runs.prepare(settled, tools.settings, tools.sources, pipeline)
+        except LaceError:
+            # What was answered once is answered again, whatever has changed since.
+            before = await answered(tools.open, route, request, wire.StartRunResponse)
+            if before is None:
+                raise
+            return before
+        await quotas.keep(tools.open, who.tenant_id, resolved.limits)
 
         async def effect(work: UnitOfWork) -> wire.StartRunResponse:
-            run = await runs.start_run(work, who, start, resolved, self._now())
-            return wire.StartRunResponse(
-                run_id=run.run_id, artifact_id=run.artifact_id, state=convert.run_state(run.state)
-            )
+            return convert.started_message(await runs.start_run(work, who, settled, resolved, self._now()))
 
         return await once(self._tools.open, route, request, wire.StartRunResponse, effect)
 
@@ -151,13 +183,12 @@ class RunServicer(grpc_wire.RunServiceServicer):
         self, request: wire.ControlRunRequest | wire.RestartRunRequest, trigger: Trigger, from_step_id: str = ""
     ) -> wire.ControlRunResponse:
         who = caller()
+        order = control.Order(request.run_id, trigger, request.reason, from_step_id)
 
         async def effect(work: UnitOfWork) -> wire.ControlRunResponse:
-            run, command_id = await runs.control_run(
-                work, who, request.run_id, trigger, request.reason, from_step_id, self._now()
-            )
+            run, command_id = await control.control_run(work, who, order, self._now())
             details = {"reason": request.reason, "from_step_id": from_step_id, "command_id": command_id}
-            await self._tools.audit.record(who, f"run.{trigger.value}", request.run_id, details)
+            work.send(audit.entry(who, f"run.{trigger.value}", request.run_id, details, self._now()))
             return wire.ControlRunResponse(run_id=run.run_id, command_id=command_id, state=convert.run_state(run.state))
 
         route = f"/lace.runs.v1.RunService/{trigger.value.title()}Run/{request.run_id}"
@@ -166,11 +197,3 @@ class RunServicer(grpc_wire.RunServiceServicer):
     @staticmethod
     def _now() -> datetime:
         return utc_now()
-
-
-class PipelineServicer(grpc_wire.PipelineServiceServicer):
-    """The pipelines there are."""
-
-    async def ListPipelines(self, request: wire.ListPipelinesRequest, context: Any) -> wire.ListPipelinesResponse:
-        """The pipelines with their steps."""
-        return wire.ListPipelinesResponse(pipelines=[convert.pipeline_message(p) for p in runs.pipelines()])

@@ -10,38 +10,44 @@ from msgspec import Struct, to_builtins
 from lace_runs.app.compiling import CompileRun
 from lace_runs.app.documents.body import DocumentRun
 from lace_runs.app.documents.work import Writers
-from lace_runs.app.execution import Execution, StepScope
+from lace_runs.app.execution import Execution
 from lace_runs.app.ingesting import IngestRun
+from lace_runs.app.restoring import RollbackRun
+from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
 Body = Callable[[Execution], Coroutine[Any, Any, Struct | None]]
 
 
+CUSTOM = "*"
+"""The body of every pipeline that has none of its own: it does what the pipeline's steps say."""
+
+
 def bodies(writers: Writers) -> dict[str, Body]:
     """The body of every pipeline by its id."""
 
-    async def generate(execution: Execution) -> Struct | None:
-        return await DocumentRun(execution, writers).generate()
+    async def follow(execution: Execution) -> Struct | None:
+        return await _follow(execution, writers)
 
-    async def outline(execution: Execution) -> Struct | None:
-        committed = await DocumentRun(execution, writers).outline()
-        execution.finish = lambda: _committed(committed)
-        return committed
+    async def rollback(execution: Execution) -> Struct | None:
+        return await RollbackRun(execution, writers.open, writers.sources).rollback()
 
-    async def ingest(execution: Execution) -> Struct | None:
+    return {CUSTOM: follow, "rollback": rollback, "noop10": do_nothing}
+
+
+async def _follow(execution: Execution, writers: Writers) -> Struct | None:
+    """Read sources where the pipeline does, then write, change or compile."""
+    pipeline = execution.pipeline
+    if pipeline.reads:
         await IngestRun(execution, writers.sources).ingest()
-        return None
-
-    async def compile_again(execution: Execution) -> Struct | None:
+    if "snapshot" in pipeline.names:
         return await CompileRun(execution, writers.open).compile()
-
-    return {
-        "generate": generate,
-        "outline": outline,
-        "ingest": ingest,
-        "compile": compile_again,
-        "noop10": do_nothing,
-    }
+    if not pipeline.writes and not pipeline.edits:
+        return None
+    committed = await DocumentRun(execution, writers).follow()
+    if "compile" not in pipeline.names:
+        execution.finish = lambda: _finished(execution, committed)
+    return committed
 
 
 async def do_nothing(execution: Execution) -> Struct | None:
@@ -57,5 +63,7 @@ async def _nothing(scope: StepScope) -> Struct:
     return out.Nothing()
 
 
-async def _committed(committed: out.Committed) -> dict[str, Any]:
+async def _finished(execution: Execution, committed: out.Committed | None) -> dict[str, Any]:
+    if committed is None:
+        return {"artifact_id": execution.run.artifact_id}
     return {**to_builtins(committed), "compiled": []}

@@ -12,9 +12,10 @@ import orjson
 
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Artifact, Source, encode
-from lace_runs.app.execution import Execution, StepScope, Target
+from lace_runs.app.execution import Execution
 from lace_runs.app.ports import OpenUnitOfWork
 from lace_runs.app.provenance import revision_entity
+from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as out
 
 TOPIC = "compile.requested"
@@ -50,8 +51,7 @@ async def compile_targets(
         async def work(scope: StepScope) -> out.Compiled:
             return await _compile(execution, scope, committed, target, snapshot)
 
-        timeout = float(execution.run.settings["runs.job_timeout_s"])
-        compiled = await execution.step("compile", work, Target(target, target), timeout)
+        compiled = await execution.step("compile", work, Target(target, target))
         assert isinstance(compiled, out.Compiled)
         return compiled
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -20,17 +20,25 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
 from lace_core.pipeline import Pipeline, Step
-from lace_runs.app.ports import Acting, Boundary, Claimed, Message, RunLog, Snapshots, Span, Spans
-from lace_runs.app.provenance import Lineage, transformation_log
+from lace_runs.app.ports import Acting, Attempts, Boundary, Claimed, Message, RunLog, Snapshots, Spans
+from lace_runs.app.provenance import Taken, UnsentLogs, output_entity
+from lace_runs.app.results import ResultLost, read_result, require_known
+from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as outputs
-from lace_runs.domain.dependence import dependents
+from lace_runs.domain.dependence import children_of, dependents
 from lace_runs.domain.events import EventDraft, Notices
-from lace_runs.domain.runs import Checkpoint, Command, Job, Run, RunState, StepRecord, Trigger, transition
+from lace_runs.domain.limits import step_limits
+from lace_runs.domain.retries import Retries
+from lace_runs.domain.runs import IN_DOUBT, Checkpoint, Command, Job, RunState, StepRecord, Trigger, transition
 
 OPENING_PAUSE_S = 0.02
+PROGRESS_EVERY_S = 0.05
 INLINE_BYTES = 64 * 1024
 JOB_POLL_S = 0.5
-_BACKOFF_S = (0.5, 2.0, 8.0)
+COMMITTING = "validate"  # the step that moves the head
+
+# With these the run is let go of by its boundary: nothing may be left to be told later.
+_LEAVES = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.PAUSED})
 
 T = TypeVar("T", bound=Struct)
 
@@ -41,39 +49,6 @@ class Paused(Exception):
 
 class Restarted(Exception):
     """The run goes back to a checkpoint."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a step is done for: empty for the whole run, else a node, source or target with its title."""
-
-    key: str = ""
-    title: str = ""
-
-    def step_id(self, step: Step) -> str:
-        """The step's id within the run."""
-        return f"{step.name}:{self.key}" if self.key else step.name
-
-
-@dataclass
-class StepScope:
-    """What a step's work may use and leaves behind: what it read, what it made beside its result."""
-
-    run: Run
-    step: Step
-    step_id: str
-    attempt: int
-    started_at: datetime
-    events: list[EventDraft] = field(default_factory=list)
-    lineage: Lineage = field(default_factory=Lineage)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    summary: str = ""
-    span: Span = field(default_factory=Span)
-
-    def event(self, event_type: str, payload: Mapping[str, Any], at: datetime, **values: Any) -> None:
-        """Add an event that belongs to this step."""
-        draft = EventDraft(event_type, payload, at, step_id=self.step_id, attempt=self.attempt, **values)
-        self.events.append(draft)
 
 
 Work = Callable[[StepScope], Awaitable[Struct]]
@@ -112,16 +87,26 @@ class Execution:
         self._opening_steps: list[StepRecord] = []
         self._opening_events: list[EventDraft] = []
         self._opening: asyncio.Task[None] | None = None
-        self._pausing: Command | None = None
+        # A run that was to pause when its worker died is still to pause.
+        self._pausing = Command("", Trigger.PAUSE, "") if self.state is RunState.PAUSING else None
         self._work: asyncio.Task[Struct | None] | None = None
         self._interrupt: Command | None = None
-        self._began = time.monotonic()
+        self._let_go = False
+        self._logs = UnsentLogs(claimed.run, tools.worker_id, claimed.unlogged)
+        self._began = self._progress_told_at = time.monotonic()
         self.finish: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+
+    @property
+    def let_go(self) -> bool:
+        """Whether the last boundary also gave the run up: it has ended or stands still."""
+        return self._let_go
 
     # -- the run as a whole -------------------------------------------------------------------------------------
 
     async def execute(self, body: Callable[[Execution], Coroutine[Any, Any, Struct | None]]) -> None:
-        """Run the pipeline's body to the end of what can be done now; raises LaceError RUN_FENCED alone."""
+        """Run the pipeline's body to the end of what can be done now; raises LaceError RUN_FENCED, or
+        SCHEMA_TOO_NEW for a run that only a newer worker can go on with.
+        """
         if not await self._begin():
             return
         while True:
@@ -137,11 +122,14 @@ class Execution:
             except Paused:
                 await self._stand_still()
                 return
+            except ResultLost as lost:
+                if not await self._make_again(lost):
+                    return
             except TimeoutError:
                 await self._fail(LaceError(Reason.RUN_DEADLINE_EXCEEDED, "The run took longer than runs.deadline_s."))
                 return
             except LaceError as error:
-                if error.reason is Reason.RUN_FENCED:
+                if error.reason in (Reason.RUN_FENCED, Reason.SCHEMA_TOO_NEW):
                     raise
                 await self._fail(error)
                 return
@@ -185,11 +173,11 @@ class Execution:
                 return False
         if self.state is RunState.PAUSED:
             return False
+        require_known(self.checkpoints.values())
         was = self.state
         self.state = transition(was, Trigger.CLAIM)
-        now = self.tools.now()
         payload = {"worker_id": self.tools.worker_id, "settings_hash": self.run.settings_hash, "epoch": self.run.epoch}
-        self._open(EventDraft("pipeline.run.started", {"run_started": payload}, now, status=self.state.value))
+        self._open(self._run_event("pipeline.run.started", {"run_started": payload}))
         if self.run.started_at is None or was is not self.state:
             self._opening_state = self.state
         return True
@@ -212,6 +200,7 @@ class Execution:
         if command.trigger is Trigger.RESTART:
             await self._go_back(command)
             return True
+        self._pausing = None
         await self._controlled(command, state, ["resume.requested", "resumed"])
         return True
 
@@ -239,23 +228,42 @@ class Execution:
     async def _cancel(self, command: Command) -> None:
         self.state = RunState.CANCELLED
         await self._end(
-            EventDraft("pipeline.run.cancelled", _controlled(command), self.tools.now(), status="cancelled"),
+            self._told("cancelled", command),
             applied={command.command_id: "done"},
         )
 
-    async def _go_back(self, command: Command) -> None:
+    def _forget(self, from_step_id: str) -> list[str]:
         """Forget the results from a step on; the run goes on from there as its next attempt."""
-        forget = dependents(self.pipeline, self.checkpoints, command.from_step_id)
+        below = children_of(self.checkpoints)
+        forget = dependents(self.pipeline, self.checkpoints, from_step_id, below)
         self.attempt += 1
-        self.state = RunState.RESUMING if self.state is RunState.PAUSED else RunState.RUNNING
         for step_id in forget:
             self.checkpoints.pop(step_id, None)
             self._decoded.pop(step_id, None)
         self._jobs = {i: job for i, job in self._jobs.items() if job.step_id not in forget}
-        self._pausing = None
-        event = EventDraft(
-            "pipeline.run.restart.requested", _controlled(command), self.tools.now(), status=self.state.value
+        return forget
+
+    async def _make_again(self, lost: ResultLost) -> bool:
+        """A step whose result is lost is done again, with all that hangs on it; not where a commit hangs on it."""
+        if COMMITTING in self.checkpoints:
+            await self._fail(lost)
+            return False
+        forget = self._forget(lost.step_id)
+        message = f"{lost.message} It is made again, with the {len(forget) - 1} results that hang on it."
+        self.notices.add(lost.reason.value, message, lost.step_id)
+        notice = {"code": lost.reason.value, "message": message, "subject": lost.step_id}
+        event = self._run_event("pipeline.warning", {"warning": notice})
+        await self._boundary(
+            attempt=self.attempt, forget_checkpoints=forget, events=[event], warnings=self.notices.found
         )
+        return True
+
+    async def _go_back(self, command: Command) -> None:
+        """As a command says: back to a step."""
+        forget = self._forget(command.from_step_id)
+        self.state = RunState.RESUMING if self.state is RunState.PAUSED else RunState.RUNNING
+        self._pausing = None
+        event = self._told("restart.requested", command)
         await self._boundary(
             state=self.state,
             attempt=self.attempt,
@@ -268,32 +276,41 @@ class Execution:
         self.state = transition(self.state, Trigger.SUCCEED)
         result = dict(await self.finish()) if self.finish else {}
         result["warnings"] = len(self.notices.found)
-        event = EventDraft("pipeline.run.completed", {"run_completed": result}, self.tools.now(), status="succeeded")
+        event = self._run_event("pipeline.run.completed", {"run_completed": result})
         await self._end(event, result=result, revision_id=result.get("revision_id") or None)
 
     async def _fail(self, error: LaceError) -> None:
         self.state = transition(self.state, Trigger.FAIL)
         step_id = getattr(error, "step_id", "")
         payload = {"error_code": error.reason.value, "message": error.message, "step_id": step_id}
+        # A step's last failure is told with the step.
+        told = [] if step_id else [self._run_event("pipeline.error", _error(error, ""))]
         await self._end(
-            EventDraft("pipeline.run.failed", {"run_failed": payload}, self.tools.now(), status="failed"),
+            *told,
+            self._run_event("pipeline.run.failed", {"run_failed": payload}),
             error_code=error.reason.value,
             error_message=error.message,
         )
 
-    async def _end(self, event: EventDraft, **values: Any) -> None:
-        await self._boundary(state=self.state, ended_at=self.tools.now(), events=[event], **values)
+    async def _end(self, *events: EventDraft, **values: Any) -> None:
+        await self._boundary(state=self.state, ended_at=self.tools.now(), events=events, **values)
+
+    def _run_event(self, event_type: str, payload: Mapping[str, Any], **values: Any) -> EventDraft:
+        """An event about the run as a whole, in the state and attempt that it has now."""
+        return EventDraft(event_type, payload, self.tools.now(), self.state.value, "", self.attempt, **values)
+
+    def _told(self, kind: str, command: Command) -> EventDraft:
+        """What became of a command, under the request that gave it."""
+        return self._run_event(f"pipeline.run.{kind}", _controlled(command), cause=command.cause)
 
     async def _stand_still(self) -> None:
         self.state = transition(self.state, Trigger.REACH_BOUNDARY)
         command = self._pausing or Command("", Trigger.PAUSE, "")
-        event = EventDraft("pipeline.run.paused", _controlled(command), self.tools.now(), status="paused")
-        await self._boundary(state=self.state, events=[event])
+        await self._boundary(state=self.state, events=[self._told("paused", command)])
 
     async def _controlled(self, command: Command, state: RunState, kinds: Sequence[str]) -> None:
         self.state = state
-        now = self.tools.now()
-        events = [EventDraft(f"pipeline.run.{kind}", _controlled(command), now, status=state.value) for kind in kinds]
+        events = [self._told(kind, command) for kind in kinds]
         await self._boundary(state=state, events=events, applied={command.command_id: "done"})
 
     def _remaining_s(self) -> float:
@@ -323,26 +340,19 @@ class Execution:
 
     def entity_of(self, checkpoint: Checkpoint) -> dict[str, str]:
         """A step's result as provenance knows it."""
-        uri = checkpoint.uri or f"runs://run_checkpoints/{self.run.run_id}/{checkpoint.step_id}"
-        return {
-            "entity_id": derive("out", self.run.run_id, checkpoint.step_id),
-            "content_hash": checkpoint.output_hash,
-            "uri": uri,
-            "kind": "step_output",
-        }
+        return output_entity(self.run.run_id, checkpoint.step_id, checkpoint.output_hash, checkpoint.uri)
 
-    async def step(self, name: str, work: Work, target: Target = Target(), timeout_s: float | None = None) -> Struct:
+    async def step(self, name: str, work: Work, target: Target = Target()) -> Struct:
         """The result of a step: its checkpoint's, or that of doing it now, with retries, up to its boundary."""
         step = next(step for step in self.pipeline.steps if step.name == name)
         step_id = target.step_id(step)
         if step_id in self.checkpoints:
             if step_id not in self._decoded:
-                self._decoded[step_id] = await self._load(self.checkpoints[step_id])
+                self._decoded[step_id] = await read_result(self.checkpoints[step_id], self.tools.snapshots)
             return self._decoded[step_id]
-        settings = self.run.settings
-        most = int(settings["runs.step_attempts"])
-        timeout = timeout_s or float(settings["runs.step_timeout_s"])
-        for turn in range(most):
+        limits = step_limits(step, self.run.settings)
+        timeout, retries = limits.timeout_s, Retries(limits.attempts, limits.outage_s)
+        while True:
             if self._pausing is not None:
                 raise Paused
             scope = self._start(step, step_id, target)
@@ -357,13 +367,12 @@ class Execution:
                 failure = error
             if failure.reason is Reason.RUN_FENCED:
                 raise failure
-            again = failure.retryable and turn + 1 < most
-            await self._step_failed(scope, failure, again)
-            if not again:
+            pause_s = retries.pause_after(failure, time.monotonic())
+            await self._step_failed(scope, failure, pause_s is not None)
+            if pause_s is None:
                 failure.step_id = step_id  # type: ignore[attr-defined]
                 raise failure
-            await asyncio.sleep(failure.retry_after or _BACKOFF_S[min(turn, len(_BACKOFF_S) - 1)])
-        raise AssertionError("the loop returns or raises")
+            await asyncio.sleep(pause_s)
 
     async def job(self, scope: StepScope, topic: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Have another service do something: sent with a boundary of its own, and waited for durably."""
@@ -372,8 +381,9 @@ class Execution:
             job = Job(job_id, scope.step_id, topic, {**payload, "job_id": job_id})
             self._jobs[job_id] = job
             message = Message(job_id, topic, job_id, job.payload)  # a key of its own: jobs wait for nobody
-            waiting = _record(scope, "waiting")
-            await self._boundary(jobs=[job], messages=[message], steps=[waiting])
+            waiting = scope.record("waiting")
+            sent = scope.progress(0, 1, f"Sent out as {topic}.", self.tools.now(), "waiting")
+            await self._boundary(jobs=[job], messages=[message], steps=[waiting], events=[sent])
         while (result := self._jobs[job_id].result) is None:
             await self.tools.wait_for_news(JOB_POLL_S)
             self._jobs.update(await self.tools.log.jobs(self.run.tenant_id, self.run.run_id))
@@ -385,24 +395,21 @@ class Execution:
             notice = {"code": code, "message": message, "subject": subject}
             scope.event("pipeline.warning", {"warning": notice}, self.tools.now())
 
-    async def _load(self, checkpoint: Checkpoint) -> Struct:
-        data: bytes | str = checkpoint.data
-        if checkpoint.uri:
-            data = await self.tools.snapshots.get(checkpoint.uri, checkpoint.output_hash)
-        elif sha256_hex(checkpoint.data.encode()) != checkpoint.output_hash:
-            raise LaceError(Reason.BLOB_CORRUPT, f"The result of {checkpoint.step_id} does not match its hash.")
-        return outputs.decode(checkpoint.output_type, data)
+    def progress(self, scope: StepScope, done: int, total: int, message: str) -> None:
+        """Say how far a step is; unlike the step's other events it is written soon, not with the step's result."""
+        self._open(scope.progress(done, total, message, self.tools.now()))
 
     def _start(self, step: Step, step_id: str, target: Target) -> StepScope:
-        attempt = self._attempts.get(step_id, 0) + 1
-        self._attempts[step_id] = attempt
+        before = self._attempts.get(step_id, Attempts())
+        attempt = before.begun + 1
+        self._attempts[step_id] = replace(before, begun=attempt)
         now = self.tools.now()
-        scope = StepScope(self.run, step, step_id, attempt, now)
+        scope = StepScope(self.run, step, step_id, attempt, now, attempt - before.in_doubt)
         node_id = target.key if step.per == "node" else ""
         payload = {"step": step.name, "node_id": node_id, "node_title": target.title}
         self._open(
             EventDraft("pipeline.step.started", {"step_started": payload}, now, "running", step_id, attempt),
-            _record(scope, "running"),
+            scope.record("running"),
         )
         return scope
 
@@ -418,7 +425,7 @@ class Execution:
         record = StepRecord(
             scope.step_id,
             scope.step.name,
-            _node_of(scope),
+            scope.node_id,
             scope.attempt,
             "succeeded",
             scope.started_at,
@@ -427,49 +434,55 @@ class Execution:
             uri,
             {**scope.metrics, "duration_ms": duration_ms},
             summary=scope.summary,
+            log=scope.lineage.log(scope.span),
         )
         completed = {
             "step": scope.step.name,
-            "node_id": _node_of(scope),
+            "node_id": scope.node_id,
             "node_title": target.title,
             "duration_ms": duration_ms,
             "output_hash": digest,
             "summary": scope.summary,
         }
         scope.event("pipeline.step.completed", {"step_completed": completed}, now, status="succeeded")
-        scope.lineage.made(self.entity_of(checkpoint))
         done = len(self.checkpoints) + 1
-        progress = self._progress(done, target.title)
         await self._boundary(
-            steps=[record],
+            done=record,
             checkpoints=[checkpoint],
             steps_done=done,
             steps_total=max(done, self._total),
-            events=[*scope.events, EventDraft("pipeline.run.progress", progress, now, status=self.state.value)],
-            messages=[transformation_log(scope, now, self.tools.worker_id)],
+            events=[*scope.events, *self._run_progress(done, scope.node_id, target.title)],
             warnings=self.notices.found or None,
         )
         self.checkpoints[scope.step_id] = checkpoint
         self._decoded[scope.step_id] = output
         return output
 
-    def _progress(self, done: int, title: str) -> dict[str, Any]:
+    def _run_progress(self, done: int, node_id: str, title: str) -> Sequence[EventDraft]:
+        """A tick where the last one is long enough ago, and at the end; the next one says it all again."""
+        if time.monotonic() - self._progress_told_at < PROGRESS_EVERY_S and done < self._total:
+            return ()
+        self._progress_told_at = time.monotonic()
+        progress = {"run_progress_v2": self._progress(done, node_id, title)}
+        return (self._run_event("pipeline.run.progress", progress, payload_schema_version=2),)
+
+    def _progress(self, done: int, node_id: str, title: str) -> dict[str, Any]:
         total = max(done, self._total)
         spent_ms = (time.monotonic() - self._began) * 1000
         mine = done - self.run.steps_done
-        remaining = round(spent_ms / mine * (total - done)) if mine > 1 else -1
-        return {
-            "run_progress": {
-                "steps_done": done,
-                "steps_total": total,
-                "node_title": title,
-                "remaining_ms": remaining,
-            }
-        }
+        progress: dict[str, Any] = {"steps_done": done, "steps_total": total}
+        if node_id:
+            progress["node"] = {"node_id": node_id, "title": title}
+        if mine > 1:
+            progress["remaining_ms"] = round(spent_ms / mine * (total - done))
+        return progress
 
     async def _step_failed(self, scope: StepScope, error: LaceError, again: bool) -> None:
+        if error.reason in IN_DOUBT:
+            counted = self._attempts[scope.step_id]
+            self._attempts[scope.step_id] = replace(counted, in_doubt=counted.in_doubt + 1)
         now = self.tools.now()
-        record = _record(scope, "failed", now, error)
+        record = scope.record("failed", now, error)
         failed = {
             "step": scope.step.name,
             "error_code": error.reason.value,
@@ -477,6 +490,8 @@ class Execution:
             "will_retry": again,
         }
         scope.event("pipeline.step.failed", {"step_failed": failed}, now, status="failed")
+        if not again:
+            scope.event("pipeline.error", _error(error, scope.step_id), now, status="failed")
         await self._boundary(steps=[record], events=scope.events)
 
     # -- boundaries -------------------------------------------------------------------------------------------------
@@ -508,14 +523,24 @@ class Execution:
         self,
         *,
         steps: Sequence[StepRecord] = (),
+        done: StepRecord | None = None,
         events: Sequence[EventDraft] = (),
+        messages: Sequence[Message] = (),
         state: RunState | None = None,
         **values: Any,
     ) -> None:
-        """Write a boundary with what was opened before it; commands that it brings are taken up behind it."""
+        """Write a boundary with what was opened before it; commands that it brings are taken up behind it.
+
+        `done` is a step that it completes, whose log leaves with it or with a later one.
+        """
         opened, self._opening_steps = self._opening_steps, []
         said, self._opening_events = self._opening_events, []
         begun, self._opening_state = self._opening_state, None
+        sending = self._logs.are_due() or state in _LEAVES
+        if done is not None:
+            steps = (*steps, replace(done, log=None) if sending else done)
+        taken = self._logs.take() if sending else Taken()
+        logs = self._logs.messages(taken, [done] if done is not None and sending else [])
         closed = {(record.step_id, record.attempt) for record in steps}
         kept = [record for record in opened if (record.step_id, record.attempt) not in closed]
         boundary = Boundary(
@@ -526,12 +551,33 @@ class Execution:
             started_at=self.tools.now() if begun else None,
             steps=(*kept, *steps),
             events=(*said, *events),
+            messages=(*messages, *logs),
             **values,
         )
-        commands = await self.tools.log.commit(boundary)
+        commands = await self._commit(boundary, taken, None if sending else done)
+        self._let_go = boundary.state in _LEAVES
         fresh = [command for command in commands if command.command_id not in self._taken]
         if fresh:
             await self.take(fresh)
+
+    async def _commit(self, boundary: Boundary, sent: Taken, unsent: StepRecord | None) -> Sequence[Command]:
+        """Commit, and keep the logs that are still to be sent after it."""
+        try:
+            commands = await self.tools.log.commit(boundary)
+        except LaceError:
+            self._logs.put_back(sent)
+            raise
+        except asyncio.CancelledError:
+            if unsent is not None:  # the boundary is on its way and will be committed
+                self._logs.add(unsent)
+            raise
+        if unsent is not None:
+            self._logs.add(unsent)
+        return commands
+
+
+def _error(error: LaceError, subject: str) -> dict[str, Any]:
+    return {"error": {"code": error.reason.value, "message": error.message, "subject": subject}}
 
 
 def _controlled(command: Command) -> dict[str, Any]:
@@ -543,23 +589,3 @@ def _controlled(command: Command) -> dict[str, Any]:
             "from_step_id": command.from_step_id,
         }
     }
-
-
-def _node_of(scope: StepScope) -> str:
-    return scope.step_id.partition(":")[2] if scope.step.per == "node" else ""
-
-
-def _record(
-    scope: StepScope, state: str, ended_at: datetime | None = None, error: LaceError | None = None
-) -> StepRecord:
-    return StepRecord(
-        scope.step_id,
-        scope.step.name,
-        _node_of(scope),
-        scope.attempt,
-        state,
-        scope.started_at,
-        ended_at,
-        error_code=error.reason.value if error else "",
-        error_message=error.message if error else "",
-    )

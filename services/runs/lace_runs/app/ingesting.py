@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from lace_core.errors import LaceError, Reason
-from lace_runs.app.execution import Execution, StepScope, Target
+from lace_runs.app.execution import Execution
 from lace_runs.app.ports import Sources
 from lace_runs.app.provenance import source_entity
+from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as out
 
 TOPIC = "source.ingest.requested"
@@ -44,8 +45,7 @@ class IngestRun:
         async def work(scope: StepScope) -> out.Ingested:
             return await self._ingest(scope, source_id)
 
-        timeout = float(self.execution.run.settings["runs.job_timeout_s"])
-        result = await self.execution.step("ingest", work, Target(source_id, ""), timeout)
+        result = await self.execution.step("ingest", work, Target(source_id, ""))
         assert isinstance(result, out.Ingested)
         return result
 

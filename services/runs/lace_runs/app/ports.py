@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from lace_core.apply import Change
 from lace_core.contracts import Contract, SourceOutline
 from lace_core.ir import Artifact, Source
+from lace_core.pipeline import Pipeline
 from lace_core.planning import Hit, Unit
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
 from lace_runs.domain.events import Event, EventDraft
+from lace_runs.domain.pipelines import Registered
+from lace_runs.domain.quotas import UNLIMITED, Limits
 from lace_runs.domain.runs import Checkpoint, Command, Job, Run, RunState, StepRecord
 
 
@@ -41,6 +45,11 @@ class Delivered(Protocol):
     @property
     def tenant_id(self) -> str:
         """The tenant that it is about."""
+
+
+# Topic of a message that stands for events of the run that is its key, from `first` to `last` of its payload; they are
+# published in its place, each on the topic of its type.
+EVENT_REFERENCE = "run.events"
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,24 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class Attempts:
+    """How often a step was begun, and of how many of these nobody knows what they did outside of the run."""
+
+    begun: int = 0
+    in_doubt: int = 0
+
+
+@dataclass(frozen=True)
 class Claimed:
     """A run that a worker took, with what it has done so far."""
 
     run: Run
     checkpoints: Mapping[str, Checkpoint]
-    attempts: Mapping[str, int]  # step id → attempts begun
+    attempts: Mapping[str, Attempts]  # by step id
     jobs: Mapping[str, Job]
     commands: Sequence[Command]
+    unlogged: Sequence[StepRecord] = ()  # steps that are done, of which provenance may not have been told
+    pipeline: Pipeline | None = None  # where it is a registered one
 
 
 class RunLog(Protocol):
@@ -119,20 +138,61 @@ class RunRepository(Protocol):
     async def steps(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[tuple[int, StepRecord]]:
         """Attempts of steps with their positions, in the order in which they began."""
 
-    async def events(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[Event]:
-        """Events after a sequence, in order."""
+    async def add_command(self, tenant_id: str, run_id: str, command: Command, outcome: str = "") -> None:
+        """Leave a command for the run's worker, or with an outcome note one that was carried out by itself."""
 
-    async def add_command(self, tenant_id: str, run_id: str, command: Command) -> None:
-        """Leave a command for the run's worker."""
+    async def lock_commands(self, tenant_id: str, run_id: str) -> None:
+        """Until the transaction ends, nobody else adds a command to this run."""
+
+    async def waiting_commands(self, tenant_id: str, run_id: str) -> Sequence[Command]:
+        """The commands that are not taken up yet, oldest first."""
+
+    async def restarted_as(self, tenant_id: str, run_id: str, from_step_id: str) -> tuple[str, str] | None:
+        """The newest restart of a finished run from that step: its command and the run that it made."""
+
+    async def has_step(self, tenant_id: str, run_id: str, step_id: str) -> bool:
+        """Whether the run has begun that step, or taken its result over."""
 
     async def checkpoints(self, tenant_id: str, run_id: str) -> Mapping[str, Checkpoint]:
         """The results of a run's steps."""
+
+    async def checkpoint(self, tenant_id: str, run_id: str, step_id: str) -> Checkpoint | None:
+        """The result of one step of a run; None where there is none."""
 
     async def copy_checkpoints(self, tenant_id: str, from_run_id: str, to_run_id: str, keep: Sequence[str]) -> None:
         """Give a new run the results of an old one's steps."""
 
     async def finish_job(self, tenant_id: str, run_id: str, job_id: str, result: Mapping[str, Any]) -> None:
         """Record what came of a job; unknown jobs are left alone."""
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """Events in order, whether the run had ended when they were read, and the sequence of its last event."""
+
+    events: Sequence[Event]
+    run_is_final: bool
+    last_sequence: int
+
+
+RunKey = tuple[str, str]  # tenant id, run id
+
+
+class EventRepository(Protocol):
+    """Events within one transaction and tenant."""
+
+    async def page(self, tenant_id: str, run_id: str, after: int, limit: int) -> EventPage:
+        """At most `limit` events after a sequence; raises LaceError RUN_NOT_FOUND."""
+
+
+class EventNews(Protocol):
+    """What is new in many runs at once, of whatever tenants: for what reads on behalf of all who watch."""
+
+    async def after(self, places: Mapping[RunKey, int], limit: int) -> Mapping[RunKey, Sequence[Event]]:
+        """Of each run at most `limit` events after a sequence, in order; runs without any are left out.
+
+        `places` is not empty. Raises LaceError SERVICE_UNAVAILABLE.
+        """
 
 
 class ArtifactRepository(Protocol):
@@ -161,13 +221,21 @@ class ArtifactRepository(Protocol):
     async def stage(self, tenant_id: str, staging: Staging) -> None:
         """Keep a staged revision; one that is there already stays as it is."""
 
+    async def stage_again(
+        self, tenant_id: str, revision: Revision, like_revision_id: str, changes: Sequence[Change]
+    ) -> None:
+        """Keep a staged revision with another's content and verdicts; one that is there already stays as it is."""
+
     async def mark_validated(self, tenant_id: str, artifact_id: str, revision_id: str) -> None:
         """Move a staged revision on."""
 
-    async def commit(self, tenant_id: str, artifact_id: str, revision_id: str, title: str) -> None:
+    async def commit(
+        self, tenant_id: str, artifact_id: str, revision_id: str, title: str, run_id: str = "", epoch: int = 0
+    ) -> None:
         """Commit a validated revision and move the head to it; doing it again changes nothing.
 
-        Raises LaceError REVISION_CONFLICT when the head is not the revision's parent.
+        A run's revision is committed under that run and epoch only, and they hold until the transaction's end.
+        Raises LaceError RUN_FENCED, REVISION_CONFLICT when the head is not the revision's parent.
         """
 
     async def verdicts(
@@ -176,10 +244,51 @@ class ArtifactRepository(Protocol):
         """Verdicts of the head revision, those of kept-out sentences first."""
 
     async def lock(self, tenant_id: str, artifact_id: str, owner: str, ttl_s: int) -> None:
-        """Take or renew the right to write; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
+        """Take the right to write for one change; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
 
-    async def unlock(self, tenant_id: str, artifact_id: str, owner: str) -> None:
-        """Give the right back."""
+    async def unlock(self, tenant_id: str, artifact_id: str, owner: str, epoch: int = 0) -> None:
+        """Give the right back; a later holder's stays."""
+
+    async def hold(self, tenant_id: str, artifact_id: str, run_id: str, epoch: int) -> None:
+        """Take the right to write for a run, or keep it; raises LaceError RUN_FENCED or ARTIFACT_LOCKED.
+
+        It is renewed while the run's worker holds the run; the run's next holder takes it at once.
+        """
+
+
+class QuotaRepository(Protocol):
+    """What tenants may use at once, within one transaction and tenant."""
+
+    async def get(self, tenant_id: str) -> Limits:
+        """What was told of the tenant; no limits where nothing was."""
+
+    async def put(self, tenant_id: str, limits: Limits) -> None:
+        """Keep what was told, unless something newer was."""
+
+    async def one_at_a_time(self, tenant_id: str) -> None:
+        """Until the transaction ends, nobody else counts for this tenant."""
+
+    async def started_at(self, tenant_id: str, nth: int, since: datetime) -> datetime | None:
+        """When the n-th newest run was asked for; None where there are fewer since that moment."""
+
+    async def has_waiting(self, tenant_id: str, count: int) -> bool:
+        """Whether so many runs wait for a worker."""
+
+
+class PipelineRepository(Protocol):
+    """Registered pipelines, within one transaction and tenant."""
+
+    async def lock(self, tenant_id: str, pipeline_id: str) -> None:
+        """Until the transaction ends nobody else registers a version of this pipeline."""
+
+    async def add(self, tenant_id: str, registered: Registered) -> None:
+        """Keep a version."""
+
+    async def find(self, tenant_id: str, pipeline_id: str, version: int = 0) -> Registered | None:
+        """A version, the newest where 0; None where there is none."""
+
+    async def list(self, tenant_id: str) -> Sequence[Registered]:
+        """The newest version of each, sorted by id."""
 
 
 class UnitOfWork(Protocol):
@@ -190,8 +299,20 @@ class UnitOfWork(Protocol):
         """Runs."""
 
     @property
+    def events(self) -> EventRepository:
+        """Events."""
+
+    @property
     def artifacts(self) -> ArtifactRepository:
         """Artifacts and revisions."""
+
+    @property
+    def quotas(self) -> QuotaRepository:
+        """What tenants may use at once."""
+
+    @property
+    def pipelines(self) -> PipelineRepository:
+        """Registered pipelines."""
 
     async def once(self, route: str, request: bytes, effect: Callable[[], Awaitable[bytes]]) -> tuple[bytes, bool]:
         """The answer to a mutation, and whether it is that of an earlier time; raises LaceError IDEMPOTENCY_*."""
@@ -218,11 +339,12 @@ class OpenUnitOfWork(Protocol):
 
 @dataclass(frozen=True)
 class Resolved:
-    """Pinned settings: values, their hash, where the snapshot is."""
+    """Pinned settings: values, their hash, where the snapshot is; and what the tenant may use at once."""
 
     values: Mapping[str, Any]
     settings_hash: str
     uri: str
+    limits: Limits = UNLIMITED
 
 
 class Settings(Protocol):
@@ -266,10 +388,17 @@ class Sources(Protocol):
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """A model's answer under a contract, and the call as the ledger has it (REST JSON form)."""
+    """A model's answer under a contract, and the call as the ledger has it (REST JSON form).
+
+    Prompt and answer are kept whole at their addresses, which are empty where they could not be; `redaction` says how
+    much the call's samples show.
+    """
 
     output: str
     call: Mapping[str, Any]
+    prompt_uri: str = ""
+    output_uri: str = ""
+    redaction: str = "sample"
 
 
 class Models(Protocol):
@@ -325,14 +454,17 @@ class Spans(Protocol):
 
 
 class Wakeups(Protocol):
-    """Wakes who waits for events of a run; carries no data and may wake for nothing."""
+    """Wakes who waits for events of whatever run; carries no data and may wake for nothing."""
 
-    def watch(self, run_id: str) -> AbstractAsyncContextManager[Wakeup]:
-        """A waiter for one run."""
+    def open(self) -> AbstractContextManager[Wakeup]:
+        """A waiter."""
 
 
 class Wakeup(Protocol):
     """One waiter."""
+
+    def wake(self) -> None:
+        """Wake the waiter from within the process."""
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - a wait that times out is no error
         """True when woken, False after `timeout` seconds."""

@@ -1,22 +1,33 @@
-"""What a step leaves for provenance: what it used and made, under whose name, with which model."""
+"""What a step leaves for provenance: what it used and made, under whose name, with which model.
+
+Logs of one run leave together, as a segment: what all of them say is said once. Until then each is kept with its
+step's row, so that whoever takes the run over can send it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lace_core.ids import derive
 from lace_core.ir import Source
-from lace_runs.app.ports import Message
-
-if TYPE_CHECKING:
-    from lace_runs.app.execution import StepScope
+from lace_runs.app.ports import Message, Span
+from lace_runs.domain.runs import Run, StepRecord
 
 TOPIC = "provenance.logged"
 AGENT = "lace-runs/0.1.0"
+_MOST = 32  # steps in a segment
+_LONGEST_WAIT_S = 1.0
 _UNCLASSIFIED = "unclassified"
+_NOT_APPLICABLE = "not_applicable"
+_PEDIGREE = {
+    "confidence": "final_confidence",
+    "validation": "validation",
+    "evals": "evals",
+    "risk_flags": "risk_flags",
+}
 
 
 @dataclass
@@ -31,7 +42,7 @@ class Lineage:
     evals: dict[str, Any] = field(default_factory=dict)
     risk_flags: list[str] = field(default_factory=list)
     confidence: str = ""
-    validation: str = "not_applicable"
+    validation: str = _NOT_APPLICABLE
 
     def used(self, entity: Mapping[str, str]) -> None:
         """Something went in."""
@@ -53,6 +64,22 @@ class Lineage:
             self.sources.add(source.source_id)
             self.labels.update(source.labels)
 
+    def log(self, span: Span) -> dict[str, Any]:
+        """What a log says beyond its step's row; empty members are left out."""
+        said = {
+            "trace": [span.trace_id, span.span_id, span.parent_span_id] if span.trace_id else None,
+            "inputs": list(self.inputs.values()),
+            "outputs": list(self.outputs.values()),
+            "sources": sorted(self.sources),
+            "labels": sorted(self.labels),
+            "genai": _genai(self.calls) if self.calls else None,
+            "evals": self.evals,
+            "risk_flags": self.risk_flags,
+            "confidence": self.confidence,
+            "validation": self.validation if self.validation != _NOT_APPLICABLE else "",
+        }
+        return {name: value for name, value in said.items() if value}
+
 
 def source_entity(source_id: str, sha256: str, uri: str) -> dict[str, str]:
     """A source as an entity."""
@@ -64,56 +91,124 @@ def revision_entity(revision_id: str, sha256: str, uri: str) -> dict[str, str]:
     return {"entity_id": revision_id, "content_hash": sha256, "uri": uri, "kind": "revision"}
 
 
-def transformation_log(scope: StepScope, ended_at: datetime, worker_id: str) -> Message:
-    """The message that logs a step that is done; sending it again changes nothing, as its id is derived."""
-    run, lineage = scope.run, scope.lineage
-    log_id = derive("tlg", run.run_id, scope.step_id, str(scope.attempt), str(run.attempt))
-    settings = {
-        "entity_id": f"set_{run.settings_hash[:26]}",
-        "content_hash": run.settings_hash,
-        "uri": run.settings_uri,
-        "kind": "settings",
+def output_entity(run_id: str, step_id: str, sha256: str, uri: str) -> dict[str, str]:
+    """A step's result as an entity; `uri` is empty where the checkpoint's row holds it."""
+    return {
+        "entity_id": derive("out", run_id, step_id),
+        "content_hash": sha256,
+        "uri": uri or f"runs://run_checkpoints/{run_id}/{step_id}",
+        "kind": "step_output",
     }
-    if run.settings_uri:
-        lineage.used(settings)
-    payload: dict[str, Any] = {
-        "id": log_id,
+
+
+def segment(run: Run, steps: Sequence[StepRecord], worker_id: str) -> Message:
+    """The message that logs steps that are done, by this worker or, where it is not named, by an earlier one.
+
+    Each log's id is derived, so that sending it again changes nothing.
+    """
+    logs = [_log(run, step) for step in steps]
+    payload = {"common": _common(run, worker_id), "logs": logs}
+    return Message(derive("seg", *(log["id"] for log in logs)), TOPIC, run.run_id, payload)
+
+
+class UnsentLogs:
+    """Logs of one run on their way out: kept until there are enough of them, or the first has waited long enough.
+
+    `before` are steps that an earlier holder of the run had done, and perhaps not told of.
+    """
+
+    def __init__(self, run: Run, worker_id: str, before: Sequence[StepRecord]) -> None:
+        self._run = run
+        self._worker_id = worker_id
+        self._before = list(before)
+        self._own: list[StepRecord] = []
+        self._since = time.monotonic()
+
+    def are_due(self) -> bool:
+        """Whether they should leave with the next boundary."""
+        waited = time.monotonic() - self._since
+        return bool(self._before) or len(self._own) >= _MOST - 1 or waited >= _LONGEST_WAIT_S
+
+    def add(self, step: StepRecord) -> None:
+        """A step that is done and committed."""
+        self._own.append(step)
+
+    def take(self) -> Taken:
+        """All of them, to be sent with a boundary, or put back where that failed."""
+        taken = Taken(self._before, self._own)
+        self._before, self._own, self._since = [], [], time.monotonic()
+        return taken
+
+    def put_back(self, taken: Taken) -> None:
+        """The boundary that would have sent them was refused."""
+        self._before, self._own = [*taken.before, *self._before], [*taken.own, *self._own]
+
+    def messages(self, taken: Taken, also: Sequence[StepRecord]) -> list[Message]:
+        """The segments that send what was taken, and those steps also."""
+        own = [*taken.own, *also]
+        found = [segment(self._run, taken.before, "")] if taken.before else []
+        return [*found, segment(self._run, own, self._worker_id)] if own else found
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Steps whose logs are being sent: those of an earlier holder of the run, and this one's."""
+
+    before: list[StepRecord] = field(default_factory=list)
+    own: list[StepRecord] = field(default_factory=list)
+
+
+def _common(run: Run, worker_id: str) -> dict[str, Any]:
+    """What holds for every log of the run."""
+    common: dict[str, Any] = {
         "tenant_id": run.tenant_id,
         "run_id": run.run_id,
-        "stage": scope.step.name,
-        "activity_name": scope.step_id,
-        "started_at": scope.started_at.isoformat(),
-        "ended_at": ended_at.isoformat(),
-        "agent": f"{AGENT} {worker_id}",
+        "agent": f"{AGENT} {worker_id}".rstrip(),
         "on_behalf_of": run.requested_by,
-        "trace_id": scope.span.trace_id,
-        "span_id": scope.span.span_id,
-        "parent_span_id": scope.span.parent_span_id,
-        "inputs": list(lineage.inputs.values()),
-        "outputs": list(lineage.outputs.values()),
-        "lineage": {
-            "was_derived_from": sorted(lineage.inputs),
-            "job_name": f"{run.pipeline_id}.{scope.step.name}",
-            "status": "complete",
-        },
-        "provenance": {"sources": sorted(lineage.sources), "collection_context": "sources given by the tenant"},
-        "pedigree": {
-            "final_confidence": lineage.confidence,
-            "validation": lineage.validation,
-            "evals": lineage.evals,
-            "risk_flags": lineage.risk_flags,
-        },
-        "security": {
-            "classification": max(lineage.labels | set(run.labels), default=_UNCLASSIFIED),
-            "abac_labels": sorted(lineage.labels | set(run.labels)),
-        },
+        "lineage": {"status": "complete"},
+        "provenance": {"collection_context": "sources given by the tenant"},
+        "pedigree": {"validation": _NOT_APPLICABLE},
+        "security": {"classification": max(run.labels, default=_UNCLASSIFIED)},
         "retention": {"policy_id": str(run.settings.get("provenance.retention_policy", ""))},
         "correlation_id": run.correlation_id,
         "schema_version": 1,
     }
-    if lineage.calls:
-        payload["genai"] = _genai(lineage.calls)
-    return Message(log_id, TOPIC, run.run_id, payload)
+    if run.settings_uri:
+        settings_id = f"set_{run.settings_hash[:26]}"
+        entity = {"content_hash": run.settings_hash, "uri": run.settings_uri, "kind": "settings"}
+        common["inputs"] = [{"entity_id": settings_id, **entity}]
+    return common
+
+
+def _log(run: Run, step: StepRecord) -> dict[str, Any]:
+    """What one step's log says of its own."""
+    said = step.log or {}
+    ended_at = step.ended_at or step.started_at
+    log: dict[str, Any] = {
+        "id": derive("tlg", run.run_id, step.step_id, str(step.attempt)),
+        "stage": step.step,
+        "activity_name": step.step_id,
+        "started_at": step.started_at.isoformat(),
+        "ended_at": ended_at.isoformat(),
+        "outputs": [
+            *said.get("outputs", ()),
+            output_entity(run.run_id, step.step_id, step.output_hash, step.output_uri),
+        ],
+        "lineage": {"job_name": f"{run.pipeline_id}.{step.step}"},
+    }
+    if "trace" in said:
+        log["trace_id"], log["span_id"], log["parent_span_id"] = said["trace"]
+    if "inputs" in said:
+        log["inputs"] = said["inputs"]
+    if "sources" in said:
+        log["provenance"] = {"sources": said["sources"]}
+    if labels := sorted({*said.get("labels", ()), *run.labels}):
+        log["security"] = {"classification": max(labels), "abac_labels": labels}
+    if pedigree := {_PEDIGREE[name]: said[name] for name in _PEDIGREE if name in said}:
+        log["pedigree"] = pedigree
+    if "genai" in said:
+        log["genai"] = said["genai"]
+    return log
 
 
 def _genai(calls: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,28 +1,29 @@
-"""Starting, controlling and reading runs."""
+"""Starting runs, and what is known of them before they begin."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
-from lace_core.pipeline import PIPELINES, PLANNED_LATER, Pipeline
+from lace_core.pipeline import PIPELINES, Pipeline
 from lace_core.settings import check_values
-from lace_runs.app.ports import Caller, Message, Resolved, Settings, Sources, UnitOfWork
+from lace_runs.app.pipelines import pipeline_of
+from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, Sources, UnitOfWork
+from lace_runs.app.quotas import admit
 from lace_runs.domain.artifacts import ArtifactRecord
-from lace_runs.domain.dependence import dependents
 from lace_runs.domain.events import EventDraft
-from lace_runs.domain.runs import Command, Request, Run, RunState, Trigger, transition
+from lace_runs.domain.quotas import Limits
+from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, RunState
 
 DISPATCH_TOPIC = "pipeline.run.requested"
 TARGETS = ("md", "docx", "pdf", "owl")
 # What a run may do for its principal; never more than the principal may.
 GRANT = ("artifacts:read", "artifacts:write", "runs:read", "runs:write", "sources:read", "settings:read")
-_KEEP_FOR_A_NEW_ARTIFACT = {"resolve", "intent", "sources"}
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,16 @@ class Start:
     request: Request
     artifact_id: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = DEFAULT_PRIORITY
 
 
-async def prepare(start: Start, settings: Settings, sources: Sources) -> Resolved:
+async def prepare(start: Start, settings: Settings, sources: Sources, pipeline: Pipeline | None = None) -> Resolved:
     """Everything about a start that can be wrong before anything is written; gives the settings to pin.
 
-    Raises LaceError PIPELINE_UNKNOWN, NOT_AVAILABLE_YET, INVALID_ARGUMENT, SETTING_*, SOURCE_NOT_FOUND and the like.
+    `pipeline` is the start's own where it is known already. Raises LaceError PIPELINE_UNKNOWN, INVALID_ARGUMENT,
+    SETTING_*, SOURCE_NOT_FOUND and the like.
     """
-    pipeline = _pipeline(start.pipeline_id)
-    if pipeline.needs_title and not start.request.title.strip():
-        raise _invalid("/title", f"{start.pipeline_id} needs a title.")
-    if start.pipeline_id == "ingest" and not start.request.source_ids:
-        raise _invalid("/source_ids", "ingest needs the sources to read.")
+    _check(start, pipeline or _pipeline(start.pipeline_id))
     for target in start.request.targets:
         if target not in TARGETS:
             raise LaceError(Reason.COMPILE_TARGET_UNKNOWN, f"No target {target}; use {', '.join(TARGETS)}.")
@@ -55,9 +54,25 @@ async def prepare(start: Start, settings: Settings, sources: Sources) -> Resolve
     return resolved
 
 
+def _check(start: Start, pipeline: Pipeline) -> None:
+    """Whether the request has what the pipeline's steps need, and nothing that they do not look at."""
+    request, name = start.request, start.pipeline_id
+    if pipeline.writes and not request.title.strip():
+        raise _invalid("/title", f"{name} needs a title.")
+    if pipeline.reads and not request.source_ids:
+        raise _invalid("/source_ids", f"{name} needs the sources to read.")
+    if "snapshot" in pipeline.names and not start.artifact_id:
+        raise _invalid("/artifact_id", f"{name} compiles a written artifact; name it.")
+    if pipeline.writer == "amend" and not request.instructions.strip():
+        raise _invalid("/instructions", f"{name} changes what the instructions say; give some.")
+    if not pipeline.edits and (request.node_id or request.scope):
+        field_name = "node_id" if request.node_id else "scope"
+        raise _invalid(f"/{field_name}", f"{name} has no scope; leave out {field_name}.")
+    if pipeline.writes and request.revision_id:
+        raise _invalid("/base_revision_id", f"{name} starts from the head; leave out base_revision_id.")
+
+
 def _pipeline(pipeline_id: str) -> Pipeline:
-    if pipeline_id in PLANNED_LATER:
-        raise LaceError(Reason.NOT_AVAILABLE_YET, f"The pipeline {pipeline_id} is not available yet.")
     if pipeline_id not in PIPELINES:
         raise LaceError(Reason.PIPELINE_UNKNOWN, f"No pipeline {pipeline_id}; GET /v1/pipelines lists them.")
     return PIPELINES[pipeline_id]
@@ -65,8 +80,9 @@ def _pipeline(pipeline_id: str) -> Pipeline:
 
 async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Resolved, now: datetime) -> Run:
     """Add the run, its artifact where it needs a new one, its first event and its dispatch; the caller commits."""
-    pipeline = PIPELINES[start.pipeline_id]
-    run_id = derive("run", caller.tenant_id, start.pipeline_id, caller.principal_id, caller.idempotency_key)
+    pipeline = await pipeline_of(work, caller.tenant_id, start.pipeline_id)
+    asked = start.request.asked_pipeline_id or start.pipeline_id
+    run_id = derive("run", caller.tenant_id, asked, caller.principal_id, caller.idempotency_key)
     try:
         return await work.runs.get(caller.tenant_id, run_id)  # the key was used before its record expired
     except LaceError as error:
@@ -75,7 +91,7 @@ async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Re
     artifact_id = start.artifact_id
     if pipeline.writes and not artifact_id:
         artifact_id = derive("art", run_id)
-        await work.artifacts.insert(caller.tenant_id, _record(artifact_id, start.request, caller, now))
+        await work.artifacts.insert(caller.tenant_id, record_of(artifact_id, start.request, caller, now))
     elif artifact_id:
         await work.artifacts.get(caller.tenant_id, artifact_id)
     run = Run(
@@ -97,31 +113,40 @@ async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Re
         idempotency_key=caller.idempotency_key,
         traceparent=caller.traceparent,
         created_at=now,
+        priority=start.priority,
     )
-    await _insert(work, run, now)
+    await insert_run(work, run, now, resolved.limits)
     return run
 
 
-async def _insert(work: UnitOfWork, run: Run, now: datetime) -> None:
+async def insert_run(work: UnitOfWork, run: Run, now: datetime, limits: Limits | None = None) -> None:
+    """Add a run with its first event and its dispatch; raises LaceError RATE_LIMITED, QUOTA_EXCEEDED.
+
+    `limits` are what control says of the tenant now; None leaves what it said before.
+    """
+    await admit(work, run.tenant_id, limits, now)
     asked = {
         "title": run.request.title,
         "artifact_id": run.artifact_id,
         "source_ids": list(run.request.source_ids),
         "targets": list(run.request.targets),
         "requested_by": run.requested_by,
+        "asked_pipeline_id": run.request.asked_pipeline_id or run.pipeline_id,
+        "pipeline_id": run.pipeline_id,
+        "pipeline_version": run.pipeline_version,
+        "reason": run.request.chosen_because,
+        "node_id": run.request.node_id,
+        "scope": run.request.scope,
     }
     event = EventDraft("pipeline.run.requested", {"run_requested": asked}, now, status="queued")
     await work.runs.insert(run.tenant_id, run, event)
-    _dispatch(work, run, run.run_id)
-
-
-def _dispatch(work: UnitOfWork, run: Run, message_id: str) -> None:
-    payload = {"run_id": run.run_id, "tenant_id": run.tenant_id}
-    work.send(Message(derive("msg", message_id), DISPATCH_TOPIC, run.run_id, payload))
+    # The first event is also the dispatch.
+    work.send(Message(derive("msg", run.run_id), EVENT_REFERENCE, run.run_id, {"first": 1, "last": 1}))
     work.wake_workers()
 
 
-def _record(artifact_id: str, request: Request, caller: Caller, now: datetime) -> ArtifactRecord:
+def record_of(artifact_id: str, request: Request, caller: Caller, now: datetime) -> ArtifactRecord:
+    """The row of an artifact that a run begins."""
     return ArtifactRecord(
         tenant_id=caller.tenant_id,
         artifact_id=artifact_id,
@@ -133,58 +158,6 @@ def _record(artifact_id: str, request: Request, caller: Caller, now: datetime) -
     )
 
 
-async def control_run(
-    work: UnitOfWork, caller: Caller, run_id: str, trigger: Trigger, reason: str, from_step_id: str, now: datetime
-) -> tuple[Run, str]:
-    """Leave a command for the run's worker, or restart a finished run anew: (the run concerned, command id).
-
-    Raises LaceError RUN_NOT_FOUND, RUN_TRANSITION_ILLEGAL, STEP_UNKNOWN; the caller commits.
-    """
-    run = await work.runs.get(caller.tenant_id, run_id)
-    command_id = derive("cmd", run_id, trigger.value, caller.principal_id, caller.idempotency_key)
-    if trigger is Trigger.RESTART:
-        dependents(PIPELINES[run.pipeline_id], (), from_step_id)
-        if run.state.is_final:
-            return await _restart_anew(work, caller, run, from_step_id, now), command_id
-    transition(run.state, trigger)
-    command = Command(command_id, trigger, caller.principal_id, reason, from_step_id)
-    await work.runs.add_command(caller.tenant_id, run_id, command)
-    work.wake_workers()
-    return run, command_id
-
-
-async def _restart_anew(work: UnitOfWork, caller: Caller, old: Run, from_step_id: str, now: datetime) -> Run:
-    """A new run that takes over what the old one had done before the step; the old one stays as it is."""
-    done = await work.runs.checkpoints(caller.tenant_id, old.run_id)
-    again = set(dependents(PIPELINES[old.pipeline_id], done, from_step_id))
-    keep = [step_id for step_id in done if step_id not in again]
-    run_id = derive("run", old.run_id, "restart", caller.principal_id, caller.idempotency_key)
-    artifact_id = old.artifact_id
-    if old.state is RunState.SUCCEEDED and PIPELINES[old.pipeline_id].writes:
-        # What is committed stays; the new run writes an artifact of its own, so its plan has ids of its own.
-        artifact_id = derive("art", run_id)
-        await work.artifacts.insert(caller.tenant_id, _record(artifact_id, old.request, caller, now))
-        keep = [step_id for step_id in keep if step_id in _KEEP_FOR_A_NEW_ARTIFACT]
-    run = replace(
-        old,
-        run_id=run_id,
-        artifact_id=artifact_id,
-        state=RunState.QUEUED,
-        requested_by=caller.principal_id,
-        scopes=tuple(sorted(set(GRANT) & caller.scopes)),
-        request_id=caller.request_id,
-        correlation_id=caller.correlation_id,
-        idempotency_key=caller.idempotency_key,
-        traceparent=caller.traceparent,
-        created_at=now,
-        restarted_from_run_id=old.run_id,
-        revision_id="",
-    )
-    await _insert(work, run, now)
-    await work.runs.copy_checkpoints(caller.tenant_id, old.run_id, run_id, keep)
-    return run
-
-
 async def finish_job(work: UnitOfWork, tenant_id: str, run_id: str, job_id: str, result: Mapping[str, Any]) -> None:
     """Record what came of a job, and wake the worker whose run waits for it; the caller commits."""
     await work.runs.finish_job(tenant_id, run_id, job_id, result)
@@ -193,8 +166,3 @@ async def finish_job(work: UnitOfWork, tenant_id: str, run_id: str, job_id: str,
 
 def _invalid(field_name: str, message: str) -> LaceError:
     return LaceError(Reason.INVALID_ARGUMENT, message, details=[Detail(field_name, message)])
-
-
-def pipelines() -> Sequence[Pipeline]:
-    """All pipelines that can be started by name, sorted by id."""
-    return [PIPELINES[key] for key in sorted(PIPELINES) if key != "noop10"]

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from lace_core.errors import LaceError, Reason
-from lace_core.pipeline import PIPELINES
-from lace_runs.app.bodies import Body
+from lace_core.pipeline import KINDS, PIPELINES
+from lace_runs.app.bodies import CUSTOM, Body
 from lace_runs.app.execution import Execution, Tools
 from lace_runs.app.ports import Claimed
+from lace_runs.domain.pipelines import kind_key
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.5
+TOO_NEW_S = 60.0  # then it is looked at again: a command that ends it needs no newer worker
+ROUND_EVERY_S = 0.02  # between rounds of a worker that has many runs in hand, so that it claims several at once
+MANY = 8
 
 
 class Claims(Protocol):
     """How runs are claimed and let go."""
 
     async def claim(self, held: Sequence[str], can_run: Sequence[str], limit: int) -> Sequence[Claimed]:
-        """Free runs taken over by this worker."""
+        """Free runs taken over by this worker, `limit` at most beside those that are only to be cancelled or paused."""
 
     async def release(self, run_id: str, epoch: int) -> None:
         """Let go of a run."""
@@ -52,6 +57,7 @@ class Worker:
         self._held: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
+        self._beyond: dict[str, float] = {}  # runs that only a newer worker can go on with, until when they are left
 
     async def start(self) -> None:
         """Begin to claim in the background."""
@@ -69,8 +75,10 @@ class Worker:
         await asyncio.gather(*(task for _, task in held), return_exceptions=True)
 
     async def _run(self) -> None:
-        can_run = [f"{p.pipeline_id}/{p.version}" for p in PIPELINES.values() if p.pipeline_id in self._bodies]
+        can_run = [f"{p.pipeline_id}/{p.version}" for p in PIPELINES.values()]
+        can_run += [kind_key(kind) for kind in KINDS.values()]
         while True:
+            began = time.monotonic()
             try:
                 full = await self._claim(can_run)
                 await self._take_commands()
@@ -79,15 +87,17 @@ class Worker:
                 full = False
             if not full:
                 await self._wait()
+                if len(self._held) >= MANY:
+                    await asyncio.sleep(max(0.0, began + ROUND_EVERY_S - time.monotonic()))
+                self._freed.clear()
 
     async def _claim(self, can_run: Sequence[str]) -> bool:
-        room = self._concurrency - len(self._held)
-        if room <= 0:
-            return False
-        claimed = await self._claims.claim(list(self._held), can_run, min(room, 50))
+        # Also without room: what is only to be cancelled or paused needs none.
+        room = max(0, min(self._concurrency - len(self._held), 50))
+        claimed = await self._claims.claim([*self._held, *self._not_for_us()], can_run, room)
         for work in claimed:
             self._begin(work)
-        return len(claimed) == min(room, 50)
+        return len(claimed) >= room > 0
 
     async def _wait(self) -> None:
         """Until there is news, a place became free, or the poll's time is over."""
@@ -99,10 +109,9 @@ class Worker:
             freed.cancel()
             news.cancel()
             await asyncio.gather(freed, news, return_exceptions=True)
-        self._freed.clear()
 
     def _begin(self, work: Claimed) -> None:
-        execution = Execution(work, PIPELINES[work.run.pipeline_id], self._tools)
+        execution = Execution(work, work.pipeline or PIPELINES[work.run.pipeline_id], self._tools)
         task = asyncio.create_task(self._execute(execution), name=f"hold-{work.run.run_id}")
         self._held[work.run.run_id] = (execution, task)
 
@@ -111,11 +120,15 @@ class Worker:
         with structlog.contextvars.bound_contextvars(run_id=run.run_id, correlation_id=run.correlation_id):
             log.info("run_taken", pipeline=run.pipeline_id, epoch=run.epoch)
             try:
-                await execution.execute(self._bodies[run.pipeline_id])
+                await execution.execute(self._bodies.get(run.pipeline_id, self._bodies[CUSTOM]))
                 log.info("run_left", state=execution.state.value, steps=len(execution.checkpoints))
-                await self._claims.release(run.run_id, run.epoch)
+                if not execution.let_go:
+                    await self._claims.release(run.run_id, run.epoch)
             except LaceError as error:
                 log.warning("run_lost", reason=error.reason.value, fenced=error.reason is Reason.RUN_FENCED)
+                if error.reason is Reason.SCHEMA_TOO_NEW:
+                    self._beyond[run.run_id] = time.monotonic() + TOO_NEW_S
+                    await self._claims.release(run.run_id, run.epoch)
             except asyncio.CancelledError:
                 await execution.stop()
                 raise
@@ -127,6 +140,11 @@ class Worker:
                 self._held.pop(run.run_id, None)
                 self._ended(run.run_id)
                 self._freed.set()
+
+    def _not_for_us(self) -> list[str]:
+        now = time.monotonic()
+        self._beyond = {run_id: until for run_id, until in self._beyond.items() if until > now}
+        return list(self._beyond)
 
     async def _take_commands(self) -> None:
         """Hand over commands that came while no boundary was written; one look for all held runs."""

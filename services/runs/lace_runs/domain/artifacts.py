@@ -44,12 +44,17 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Staging:
-    """All that apply made, to be kept as one staged revision."""
+    """All that apply made, to be kept as one staged revision.
+
+    The verdicts of the revision `verdicts_of` still hold but for the nodes in `judged_anew`.
+    """
 
     revision: Revision
     document: Artifact
     changes: tuple[Change, ...]
     verdicts: tuple[tuple[str, SentenceVerdict], ...] = ()  # (node id, verdict)
+    verdicts_of: str = ""
+    judged_anew: tuple[str, ...] = ()
 
 
 def snapshot_key(tenant_id: str, artifact_id: str, revision_id: str) -> str:

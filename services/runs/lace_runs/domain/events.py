@@ -7,7 +7,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-SCHEMA_VERSION = 1
+# The version of the event schema that is written here, and, by version, the payloads that are not in their first.
+SCHEMA_VERSION = 2
+_PAYLOAD_VERSIONS: Mapping[int, Mapping[str, int]] = {1: {}, 2: {"pipeline.run.progress": 2}}
+
+
+def payload_version(event_type: str, schema_version: int = SCHEMA_VERSION) -> int:
+    """The version that a version of the schema has for the payload of a type."""
+    return _PAYLOAD_VERSIONS[schema_version].get(event_type, 1)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The request that an event comes from, where it is not the one that started the run."""
+
+    request_id: str
+    correlation_id: str
+    idempotency_key: str
+    traceparent: str
+
+
+def cause_of(row: Mapping[str, str]) -> Cause | None:
+    """The cause that a row keeps; None where it keeps none."""
+    return Cause(**row) if row else None
 
 
 @dataclass(frozen=True)
@@ -15,6 +37,7 @@ class EventDraft:
     """An event without sequence and id, which the boundary statement gives it.
 
     `payload` is the REST JSON form of lace.common.v1.EventPayload: one member, named after the payload's type.
+    `attempt` is that of the step, or of the run where there is no step; `status` the state of either.
     """
 
     event_type: str
@@ -26,6 +49,8 @@ class EventDraft:
     redaction_level: str = "none"
     content_hash: str = ""
     content_uri: str = ""
+    payload_schema_version: int = 1
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,6 @@ class Event:
     idempotency_key: str
     traceparent: str
     schema_version: int = SCHEMA_VERSION
-    payload_schema_version: int = SCHEMA_VERSION
 
 
 @dataclass

@@ -6,13 +6,14 @@ which the worker takes up at the next step boundary (cancel at once). A finished
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from lace_core.errors import LaceError, Reason
+from lace_runs.domain.events import Cause
 
 
 class RunState(StrEnum):
@@ -45,6 +46,9 @@ class Trigger(StrEnum):
     RESTART = "restart"
     CANCEL = "cancel"
 
+
+# A step that failed with these may have done outside of the run what it was to do: nobody heard the answer.
+IN_DOUBT = frozenset({Reason.SERVICE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED, Reason.STEP_TIMEOUT, Reason.INTERNAL})
 
 COMMANDS = frozenset({Trigger.PAUSE, Trigger.RESUME, Trigger.RESTART, Trigger.CANCEL})
 
@@ -86,9 +90,15 @@ def transition(state: RunState, trigger: Trigger) -> RunState:
         raise LaceError(Reason.RUN_TRANSITION_ILLEGAL, f"A run that is {state.value} cannot {verb}.") from None
 
 
+DEFAULT_PRIORITY = 5
+
+
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked to do; pinned at its start."""
+    """What a run was asked to do; pinned at its start. `revision_id` is what is compiled, brought back or changed;
+    of a change, `node_id` (empty: the root) and `scope` (node or subtree) say how much. `asked_pipeline_id` is auto
+    where the pipeline was chosen, and `chosen_because` says why it was.
+    """
 
     title: str = ""
     instructions: str = ""
@@ -96,11 +106,20 @@ class Request:
     targets: tuple[str, ...] = ()
     language: str = "en"
     revision_id: str = ""
+    node_id: str = ""
+    scope: str = ""
+    asked_pipeline_id: str = ""
+    chosen_because: str = ""
+    head_revision_id: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as its row has it. `epoch` fences workers: every claim counts it up, every write compares it."""
+    """A run as its row has it. `epoch` fences workers: every claim counts it up, every write compares it.
+
+    `priority` is 0 to 9; of a tenant's runs that wait those with the highest are claimed first.
+    """
 
     tenant_id: str
     run_id: str
@@ -132,6 +151,7 @@ class Run:
     ended_at: datetime | None = None
     result: Mapping[str, Any] | None = None
     warnings: tuple[Mapping[str, str], ...] = ()
+    priority: int = DEFAULT_PRIORITY
 
     @property
     def progress_pct(self) -> float:
@@ -150,11 +170,19 @@ class Command:
     requested_by: str
     reason: str = ""
     from_step_id: str = ""
+    cause: Cause | None = None
+
+
+def outlook(state: RunState, waiting: Sequence[Command]) -> RunState:
+    """The state once these commands are taken up in their order; those that come to nothing are passed over."""
+    for command in waiting:
+        state = TRANSITIONS.get((state, command.trigger), state)
+    return state
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One attempt of a step as its row has it."""
+    """One attempt of a step as its row has it; `log` is what provenance is still to be told, None when it was told."""
 
     step_id: str
     step: str
@@ -169,6 +197,7 @@ class StepRecord:
     error_code: str = ""
     error_message: str = ""
     summary: str = ""
+    log: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from lace_core.actions import Action
-from lace_core.contracts import Intent, Outline, SourceOutline, Strategy, Written
+from lace_core.contracts import Enriched, Intent, Outline, Patched, SourceOutline, Strategy, Written
 from lace_core.ir import Source
 from lace_core.planning import Grounds
 from lace_core.writing import SentenceVerdict
@@ -24,6 +24,16 @@ class Loaded(_Output, frozen=True):
     base_revision_id: str
     base_hash: str
     has_outline: bool
+
+
+class Opened(_Output, frozen=True):
+    """The committed revision that a change starts from, and the nodes in its scope, in document order."""
+
+    base_revision_id: str
+    base_hash: str
+    title: str
+    language: str
+    node_ids: tuple[str, ...]
 
 
 class Resolved(_Output, frozen=True):
@@ -62,6 +72,14 @@ class Planned(_Output, frozen=True):
     sections: tuple[PlannedNode, ...]
 
 
+class Scoped(_Output, frozen=True):
+    """The nodes that are changed, in document order; how many nodes the document has, and how many below its root."""
+
+    nodes: tuple[PlannedNode, ...]
+    sections: int
+    total: int
+
+
 class NodeGrounds(_Output, frozen=True):
     """The facts that one node may use."""
 
@@ -91,6 +109,14 @@ class NodeWritten(_Output, frozen=True):
     call_id: str
 
 
+class NodeRevised(_Output, frozen=True):
+    """What the model proposes for a section that is written: further evidence, or edits; the other one is None."""
+
+    call_id: str
+    enriched: Enriched | None = None
+    patched: Patched | None = None
+
+
 class NodeVerified(_Output, frozen=True):
     """The verdicts on a section, and the actions that its supported part comes to."""
 
@@ -98,8 +124,27 @@ class NodeVerified(_Output, frozen=True):
     actions: tuple[Action, ...]
 
 
+class Recalled(_Output, frozen=True):
+    """What a rollback is about: the head that it starts from, and the earlier revision whose content comes back."""
+
+    base_revision_id: str
+    base_hash: str
+    revision_id: str
+    ir_hash: str
+    content_hash: str
+
+
+class DroppedCitation(_Output, frozen=True):
+    """A citation that a change took out of its node."""
+
+    node_id: str
+    evidence_id: str
+    source_id: str
+    quote: str
+
+
 class Staged(_Output, frozen=True):
-    """The revision that apply made."""
+    """The revision that apply made, or its base where nothing changed; and what of the base is not cited any more."""
 
     revision_id: str
     ir_hash: str
@@ -107,10 +152,13 @@ class Staged(_Output, frozen=True):
     nodes: int
     blocks: int
     applied: int
+    changed: bool = True
+    dropped: tuple[DroppedCitation, ...] = ()
+    dropped_citations: int = 0
 
 
 class Committed(_Output, frozen=True):
-    """The committed revision and what it holds."""
+    """The committed revision, what it holds, and which citations of its base it does not hold any more."""
 
     artifact_id: str
     revision_id: str
@@ -119,6 +167,8 @@ class Committed(_Output, frozen=True):
     sentences: int
     cited_sentences: int
     cited_sources: int
+    dropped: tuple[DroppedCitation, ...] = ()
+    dropped_citations: int = 0
 
 
 class Ingested(_Output, frozen=True):
@@ -151,15 +201,19 @@ class Nothing(_Output, frozen=True):
 
 OUTPUTS: Mapping[str, type[Struct]] = {
     "Loaded": Loaded,
+    "Opened": Opened,
     "Resolved": Resolved,
     "Intent": Intent,
     "Selected": Selected,
     "Outline": Outline,
     "Planned": Planned,
+    "Scoped": Scoped,
     "Context": Context,
     "Strategy": NodeStrategy,
     "Written": NodeWritten,
+    "Revised": NodeRevised,
     "Verified": NodeVerified,
+    "Recalled": Recalled,
     "Staged": Staged,
     "Committed": Committed,
     "Ingested": Ingested,

@@ -10,17 +10,24 @@ import msgspec
 from lace_core import ir as model
 from lace_core import writing
 from lace_core.actions import Action, InsertNode, Proposal, SetConstraints
-from lace_core.apply import Policy, apply
+from lace_core.apply import Applied, Policy, apply
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.merkle import content_hash, ir_hash
+from lace_core.scope import Scope, Way, apply_within, dropped
 from lace_core.validate import errors, validate
 from lace_runs.app.compiling import Snapshot, keep_snapshot
-from lace_runs.app.documents.work import LOCK_TTL_S, StepWork
-from lace_runs.app.execution import StepScope
+from lace_runs.app.documents.revise import WAYS
+from lace_runs.app.documents.scoping import merged_sources, refuse_conflict, without_unused_sources
+from lace_runs.app.documents.telling import tell_findings
+from lace_runs.app.documents.work import StepWork
 from lace_runs.app.provenance import revision_entity
+from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 from lace_runs.domain.artifacts import Revision, Staging, snapshot_key
+
+_MOST_DROPPED = 500
+_LONGEST_QUOTE = 300
 
 
 class Landing(StepWork):
@@ -37,13 +44,8 @@ class Landing(StepWork):
         start = msgspec.structs.replace(base, title=self.run.request.title or base.title, sources=selected.sources)
         # The plan was made for the base; its new title and sources are not what the base's hash is about.
         applied = apply(start, Proposal(base_hash="", actions=tuple(actions)), Policy(on_conflict="rebase"))
-        if applied.rejections:
-            raise LaceError(
-                Reason.PROPOSAL_REJECTED,
-                f"{len(applied.rejections)} of {len(actions)} actions do not fit: {applied.rejections[0].message}",
-                details=[Detail(r.pointer, f"{r.code}: {r.message}") for r in applied.rejections[:50]],
-            )
-        document = _without_unused_sources(applied.artifact)
+        refuse(applied, len(actions))
+        document = without_unused_sources(applied.artifact)
         scope.lineage.rests_on(document.sources)
         staging = Staging(
             revision=self._revision(document, loaded.base_revision_id),
@@ -51,29 +53,94 @@ class Landing(StepWork):
             changes=applied.changes,
             verdicts=tuple(verdicts),
         )
+        await self._stage(staging)
+        return self._tell_staged(scope, staged_of(staging, len(actions)))
+
+    async def change(self, scope: StepScope, nodes: Sequence[out.PlannedNode]) -> out.Staged:
+        """Put everything that was verified into the written document, within the scope of the change and no further.
+
+        Raises LaceError PROPOSAL_REJECTED, and REVISION_CONFLICT where the head moved and differs within the scope.
+        """
+        opened = self.execution.result("open", out.Opened, scope)
+        selected = self.execution.result("sources", out.Selected, scope)
+        actions, verdicts = self._collect(scope, nodes)
+        head_id, base = await self._head(opened)
+        start = msgspec.structs.replace(base, sources=merged_sources(base.sources, selected.sources))
+        way = WAYS.get(self.execution.pipeline.writer, Way.PATCH)
+        applied = apply_within(start, actions, Scope(way, frozenset(opened.node_ids)))
+        refuse(applied, len(actions))
+        if not applied.changes:
+            await self.execution.warn(scope, "NOTHING_CHANGED", "There was nothing to change; no revision was made.")
+            return self._tell_staged(scope, _unchanged(base, head_id))
+        document = without_unused_sources(applied.artifact)
+        scope.lineage.rests_on(document.sources)
+        gone = {change.subject_id for change in applied.changes if change.change == "removed"}
+        staging = Staging(
+            revision=self._revision(document, head_id),
+            document=document,
+            changes=applied.changes,
+            verdicts=tuple(verdicts),
+            verdicts_of=head_id,
+            judged_anew=tuple(n.node_id for n in base.nodes if any(block.block_id in gone for block in n.blocks)),
+        )
+        await self._stage(staging)
+        lost = await self._told_dropped(scope, base, document)
+        staged = msgspec.structs.replace(
+            staged_of(staging, len(actions)), dropped=lost[:_MOST_DROPPED], dropped_citations=len(lost)
+        )
+        return self._tell_staged(scope, staged)
+
+    async def _head(self, opened: out.Opened) -> tuple[str, model.Artifact]:
+        """What the change is put on: its base, or a head that moved since but left the scope alone."""
+        key = (self.run.tenant_id, self.run.artifact_id)
         async with self._writers.open(self.run.tenant_id) as work:
-            await work.artifacts.lock(self.run.tenant_id, self.run.artifact_id, self.run.run_id, LOCK_TTL_S)
+            await self._hold(work)
+            head_id = (await work.artifacts.get(*key)).head_revision_id
+            head = await work.artifacts.document(*key, head_id)
+            base = head
+            if head_id != opened.base_revision_id:
+                base = await work.artifacts.document(*key, opened.base_revision_id)
+            await work.commit()
+        refuse_conflict(base, head, opened.node_ids)
+        return head_id, head
+
+    async def _told_dropped(
+        self, scope: StepScope, base: model.Artifact, document: model.Artifact
+    ) -> tuple[out.DroppedCitation, ...]:
+        """The citations that the change took out; each node that lost some is told of."""
+        lost = dropped(base, document)
+        for node_id in dict.fromkeys(item.node_id for item in lost):
+            count = sum(item.node_id == node_id for item in lost)
+            what = "1 citation is" if count == 1 else f"{count} citations are"
+            message = f"{what} no longer in the section {base.node(node_id).title}; see the run's result."
+            await self.execution.warn(scope, "CITATIONS_DROPPED", message, node_id)
+        return tuple(
+            out.DroppedCitation(
+                node_id=item.node_id,
+                evidence_id=item.evidence.evidence_id,
+                source_id=item.evidence.source_id,
+                quote=item.evidence.quote[:_LONGEST_QUOTE],
+            )
+            for item in lost
+        )
+
+    async def _stage(self, staging: Staging) -> None:
+        async with self._writers.open(self.run.tenant_id) as work:
+            await self._hold(work)
             await work.artifacts.stage(self.run.tenant_id, staging)
             await work.commit()
-        blocks = sum(len(node.blocks) for node in document.nodes)
-        staged = out.Staged(
-            revision_id=staging.revision.revision_id,
-            ir_hash=staging.revision.ir_hash,
-            content_hash=staging.revision.content_hash,
-            nodes=len(document.nodes),
-            blocks=blocks,
-            applied=len(actions),
-        )
+
+    def _tell_staged(self, scope: StepScope, staged: out.Staged) -> out.Staged:
         payload = {
             "revision_id": staged.revision_id,
             "ir_hash": staged.ir_hash,
-            "applied": len(actions),
+            "applied": staged.applied,
             "rejected": 0,
             "nodes": staged.nodes,
-            "blocks": blocks,
+            "blocks": staged.blocks,
         }
         scope.event("pipeline.apply.result", {"apply_result": payload}, self.execution.tools.now())
-        scope.summary = f"{staged.nodes} nodes, {blocks} blocks"
+        scope.summary = f"{staged.nodes} nodes, {staged.blocks} blocks" if staged.changed else "nothing changed"
         return staged
 
     def _collect(
@@ -129,13 +196,12 @@ class Landing(StepWork):
         payload = {
             "stage": "document",
             "node_id": "",
-            "findings": [vars(f) for f in findings],
             "supported": 0,
             "partially": 0,
             "contradicted": 0,
             "unsupported": 0,
         }
-        scope.event("pipeline.validation.result", {"validation_result": payload}, self.execution.tools.now())
+        await tell_findings(self.execution, scope, payload, [vars(f) for f in findings])
         if broken := errors(findings):
             scope.lineage.validation = "failed"
             raise LaceError(
@@ -143,7 +209,10 @@ class Landing(StepWork):
                 f"The document breaks {len(broken)} rules: {broken[0].message}",
                 details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in broken[:50]],
             )
-        await self._commit(staged.revision_id, document.title)
+        if staged.changed:
+            await self._commit(staged.revision_id, document.title)
+        else:
+            await self._let_go()
         snapshot = await self._keep(document, staged.revision_id)
         scope.lineage.made(revision_entity(staged.revision_id, snapshot.sha256, snapshot.uri))
         scope.lineage.validation = "passed"
@@ -157,15 +226,23 @@ class Landing(StepWork):
             sentences=len(parts),
             cited_sentences=sum(1 for p in parts if p.evidence_ids),
             cited_sources=len(cited),
+            dropped=staged.dropped,
+            dropped_citations=staged.dropped_citations,
         )
 
     async def _commit(self, revision_id: str, title: str) -> None:
         key = (self.run.tenant_id, self.run.artifact_id)
         async with self._writers.open(self.run.tenant_id) as work:
-            await work.artifacts.lock(*key, self.run.run_id, LOCK_TTL_S)
+            await self._hold(work)
             await work.artifacts.mark_validated(*key, revision_id)
-            await work.artifacts.commit(*key, revision_id, title)
-            await work.artifacts.unlock(*key, self.run.run_id)
+            await work.artifacts.commit(*key, revision_id, title, self.run.run_id, self.run.epoch)
+            await work.artifacts.unlock(*key, self.run.run_id, self.run.epoch)
+            await work.commit()
+
+    async def _let_go(self) -> None:
+        key = (self.run.tenant_id, self.run.artifact_id)
+        async with self._writers.open(self.run.tenant_id) as work:
+            await work.artifacts.unlock(*key, self.run.run_id, self.run.epoch)
             await work.commit()
 
     async def snapshot(self, revision_id: str) -> Snapshot:
@@ -176,6 +253,36 @@ class Landing(StepWork):
         return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, document)
 
 
-def _without_unused_sources(document: model.Artifact) -> model.Artifact:
-    cited = {e.source_id for node in document.nodes for e in node.evidence}
-    return msgspec.structs.replace(document, sources=tuple(s for s in document.sources if s.source_id in cited))
+def refuse(applied: Applied, count: int) -> None:
+    """Raises LaceError PROPOSAL_REJECTED where something of a proposal of so many actions was refused."""
+    if applied.rejections:
+        raise LaceError(
+            Reason.PROPOSAL_REJECTED,
+            f"{len(applied.rejections)} of {count} actions do not fit: {applied.rejections[0].message}",
+            details=[Detail(r.pointer, f"{r.code}: {r.message}") for r in applied.rejections[:50]],
+        )
+
+
+def staged_of(staging: Staging, applied: int) -> out.Staged:
+    """What was staged, in figures."""
+    document, revision = staging.document, staging.revision
+    return out.Staged(
+        revision_id=revision.revision_id,
+        ir_hash=revision.ir_hash,
+        content_hash=revision.content_hash,
+        nodes=len(document.nodes),
+        blocks=sum(len(node.blocks) for node in document.nodes),
+        applied=applied,
+    )
+
+
+def _unchanged(base: model.Artifact, revision_id: str) -> out.Staged:
+    return out.Staged(
+        revision_id=revision_id,
+        ir_hash=ir_hash(base),
+        content_hash=content_hash(base),
+        nodes=len(base.nodes),
+        blocks=sum(len(node.blocks) for node in base.nodes),
+        applied=0,
+        changed=False,
+    )

@@ -10,8 +10,8 @@ from lace_core import contracts, planning
 from lace_core import ir as model
 from lace_core.errors import LaceError, Reason
 from lace_core.merkle import ir_hash
-from lace_runs.app.documents.work import LOCK_TTL_S, StepWork
-from lace_runs.app.execution import StepScope
+from lace_runs.app.documents.work import StepWork
+from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
 _PROMPT_TOKENS = 3000
@@ -24,7 +24,7 @@ class Planning(StepWork):
     async def load(self, scope: StepScope) -> out.Loaded:
         """Take the right to write the artifact, and see what is there."""
         async with self._writers.open(self.run.tenant_id) as work:
-            await work.artifacts.lock(self.run.tenant_id, self.run.artifact_id, self.run.run_id, LOCK_TTL_S)
+            await self._hold(work)
             record = await work.artifacts.get(self.run.tenant_id, self.run.artifact_id)
             document = await work.artifacts.document(self.run.tenant_id, self.run.artifact_id, record.head_revision_id)
             await work.commit()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,11 +14,13 @@ from lace_core import ir as model
 from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
 from lace_core.planning import Grounds
-from lace_runs.app.execution import Execution, StepScope
-from lace_runs.app.ports import Models, OpenUnitOfWork, SourceInfo, Sources
+from lace_runs.app.documents.telling import tell_call
+from lace_runs.app.execution import Execution
+from lace_runs.app.ports import Models, OpenUnitOfWork, SourceInfo, Sources, UnitOfWork
+from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
-LOCK_TTL_S = 600
+_SUMMARY_FACTS = 90
 
 T = TypeVar("T", bound=Struct)
 
@@ -46,6 +47,10 @@ class StepWork:
         async with self._writers.open(self.run.tenant_id) as work:
             return await work.artifacts.document(self.run.tenant_id, self.run.artifact_id, revision_id)
 
+    async def _hold(self, work: UnitOfWork) -> None:
+        """Within this transaction the run is ours, and so is the right to write its artifact."""
+        await work.artifacts.hold(self.run.tenant_id, self.run.artifact_id, self.run.run_id, self.run.epoch)
+
     async def _ready_sources(self) -> Sequence[SourceInfo]:
         wanted = self.run.request.source_ids or await self._writers.sources.list_ready()
         return await self._writers.sources.outlines(list(wanted)) if wanted else []
@@ -57,10 +62,10 @@ class StepWork:
             msgspec.json.encode(asked).decode(),
             run_id=self.run.run_id,
             step_id=scope.step_id,
-            attempt=scope.attempt,
+            attempt=scope.asking,
             settings=self.settings,
         )
-        _tell_call(scope, contract, answer.call, self.execution.tools.now())
+        tell_call(scope, contract, answer, self.execution.tools.now())
         try:
             return msgspec.json.decode(answer.output, type=kind)
         except msgspec.ValidationError as error:
@@ -70,7 +75,10 @@ class StepWork:
 
     def _rests_on(self, scope: StepScope, node: out.PlannedNode, grounds: Iterable[Grounds]) -> None:
         """Record what the work on a node comes from: the plan that made the node, its facts and their sources."""
-        self.execution.result("outline", out.Planned, scope)
+        if "scope" in self.execution.checkpoints:
+            self.execution.result("scope", out.Scoped, scope)
+        else:
+            self.execution.result("outline", out.Planned, scope)
         self.execution.result("context", out.Context, scope)
         for step_id in (f"strategy:{node.parent_id}", f"strategy:{node.node_id}"):
             if step_id in self.execution.checkpoints:
@@ -84,7 +92,10 @@ class StepWork:
         target = int(self.settings["runs.target_words"])
         if node.depth == 0:
             return max(80, target // 16)
-        sections = len(self.execution.result("outline", out.Planned).sections)
+        if "scope" in self.execution.checkpoints:
+            sections = self.execution.result("scope", out.Scoped).sections
+        else:
+            sections = len(self.execution.result("outline", out.Planned).sections)
         return max(60, target // max(1, sections) >> (node.depth - 1))
 
     def _planned_node(
@@ -114,41 +125,16 @@ def section_of(node: out.PlannedNode) -> contracts.Section:
     return contracts.Section(title=node.title, brief=node.brief, path=node.path, depth=node.depth)
 
 
-def _tell_call(scope: StepScope, contract: contracts.Contract, call: Mapping[str, Any], now: datetime) -> None:
-    scope.lineage.calls.append(call)
-    shared = {"call_id": call["call_id"]}
-    scope.event(
-        "pipeline.llm.prompt",
-        {
-            "llm_prompt": {
-                **shared,
-                "contract": contract.name,
-                "provider": call["provider"],
-                "model": call["requested_model"],
-                "prompt_hash": call["input_hash"],
-                "sample": call["prompt_sample"],
-            }
-        },
-        now,
-        redaction_level="sample",
-        content_hash=call["input_hash"],
-    )
-    scope.event(
-        "pipeline.llm.response",
-        {
-            "llm_response": {
-                **shared,
-                "finish_reason": call.get("finish_reason", ""),
-                "output_hash": call["output_hash"],
-                "repairs": call["repairs"],
-                "sample": call["output_sample"],
-            }
-        },
-        now,
-        redaction_level="sample",
-        content_hash=call["output_hash"],
-    )
-    usage = {name: call[name] for name in ("input_tokens", "output_tokens", "cost_micro_usd")}
-    scope.event(
-        "pipeline.llm.usage", {"llm_usage": {**shared, **usage, "count_method": call.get("count_method", "")}}, now
-    )
+def best_facts(nodes: Sequence[out.NodeGrounds]) -> tuple[Grounds, ...]:
+    """The facts for the document's own summary: the best sentences of every section in turn."""
+    # First sentences first: they say what their paragraphs are about.
+    ranked = [
+        sorted((g for g in n.grounds if g.fact.kind == "sentence"), key=lambda g: (g.fact.position, -g.fact.score))
+        for n in nodes
+    ]
+    found: list[Grounds] = []
+    for place in range(max((len(facts) for facts in ranked), default=0)):
+        found.extend(facts[place] for facts in ranked if place < len(facts))
+        if len(found) >= _SUMMARY_FACTS:
+            break
+    return tuple(found[:_SUMMARY_FACTS])

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
-from lace_core import contracts, planning, writing
+from lace_core import constraints, contracts, planning, writing
 from lace_core.errors import Detail, LaceError, Reason
-from lace_core.grounding import Verdict
-from lace_runs.app.documents.work import StepWork, section_of
-from lace_runs.app.execution import StepScope
+from lace_runs.app.documents.verifying import Verifying
+from lace_runs.app.documents.work import best_facts, section_of
+from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
-_SUMMARY_FACTS = 90
 _LEAST_FACTS_TO_SPLIT = 10
 _MOST_CHILDREN = 6
 
 
-class Writing(StepWork):
+class Writing(Verifying):
     """The steps context, strategy, llm and verify."""
 
     async def context(self, scope: StepScope) -> out.Context:
@@ -32,6 +30,7 @@ class Writing(StepWork):
         ]
         source_ids = [source.source_id for source in selected.sources]
         limit = int(self.settings["retrieval.units_per_query"])
+        self.execution.progress(scope, 0, len(queries), "Searching the sources.")
         results, units = await self._writers.sources.search(queries, source_ids, limit)
         hits: dict[str, list[Sequence[planning.Hit]]] = {node.node_id: [] for node in planned.sections}
         for (node_id, _), found in zip(queries, results, strict=True):
@@ -49,7 +48,7 @@ class Writing(StepWork):
                 )
         if first == 1:
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing about this title.")
-        nodes.append(out.NodeGrounds(node_id=planned.root.node_id, grounds=_best(nodes)))
+        nodes.append(out.NodeGrounds(node_id=planned.root.node_id, grounds=best_facts(nodes)))
         used = {piece.source_id for node in nodes for ground in node.grounds for piece in ground.pieces}
         scope.lineage.read(source for source in selected.sources if source.source_id in used)
         scope.summary = f"{first - 1} facts out of {len(units)} units"
@@ -62,6 +61,10 @@ class Writing(StepWork):
         self._rests_on(scope, node, grounds)
         may_split = node.depth < int(self.settings["runs.max_depth"]) and len(grounds) >= _LEAST_FACTS_TO_SPLIT
         most = min(_MOST_CHILDREN, room) if may_split else 0
+        if most >= 2 and await self._may_not_split(node):
+            message = f"The section {node.title} was not split: its constraint no_split forbids it."
+            await self.execution.warn(scope, "SPLIT_SUPPRESSED", message, node.node_id)
+            most = 0
         ids = tuple(g.fact.fact_id for g in grounds)
         if most < 2:
             decided = contracts.Strategy(decision="write", reason="too few facts, or no room, to split", children=())
@@ -84,6 +87,16 @@ class Writing(StepWork):
             children=tuple(children),
             child_facts=tuple(child_facts),
         )
+
+    async def _may_not_split(self, node: out.PlannedNode) -> bool:
+        """Whether what holds for the node, or for what it is to hang below, keeps it in one piece."""
+        if "open" in self.execution.checkpoints:
+            base = await self._document(self.execution.result("open", out.Opened).base_revision_id)
+        else:
+            base = await self._document(self.execution.result("load", out.Loaded).base_revision_id)
+        known = {own.node_id for own in base.nodes}
+        at = next((i for i in (node.node_id, node.parent_id) if i in known), "")
+        return bool(at) and bool(constraints.resolve(base, at)[0].no_split)
 
     def _children(
         self, node: out.PlannedNode, decided: contracts.Strategy, allowed: set[str], most: int
@@ -143,50 +156,7 @@ class Writing(StepWork):
         written = self.execution.result(f"llm:{node.node_id}", out.NodeWritten, scope).written
         self._rests_on(scope, node, grounds)
         known = {g.fact.fact_id: g for g in grounds}
-        verdicts = await asyncio.to_thread(writing.check, written, known, node.node_id)
-        asked = writing.judge_input(verdicts, known)
-        if self.settings["runs.judge"] and asked.sentences:
-            verdicts = writing.lower(verdicts, await self._ask(scope, contracts.JUDGE, asked, contracts.Judgement))
-        counts = {v.word: sum(own.verdict == v.word for own in verdicts) for v in Verdict}
-        findings = [
-            {
-                "code": f"SENTENCE_{v.verdict.upper()}",
-                "severity": "warning",
-                "pointer": f"/nodes/{node.node_id}/sentences/{v.sentence_id}",
-                "message": f"Kept out: {v.text[:160]} ({v.reasons[-1]})",
-            }
-            for v in verdicts
-            if not v.stands
-        ]
-        payload = {"stage": "proposal", "node_id": node.node_id, "findings": findings, **counts}
-        scope.event("pipeline.validation.result", {"validation_result": payload}, self.execution.tools.now())
-        if findings:
-            await self.execution.warn(
-                scope,
-                "SENTENCES_KEPT_OUT",
-                f"{len(findings)} unsupported sentences were kept out of {node.title}.",
-                node.node_id,
-            )
-        scope.lineage.validation = "passed"
-        scope.lineage.evals = dict(counts)
-        if verdicts:
-            scope.lineage.confidence = f"{counts['supported'] / len(verdicts):.3f}"
-        scope.summary = f"{counts['supported']} of {len(verdicts)} sentences supported"
+        verdicts = await self.judged(scope, node, written, known)
         key = f"{self.run.run_id}/{node.node_id}"
         actions = writing.actions_of(written, verdicts, known, node.node_id, key)
         return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
-
-
-def _best(nodes: Sequence[out.NodeGrounds]) -> tuple[planning.Grounds, ...]:
-    """The facts for the document's own summary: the best sentences of every section in turn."""
-    # First sentences first: they say what their paragraphs are about.
-    ranked = [
-        sorted((g for g in n.grounds if g.fact.kind == "sentence"), key=lambda g: (g.fact.position, -g.fact.score))
-        for n in nodes
-    ]
-    found: list[planning.Grounds] = []
-    for place in range(max((len(facts) for facts in ranked), default=0)):
-        found.extend(facts[place] for facts in ranked if place < len(facts))
-        if len(found) >= _SUMMARY_FACTS:
-            break
-    return tuple(found[:_SUMMARY_FACTS])

@@ -1,0 +1,232 @@
+"""Working on sections that are written: anew, with more, with further evidence, or as instructions say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from lace_core import actions as act
+from lace_core import constraints, contracts, planning, revising, writing
+from lace_core import ir as model
+from lace_core.errors import Detail, LaceError, Reason
+from lace_core.scope import Scope, Way, apply_within
+from lace_runs.app.documents.verifying import Verifying
+from lace_runs.app.documents.work import section_of
+from lace_runs.app.step_scope import StepScope
+from lace_runs.domain import steps as out
+
+WAYS: Mapping[str, Way] = {
+    "rewrite": Way.REGENERATE,
+    "extend": Way.EXPAND,
+    "enrich": Way.ENRICH,
+    "amend": Way.PATCH,
+}
+_LEAST_WORDS = 60
+_SHARE_OF_ADDITIONS = 3
+
+Grounds = tuple[planning.Grounds, ...]
+
+
+class Revising(Verifying):
+    """The steps rewrite, extend, enrich and amend, and verify behind them."""
+
+    _base: model.Artifact | None = None
+
+    async def write(self, scope: StepScope, node: out.PlannedNode, grounds: Grounds) -> out.NodeWritten:
+        """Have a section written anew (rewrite), or what is to be added to it (extend)."""
+        self._rests_on(scope, node, grounds)
+        if not grounds:
+            scope.summary = "no facts"
+            return out.NodeWritten(written=contracts.Written(blocks=(), summary=""), call_id="")
+        base = await self._base_document()
+        there = _node_in(base, node.node_id)
+        rules = constraints.resolve(base, node.node_id if there else node.parent_id)[0] if _known(base, node) else None
+        siblings = [n.title for n in base.nodes if n.parent_id == node.parent_id and n.node_id != node.node_id]
+        anew = scope.step.name == "rewrite"
+        asked = contracts.WriteMoreInput(
+            document_title=base.title,
+            language=base.language,
+            audience=self._audience(scope),
+            section=section_of(node),
+            siblings=tuple(siblings),
+            facts=tuple(g.fact for g in grounds),
+            target_words=self._words_for(node),
+            must_cite=True,
+            forbidden_phrases=rules.forbidden_phrases or () if rules else (),
+            instructions=self.run.request.instructions,
+            existing=revising.existing_texts(there) if there and not anew else (),
+        )
+        written = await self._ask(scope, contracts.WRITE_MORE, asked, contracts.Written)
+        self._refuse_strangers(node, written.blocks, grounds)
+        scope.summary = f"{len(written.blocks)} blocks"
+        return out.NodeWritten(written=written, call_id=scope.lineage.calls[-1]["call_id"])
+
+    async def enrich(self, scope: StepScope, node: out.PlannedNode, grounds: Grounds) -> out.NodeRevised:
+        """Have further evidence found for what the section says, and what newer sources add to it."""
+        self._rests_on(scope, node, grounds)
+        base = await self._base_document()
+        there = base.node(node.node_id)
+        if not grounds:
+            scope.summary = "no facts"
+            return out.NodeRevised(call_id="", enriched=contracts.Enriched(citations=(), blocks=()))
+        asked = contracts.EnrichInput(
+            document_title=base.title,
+            language=base.language,
+            section=section_of(node),
+            blocks=revising.current_blocks(there, grounds),
+            facts=tuple(g.fact for g in grounds),
+            new_fact_ids=_new_facts(base, grounds),
+            target_words=max(_LEAST_WORDS, self._words_for(node) // _SHARE_OF_ADDITIONS),
+            forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
+        )
+        enriched = await self._ask(scope, contracts.ENRICH, asked, contracts.Enriched)
+        _refuse_outside(node, revising.strange_citations(enriched, there))
+        allowed = set(asked.new_fact_ids)
+        self._refuse_strangers(node, enriched.blocks, [g for g in grounds if g.fact.fact_id in allowed])
+        scope.summary = f"{len(enriched.citations)} sentences with further evidence, {len(enriched.blocks)} blocks"
+        return out.NodeRevised(call_id=scope.lineage.calls[-1]["call_id"], enriched=enriched)
+
+    async def amend(self, scope: StepScope, node: out.PlannedNode, grounds: Grounds) -> out.NodeRevised:
+        """Have the section changed as the instructions say."""
+        self._rests_on(scope, node, grounds)
+        base = await self._base_document()
+        there = base.node(node.node_id)
+        words = sum(len(text.split()) for text in revising.existing_texts(there))
+        asked = contracts.PatchInput(
+            document_title=base.title,
+            language=base.language,
+            section=section_of(node),
+            instructions=self.run.request.instructions,
+            blocks=revising.current_blocks(there, grounds),
+            facts=tuple(g.fact for g in grounds),
+            target_words=max(_LEAST_WORDS, words),
+            forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
+        )
+        patched = await self._ask(scope, contracts.PATCH, asked, contracts.Patched)
+        _refuse_outside(node, revising.strange_edits(patched, there))
+        self._refuse_strangers(node, revising.edited_blocks(patched), grounds)
+        scope.summary = f"{len(patched.edits)} edits"
+        return out.NodeRevised(call_id=scope.lineage.calls[-1]["call_id"], patched=patched)
+
+    async def verify(self, scope: StepScope, node: out.PlannedNode, grounds: Grounds) -> out.NodeVerified:
+        """Hold what was proposed against its quotes; the actions are what stands of it."""
+        writer = self.execution.pipeline.writer
+        self._rests_on(scope, node, grounds)
+        known = {g.fact.fact_id: g for g in grounds}
+        key = f"{self.run.run_id}/{node.node_id}"
+        there = _node_in(await self._base_document(), node.node_id)
+        if writer in ("rewrite", "extend"):
+            written = self.execution.result(f"{writer}:{node.node_id}", out.NodeWritten, scope).written
+            verdicts = await self.judged(scope, node, written, known)
+            made = writing.actions_of(written, verdicts, known, node.node_id, key)
+            actions = made if there is None else _put(writer, there, made, key)
+            return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+        revised = self.execution.result(f"{writer}:{node.node_id}", out.NodeRevised, scope)
+        assert there is not None
+        if revised.enriched is not None:
+            return await self._enriched(scope, node, there, revised.enriched, known, key)
+        assert revised.patched is not None
+        return await self._patched(scope, node, there, revised.patched, known, key)
+
+    async def _enriched(
+        self,
+        scope: StepScope,
+        node: out.PlannedNode,
+        there: model.Node,
+        enriched: contracts.Enriched,
+        known: Mapping[str, planning.Grounds],
+        key: str,
+    ) -> out.NodeVerified:
+        offered = await asyncio.to_thread(revising.offered_citations, enriched, there, known)
+        offered = await self.lowered(scope, offered, known)
+        further = revising.further_evidence(offered, there, known)
+        refused = sum(not verdict.stands for verdict in offered)
+        if refused:
+            message = f"{refused} further citations of {node.title} do not state their sentence and were left out."
+            await self.execution.warn(scope, "CITATIONS_KEPT_OUT", message, node.node_id)
+        actions = revising.enriched_actions(there, further, key)
+        verdicts: Sequence[writing.SentenceVerdict] = ()
+        if enriched.blocks:
+            written = contracts.Written(blocks=enriched.blocks, summary="")
+            verdicts = await self.judged(scope, node, written, known)
+            actions += revising.added_blocks(enriched.blocks, verdicts, known, node.node_id, key)
+        else:
+            scope.lineage.validation = "passed"
+        scope.summary = f"{sum(map(len, further.values()))} further citations"
+        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+
+    async def _patched(
+        self,
+        scope: StepScope,
+        node: out.PlannedNode,
+        there: model.Node,
+        patched: contracts.Patched,
+        known: Mapping[str, planning.Grounds],
+        key: str,
+    ) -> out.NodeVerified:
+        written = contracts.Written(blocks=revising.edited_blocks(patched), summary="")
+        verdicts = await self.judged(scope, node, written, known)
+        actions, refused = revising.patched_actions(patched, verdicts, known, there, key)
+        if refused:
+            message = f"{refused} blocks of {node.title} stay as they were: what was to replace them is not supported."
+            await self.execution.warn(scope, "EDITS_KEPT_OUT", message, node.node_id)
+        base = await self._base_document()
+        after = apply_within(base, actions, Scope(Way.PATCH, frozenset({node.node_id}))).artifact.node(node.node_id)
+        quotes = [evidence.quote for evidence in after.evidence]
+        if actions and not revising.held_summary(there.summary, quotes):
+            # It is shown like a sentence, and what it rested on is gone.
+            actions.append(act.SetSummary(key=f"{key}/summary", node_id=node.node_id, summary=""))
+        scope.summary = f"{len(actions)} actions"
+        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+
+    async def _base_document(self) -> model.Artifact:
+        if self._base is None:
+            opened = self.execution.result("open", out.Opened)
+            self._base = await self._document(opened.base_revision_id)
+        return self._base
+
+    def _audience(self, scope: StepScope) -> str:
+        if "intent" not in self.execution.checkpoints:
+            return ""
+        return self.execution.result("intent", contracts.Intent, scope).audience
+
+    def _refuse_strangers(
+        self, node: out.PlannedNode, blocks: Sequence[contracts.WrittenBlock], grounds: Sequence[planning.Grounds]
+    ) -> None:
+        known = {g.fact.fact_id: g for g in grounds}
+        found = writing.unknown_facts(contracts.Written(blocks=tuple(blocks), summary=""), known)
+        if found:
+            raise LaceError(
+                Reason.PROVIDER_OUTPUT_INVALID,
+                f"The section {node.title} cites facts that it was not given.",
+                details=[Detail(pointer, f"{fact_id} is not allowed here") for pointer, fact_id in found],
+                retryable=True,
+            )
+
+
+def _refuse_outside(node: out.PlannedNode, found: Sequence[Detail]) -> None:
+    if found:
+        raise LaceError(
+            Reason.PROPOSAL_REJECTED,
+            f"What was proposed for {node.title} reaches beyond it: {found[0].description}",
+            details=found[:50],
+        )
+
+
+def _put(writer: str, there: model.Node, made: Sequence[act.Action], key: str) -> list[act.Action]:
+    return revising.rewritten(there, made, key) if writer == "rewrite" else revising.extended(there, made)
+
+
+def _node_in(document: model.Artifact, node_id: str) -> model.Node | None:
+    return next((node for node in document.nodes if node.node_id == node_id), None)
+
+
+def _known(document: model.Artifact, node: out.PlannedNode) -> bool:
+    """Whether the node or what it hangs below is in the document, so that its constraints can be told."""
+    return any(known.node_id in (node.node_id, node.parent_id) for known in document.nodes)
+
+
+def _new_facts(base: model.Artifact, grounds: Sequence[planning.Grounds]) -> tuple[str, ...]:
+    """The facts of sources that the document did not cite yet, and that no section cites."""
+    old = {source.source_id for source in base.sources}
+    return tuple(g.fact.fact_id for g in grounds if all(piece.source_id not in old for piece in g.pieces))

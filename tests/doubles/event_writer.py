@@ -1,0 +1,50 @@
+"""Writes events of a run past its worker, as fast or slow as a test wants."""
+
+from __future__ import annotations
+
+import psycopg
+
+_INSERT = """
+INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,
+  settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
+  traceparent, created_at)
+SELECT tenant_id, %(run_id)s, 'generate', 1, 'paused', '{"title": "Streams"}', '', 'prn_test', '{}', '', '', '[]', '[]',
+  'req_test', 'req_test', '', '', now()
+FROM control.tenants
+"""
+
+_APPEND = """
+WITH run AS (
+  UPDATE runs.runs SET next_sequence = next_sequence + %(count)s WHERE run_id = %(run_id)s
+  RETURNING tenant_id, run_id, next_sequence - %(count)s AS first)
+INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+  progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
+SELECT tenant_id, run_id, n, 'evt_' || substr(run_id, 5) || '_' || n, %(event_type)s, clock_timestamp(), 'succeeded',
+  'load', 1, 50, jsonb_build_object(%(member)s::text, '{}'::jsonb), 'none', '', '', 2, 1
+FROM run, generate_series(first, first + %(count)s - 1) AS x(n)
+"""
+
+
+class EventWriter:
+    """Over one connection that is not bound to a tenant and commits each statement."""
+
+    def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        self._connection = connection
+
+    async def pause(self, run_id: str) -> None:
+        """Put a run where no worker takes it up."""
+        await self._connection.execute("UPDATE runs.runs SET state = 'paused' WHERE run_id = %s", (run_id,))
+
+    async def insert(self, run_id: str) -> None:
+        """A paused run without events, in the first tenant."""
+        await self._connection.execute(_INSERT, {"run_id": run_id})
+
+    async def append(self, run_id: str, count: int, *, last: bool = False, wake: bool = True) -> None:
+        """So many events, and those who watch are woken, unless the wake-up is to be lost."""
+        event_type, member = "pipeline.step.completed", "step_completed"
+        if last:
+            event_type, member = "pipeline.run.completed", "run_completed"
+        values = {"run_id": run_id, "count": count, "event_type": event_type, "member": member}
+        await self._connection.execute(_APPEND, values)
+        if wake:
+            await self._connection.execute("NOTIFY run_events")
