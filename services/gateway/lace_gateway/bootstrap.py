@@ -37,13 +37,14 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
             stack.push_async_callback(channel.close)
         settings = SystemSettings(own, config.layers)
         stack.push_async_callback(_end, asyncio.create_task(settings.follow(), name="gateway-settings"))
-        max_bytes = int(resolve(config.layers).values["ingest.max_bytes"])
+        values = resolve(config.layers).values
         feeds = RunFeeds(RpcEventLog(channels["runs"]))
+        platform.verifier.on_revoked = feeds.recheck
         surroundings = Surroundings(
             channels=channels,
             authenticator=Authenticator(ControlIdentities(channels["control"], platform.verifier)),
             feeds=feeds,
-            sources=RpcSources(channels["ingest"], channels["runs"], max_bytes),
+            sources=RpcSources(channels["ingest"], channels["runs"], int(values["ingest.max_bytes"])),
             blobs=platform.blobs,
             health=ServiceHealth(channels),
             settings=settings.current,
@@ -54,7 +55,8 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         if config.otlp_endpoint:
             # One span for a request; one for each frame of a stream would be of no use to anyone.
             FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
-        server = HttpServer(guarded(app, surroundings), before_stop=feeds.drain)
+        stalled_after_s = float(values["gateway.stalled_after_s"])
+        server = HttpServer(guarded(app, surroundings), before_stop=feeds.drain, stalled_after_s=stalled_after_s)
         port = await server.start(config.gateway_host, config.gateway_port)
         stack.push_async_callback(server.stop)
         yield Running(NAME, port, server.stop)

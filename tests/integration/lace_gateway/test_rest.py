@@ -94,10 +94,17 @@ async def test_mutations_need_a_good_key(http: httpx.AsyncClient, headers: dict[
 async def test_a_pipeline_that_is_not_there_yet_says_so(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1/runs/expand", json={}, headers={"Idempotency-Key": "k"})
     problem(response, 501, "NOT_AVAILABLE_YET")
-    response = await http.post(
-        "/v1/artifacts/art_1:rollback", json={"revision_id": "rev_1"}, headers={"Idempotency-Key": "k"}
-    )
-    problem(response, 501, "NOT_AVAILABLE_YET")
+
+
+async def test_what_needs_no_run_is_answered_at_once(http: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k"}
+    path = "/v1/artifacts/art_1:rollback"
+    shown = await http.post(path, json={"revision_id": "rev_1", "dry_run": True}, headers=key)
+    assert (shown.status_code, shown.headers.get("location")) == (200, None)
+    started = await http.post(path, json={"revision_id": "rev_1"}, headers=key)
+    assert (started.status_code, started.headers["location"]) == (202, "/v1/runs/run_1")
+    stale = await http.post(path, json={"revision_id": "rev_1"}, headers={**key, "If-Match": '"v9"'})
+    problem(stale, 412, "ETAG_MISMATCH")
 
 
 async def test_a_verb_is_not_taken_for_an_id_and_needs_no_body(http: httpx.AsyncClient, gateway: Any) -> None:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
+import websockets
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
-from lace_gateway.domain.frames import Frame, Position, Window
+from lace_gateway.domain.frames import (
+    HEARTBEAT_MESSAGE,
+    Frame,
+    Position,
+    Window,
+    server_sent,
+    text_frame,
+    websocket_messages,
+)
 
 
 def frame(sequence: int) -> Frame:
@@ -16,7 +31,9 @@ def frame(sequence: int) -> Frame:
 
 def test_a_frame_in_both_forms() -> None:
     assert frame(3).sse == b'id: evt_3\nevent: pipeline.step.completed\ndata: {"sequence":3}\n\n'
-    assert json.loads(frame(3).message) == {"id": "evt_3", "event": "pipeline.step.completed", "data": {"sequence": 3}}
+    assert _messages(frame(3).websocket) == [
+        {"id": "evt_3", "event": "pipeline.step.completed", "data": {"sequence": 3}}
+    ]
 
 
 def test_a_frame_is_one_line_to_every_reader() -> None:
@@ -29,7 +46,7 @@ def test_a_frame_is_one_line_to_every_reader() -> None:
 def test_a_frame_is_encoded_once() -> None:
     one = frame(1)
     assert one.sse is one.sse
-    assert one.message is one.message
+    assert one.websocket is one.websocket
 
 
 def test_the_window_keeps_the_newest() -> None:
@@ -92,3 +109,39 @@ def test_what_the_window_gives_is_always_what_follows(
     else:
         expected = range(reached + 1, min(reached + limit, total) + 1)
         assert [one.sequence for one in found] == list(expected)
+
+
+def test_the_window_is_bounded_in_bytes_too() -> None:
+    window = Window(1000, Position.after(""), capacity_bytes=500)
+    for sequence in range(1, 200):
+        window.append([Frame(sequence, f"evt_{sequence}", "x", b"x" * 100)])
+        newest = window.after(Position(f"evt_{sequence - 1}", sequence - 1), 10)
+        assert newest is not None
+        assert [one.sequence for one in newest] == [sequence]
+    kept = [place for place in range(200) if window.after(Position(f"evt_{place}", place), 1) is not None]
+    assert 5 <= 199 - kept[0] <= 10
+    window.append([Frame(200, "evt_200", "x", b"x" * 5000)])
+    assert [one.sequence for one in window.after(Position("evt_199", 199), 1) or ()] == [200]
+
+
+def test_frames_go_out_together() -> None:
+    frames = [frame(1), frame(2)]
+    assert server_sent(frames) == frames[0].sse + frames[1].sse
+    assert server_sent(frames[:1]) is frames[0].sse
+    assert [message["id"] for message in _messages(websocket_messages(frames))] == ["evt_1", "evt_2"]
+    assert websocket_messages(frames[:1]) is frames[0].websocket
+
+
+@pytest.mark.parametrize("size", [2, 125, 126, 65_535, 65_536, 200_000])
+def test_text_is_framed_as_every_client_reads_it(size: int) -> None:
+    text = "x" * (size - 2)
+    assert _messages(text_frame(json.dumps(text).encode()) + HEARTBEAT_MESSAGE) == [text, {"event": "heartbeat"}]
+
+
+def _messages(data: bytes) -> list[Any]:
+    """What a client of the websockets library reads."""
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+    client.receive_data(data)
+    found = [event for event in client.events_received() if isinstance(event, websockets.frames.Frame)]
+    assert all(event.opcode is Opcode.TEXT and event.fin for event in found)
+    return [json.loads(bytes(event.data)) for event in found]

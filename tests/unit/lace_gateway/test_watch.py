@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -26,6 +29,7 @@ class MemoryLog:
         self.page = page
         self.changed = asyncio.Event()
         self.replays = 0
+        self.limits: list[int] = []
         self.watchers: list[str] = []
         self.failures: dict[str, LaceError] = {}
         self.repeat = 0
@@ -39,10 +43,11 @@ class MemoryLog:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str) -> Page:
+    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str, limit: int) -> Page:
         self.replays += 1
+        self.limits.append(limit)
         start = int(after_event_id.removeprefix("evt_") or 0)
-        frames = self.frames[start : start + self.page]
+        frames = self.frames[start : start + min(limit, self.page)]
         return Page(frames, self.ended and start + len(frames) == len(self.frames))
 
     async def watch(self, viewer: Viewer, run_id: str, after_event_id: str) -> AsyncIterator[Page]:
@@ -72,12 +77,16 @@ class Reader:
     def __init__(self, name: str = "req_1", tenant_id: str = "ten_a") -> None:
         self.request_id = self.correlation_id = name
         self.tenant_id = tenant_id
+        self.schema_version = 0
         self.refused: LaceError | None = None
+        self.expires_at = 0.0
+        self.checks = 0
 
     async def identity(self) -> SignedIdentity:
+        self.checks += 1
         if self.refused is not None:
             raise self.refused
-        return SignedIdentity("jwt", "prn_a", self.tenant_id, 0)
+        return SignedIdentity("jwt", "prn_a", self.tenant_id, self.expires_at)
 
 
 async def read(feeds: RunFeeds, viewer: Reader, after: str = "", pause: Callable[[], Any] | None = None) -> list[int]:
@@ -223,3 +232,60 @@ async def test_draining_ends_readers_and_takes_no_more() -> None:
     assert ended.value.retryable
     with pytest.raises(LaceError):
         await feeds.open(Reader(), "run_1", "")
+
+
+async def test_a_token_is_looked_at_when_something_was_revoked_and_not_for_each_frame() -> None:
+    log = MemoryLog()
+    log.emit(1)
+    feeds = RunFeeds(log)
+    reader = Reader()
+    reader.expires_at = time.time() + 300
+    watch = await feeds.open(reader, "run_1", "")
+    assert watch is not None
+    async with aclosing(watch.batches(60)) as batches:
+        for number in range(1, 40):
+            assert [frame.sequence for frame in await anext(batches)] == [number]
+            log.emit(1)
+        assert reader.checks == 1
+        assert [frame.sequence for frame in await anext(batches)] == [40]
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0.01)
+        reader.refused = LaceError(Reason.TOKEN_REVOKED, "revoked")
+        feeds.recheck()
+        with pytest.raises(LaceError):
+            await asyncio.wait_for(waiting, 1)
+    assert feeds.count() == 0
+
+
+async def test_who_joins_where_the_window_has_it_all_reads_no_page_of_the_table() -> None:
+    log = MemoryLog(page=1000)
+    feeds = RunFeeds(log)
+    first = asyncio.create_task(read(feeds, Reader("req_1")))
+    await settled(lambda: len(log.watchers) == 1)
+    log.emit(60)
+    await asyncio.sleep(0.01)
+    log.limits.clear()
+    others = [asyncio.create_task(read(feeds, Reader(f"req_{number}"))) for number in range(2, 6)]
+    await settled(lambda: len(log.limits) == 4)
+    await asyncio.sleep(0.01)
+    log.emit(1, last=True)
+    assert await asyncio.gather(first, *others) == [list(range(1, 62))] * 5
+    assert log.limits == [1] * 4
+
+
+async def test_a_reader_keeps_nothing_of_what_it_was_given() -> None:
+    log = MemoryLog(page=1000)
+    log.emit(200)
+    feeds = RunFeeds(log)
+    watch = await feeds.open(Reader(), "run_1", "")
+    assert watch is not None
+    frames = [weakref.ref(frame) for frame in log.frames[:199]]
+    async with aclosing(watch.batches(60)) as batches:
+        await anext(batches)
+        waiting = asyncio.create_task(anext(batches))
+        await asyncio.sleep(0.01)
+        log.frames = [Frame(n, f"evt_{n}", "pipeline.step.completed", b"{}") for n in range(1, 201)]
+        gc.collect()
+        assert not any(frame() for frame in frames)
+        log.emit(1, last=True)
+        await waiting

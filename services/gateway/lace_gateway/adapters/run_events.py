@@ -13,8 +13,6 @@ from lace_gateway.domain.frames import Frame, Page
 from lace_platform.rpc.context import AUTHORIZATION, BEARER, CORRELATION_ID, REQUEST_ID
 from lace_proto.json import to_json
 
-_PAGE_EVENTS = 200
-
 
 class RpcEventLog:
     """See lace_gateway.app.ports.EventLog.
@@ -26,15 +24,19 @@ class RpcEventLog:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = runs_pb2_grpc.RunServiceStub(channel)
 
-    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str) -> Page:
+    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str, limit: int) -> Page:
         """See EventLog.replay."""
-        request = runs_pb2.ReplayEventsRequest(run_id=run_id, after_event_id=after_event_id, page_size=_PAGE_EVENTS)
+        request = runs_pb2.ReplayEventsRequest(
+            run_id=run_id, after_event_id=after_event_id, page_size=limit, schema_version=viewer.schema_version
+        )
         answer = await self._stub.ReplayEvents(request, metadata=await _metadata(viewer))
         return Page(_frames(answer.events), answer.end_of_stream)
 
     async def watch(self, viewer: Viewer, run_id: str, after_event_id: str) -> AsyncIterator[Page]:
         """See EventLog.watch."""
-        request = runs_pb2.WatchRunRequest(run_id=run_id, after_event_id=after_event_id)
+        request = runs_pb2.WatchRunRequest(
+            run_id=run_id, after_event_id=after_event_id, schema_version=viewer.schema_version
+        )
         responses = self._stub.WatchRun(request, metadata=await _metadata(viewer))
         try:
             async for answer in responses:

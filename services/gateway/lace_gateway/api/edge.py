@@ -41,7 +41,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange, refusal = _open_exchange(scope)
+        exchange, refusal = _open_exchange(scope, send)
         keep_exchange(scope, exchange)
         answer = _Answer(exchange, send)
         with acting_as(exchange.call()):
@@ -87,7 +87,7 @@ async def _refuse(error: LaceError, answer: _Answer, scope: Scope, receive: Rece
     await send_problem(error, scope, receive, answer.send)
 
 
-def _open_exchange(scope: Scope) -> tuple[Exchange, LaceError | None]:
+def _open_exchange(scope: Scope, send: Send) -> tuple[Exchange, LaceError | None]:
     """The exchange, and why it is refused where its ids are not fit to be used."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     request_id, refusal = _id_of(headers, "X-Request-Id")
@@ -98,6 +98,7 @@ def _open_exchange(scope: Scope) -> tuple[Exchange, LaceError | None]:
         request_id=request_id,
         correlation_id=correlation_id or request_id,
         traceparent=traceparent_of(headers.get("traceparent", "")) or _new_traceparent(),
+        send=send,
         access_token=_take_access_token(scope),
     )
     return exchange, refusal or other_refusal

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from lace_core.errors import LaceError, Reason
 from lace_gateway.api import metrics
 from lace_gateway.api.exchange import Watcher, exchange_of
+from lace_gateway.api.websockets import framed
 from lace_gateway.app.authenticate import Authenticator
 from lace_gateway.app.watch import RunFeeds, RunWatch
-from lace_gateway.domain.frames import HEARTBEAT
+from lace_gateway.domain.frames import HEARTBEAT, HEARTBEAT_MESSAGE, server_sent, websocket_messages
 from lace_gateway.domain.origins import require_allowed_origin
 from lace_gateway.domain.settings import GatewaySettings
 from lace_platform.telemetry import get_logger
@@ -30,8 +32,8 @@ _SSE_HEADERS = [
 ]
 # Sent at once, so that everyone on the way knows that the stream is open; browsers come back after a second.
 _PREAMBLE = b": open\nretry: 1000\n\n"
-_HEARTBEAT_MESSAGE = '{"event":"heartbeat"}'
 _LONGEST_CURSOR = 64
+_MOST_DIGITS = 9  # the field is an int32
 
 _log = get_logger(__name__)
 
@@ -75,12 +77,25 @@ class EventStreams:
         cursor = connection.headers.get("last-event-id") or connection.query_params.get("after_event_id", "")
         if len(cursor) > _LONGEST_CURSOR:
             raise LaceError(Reason.EVENT_CURSOR_INVALID, f"{cursor[:_LONGEST_CURSOR]}… is not an event of this run.")
-        watcher = Watcher(exchange_of(connection.scope), self._authenticator)
+        version = _schema_version(connection.query_params.get("schema_version", ""))
+        watcher = Watcher(exchange_of(connection.scope), self._authenticator, version)
         return await self._feeds.open(watcher, connection.path_params["run_id"], cursor)
 
 
+def _schema_version(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise LaceError(Reason.EVENT_SCHEMA_UNSUPPORTED, f"There is no event schema {text[:_LONGEST_CURSOR]}.")
+    return int(text)
+
+
 class _EventStream(Response):
-    """Written against ASGI itself: each further layer costs more than all of this."""
+    """Written against ASGI itself: each further layer costs more than all of this.
+
+    Frames are sent by a task of their own, past all layers around the application: it is this that runs for each
+    subscriber at each event, while the request's own coroutine, deep below those layers, waits for the client to leave.
+    """
 
     def __init__(self, watch: RunWatch, heartbeat_s: float) -> None:
         super().__init__()
@@ -90,44 +105,55 @@ class _EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _SSE_HEADERS})
         await send({"type": "http.response.body", "body": _PREAMBLE, "more_body": True})
-        leaving = asyncio.create_task(_close_when_gone(receive, self._watch), name="stream-reader")
         with metrics.STREAMS.labels("sse").track_inprogress():
-            try:
-                async with aclosing(self._watch.batches(self._heartbeat_s)) as batches:
-                    async for frames in batches:
-                        body = b"".join(frame.sse for frame in frames) if frames else HEARTBEAT
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
-            except LaceError as error:
-                # The end is all that can be said here; who comes back is told why.
-                _log.info("stream_ended", run_id=self._watch.run_id, reason=error.reason.value)
-            finally:
-                leaving.cancel()
+            await _while_connected(self._write(exchange_of(scope).send, send), receive, self._watch)
+
+    async def _write(self, send_frames: Send, send: Send) -> None:
+        try:
+            async with aclosing(self._watch.batches(self._heartbeat_s)) as batches:
+                async for frames in batches:
+                    body = server_sent(frames) if frames else HEARTBEAT
+                    await send_frames({"type": "http.response.body", "body": body, "more_body": True})
+        except LaceError as error:
+            # The end is all that can be said here; who comes back is told why.
+            _log.info("stream_ended", run_id=self._watch.run_id, reason=error.reason.value)
+        except Exception:  # noqa: BLE001 - the other side waits for the end of this
+            _log.exception("stream_failed", run_id=self._watch.run_id)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _close_when_gone(receive: Receive, watch: RunWatch) -> None:
-    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
-        pass  # what a client says on a stream is of no interest
-    watch.close()
+async def _while_connected(writing: Coroutine[Any, Any, None], receive: Receive, watch: RunWatch) -> None:
+    """Writes until the client is gone; writing the end of a stream is what makes its client go."""
+    writer = asyncio.create_task(writing, name="stream-writer")
+    try:
+        while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
+            pass  # what a client says on a stream is of no interest
+        watch.close()
+        await writer
+    finally:
+        writer.cancel()
 
 
 async def _follow(websocket: WebSocket, watch: RunWatch, heartbeat_s: float) -> None:
-    leaving = asyncio.create_task(_close_when_gone(websocket.receive, watch), name="stream-reader")
-    code, reason = 1000, "end of stream"
     with metrics.STREAMS.labels("websocket").track_inprogress():
-        try:
-            async with aclosing(watch.batches(heartbeat_s)) as batches:
-                async for frames in batches:
-                    for message in [frame.message for frame in frames] or [_HEARTBEAT_MESSAGE]:
-                        await websocket.send_text(message)
-        except LaceError as error:
-            code, reason = (1012 if error.retryable else 1008), error.reason.value
-        except WebSocketDisconnect:
-            return
-        finally:
-            gone = leaving.done()
-            leaving.cancel()
-    if not gone:
+        await _while_connected(_write(websocket, watch, heartbeat_s), websocket.receive, watch)
+
+
+async def _write(websocket: WebSocket, watch: RunWatch, heartbeat_s: float) -> None:
+    code, reason = 1000, "end of stream"
+    send = exchange_of(websocket.scope).send
+    try:
+        async with aclosing(watch.batches(heartbeat_s)) as batches:
+            async for frames in batches:
+                await send(framed(websocket_messages(frames) if frames else HEARTBEAT_MESSAGE))
+    except LaceError as error:
+        code, reason = (1012 if error.retryable else 1008), error.reason.value
+    except OSError:
+        return  # the client has gone
+    except Exception:  # noqa: BLE001 - the other side waits for the end of this
+        _log.exception("stream_failed", run_id=watch.run_id)
+        code, reason = 1011, Reason.INTERNAL.value
+    if websocket.client_state is not WebSocketState.DISCONNECTED:
         await _quietly(websocket.close(code, reason))
 
 

@@ -6,6 +6,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.types import Send
+
 from lace_gateway.app.authenticate import Authenticator
 from lace_gateway.domain.identity import SignedIdentity
 from lace_gateway.domain.request_headers import token_missing
@@ -16,12 +18,16 @@ _KEY = "lace.exchange"
 
 @dataclass
 class Exchange:
-    """Kept in the ASGI scope. `bearer` is the token as it was sent, and is never logged."""
+    """Kept in the ASGI scope. `bearer` is the token as it was sent, and is never logged.
+
+    `send` is the server's own: what goes there passes by the layers around the application.
+    """
 
     headers: dict[str, str]
     request_id: str
     correlation_id: str
     traceparent: str
+    send: Send = field(repr=False)
     access_token: str | None = field(default=None, repr=False)
     bearer: str = field(default="", repr=False)
     identity: SignedIdentity | None = None
@@ -42,9 +48,10 @@ class Exchange:
 class Watcher:
     """The caller of an exchange as a viewer of runs: its token is looked at again each time."""
 
-    def __init__(self, exchange: Exchange, authenticator: Authenticator) -> None:
+    def __init__(self, exchange: Exchange, authenticator: Authenticator, schema_version: int = 0) -> None:
         if exchange.identity is None:
             raise token_missing()
+        self.schema_version = schema_version
         self.tenant_id = exchange.identity.tenant_id
         self.request_id = exchange.request_id
         self.correlation_id = exchange.correlation_id

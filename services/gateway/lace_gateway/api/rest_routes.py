@@ -94,6 +94,8 @@ def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Req
         if status == 204:
             return Response(status_code=204)
         headers = {"cache-control": "private, no-cache" if has_etag else "no-store"}
+        if method.rest.at_once and not message.run_id:
+            return Response(to_json(message), 200, headers, JSON)
         if location:
             values = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
             headers["location"] = location.format_map(values)

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from lace_gateway.api.websockets import FramingWebSockets
+
 _GRACE_S = 5
+STALLED_AFTER_S = 60
+_MOST_FILES = 65_536
 
 
 class HttpServer:
-    """Serves one application until it is stopped."""
+    """Serves one application until it is stopped.
 
-    def __init__(self, app: ASGIApp, *, before_stop: Callable[[], None]) -> None:
+    A connection whose client takes nothing of what waits for it, for `stalled_after_s` seconds, is closed.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, before_stop: Callable[[], None], stalled_after_s: float = STALLED_AFTER_S
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="none",
             http="httptools",
-            ws="websockets-sansio",
+            ws=FramingWebSockets,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -30,14 +40,21 @@ class HttpServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
             ws_max_size=65_536,  # nothing that a client says on a stream is of interest
+            ws_ping_interval=None,  # streams have heartbeats, and the kernel finds who has gone without a word
+            ws_per_message_deflate=False,  # it would compress each frame anew for each subscriber
         )
+        self._stalled_after_s = stalled_after_s
         self._server = _Server(config)
         self._before_stop = before_stop
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens (port 0 takes a free one) and returns the port; raises OSError where it is taken."""
+        _allow_many_connections()
         listening = socket.create_server((host, port), backlog=2048)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Accepted sockets inherit it, and the kernel keeps the time: no timer of ours for each write.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self._stalled_after_s))
         self._task = asyncio.create_task(self._server.serve([listening]), name="http-server")
         started = asyncio.create_task(self._server.ready.wait())
         await asyncio.wait({self._task, started}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,6 +72,15 @@ class HttpServer:
         self._server.should_exit = True
         await self._task
         self._task = None
+
+
+def _allow_many_connections() -> None:
+    """Each stream holds a connection open, and the usual soft limit is 1,024; the hard one is the administrator's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):

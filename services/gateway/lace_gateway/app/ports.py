@@ -28,6 +28,10 @@ class Viewer(Protocol):
         """The viewer's tenant."""
 
     @property
+    def schema_version(self) -> int:
+        """The event schema that the viewer understands; 0 for the newest."""
+
+    @property
     def request_id(self) -> str:
         """The request that watches."""
 
@@ -42,8 +46,11 @@ class Viewer(Protocol):
 class EventLog(Protocol):
     """The events of runs, as the runs service keeps them."""
 
-    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str) -> Page:
-        """A page out of the table; raises LaceError RUN_NOT_FOUND, EVENT_CURSOR_INVALID, PERMISSION_DENIED."""
+    async def replay(self, viewer: Viewer, run_id: str, after_event_id: str, limit: int) -> Page:
+        """At most `limit` frames out of the table.
+
+        Raises LaceError RUN_NOT_FOUND, EVENT_CURSOR_INVALID, PERMISSION_DENIED.
+        """
 
     def watch(self, viewer: Viewer, run_id: str, after_event_id: str) -> AsyncIterator[Page]:
         """Pages as they come, to the run's end; raises LaceError."""

@@ -3,6 +3,10 @@
 The feed of a run keeps a window of its newest frames and wakes its readers; what wakes them carries no data. A
 reader takes what follows its position out of the window, or, where it has fallen behind that, out of the table. So
 nothing is missing, nothing comes twice, and a slow reader holds up nobody and costs no memory.
+
+Whatever a reader does for each frame is done a thousand times over: frames are encoded once for all, a token is looked
+at again when something was revoked and every few seconds, and heartbeats take one timer for a reader, set anew only
+when it has run out.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncGenerator, Sequence
 
 from lace_core.errors import LaceError, Reason
@@ -18,7 +23,9 @@ from lace_gateway.domain.frames import Frame, Page, Position, Window
 
 WINDOW_FRAMES = 512
 BATCH_FRAMES = 128
+PAGE_FRAMES = 200
 _LONGEST_PAUSE_S = 1.0
+_RECHECK_S = 5.0  # a token is looked at again this often, so that its identity is renewed in time
 
 
 class RunFeeds:
@@ -27,7 +34,7 @@ class RunFeeds:
     def __init__(self, log: EventLog, *, window_frames: int = WINDOW_FRAMES) -> None:
         self._log = log
         self._window_frames = window_frames
-        self._feeds: dict[tuple[str, str], _Feed] = {}
+        self._feeds: dict[tuple[str, str, int], _Feed] = {}
         self._draining = False
 
     async def open(self, viewer: Viewer, run_id: str, after_event_id: str) -> RunWatch | None:
@@ -37,10 +44,19 @@ class RunFeeds:
         """
         if self._draining:
             raise _stopping()
-        page = await self._log.replay(viewer, run_id, after_event_id)
+        position = Position.after(after_event_id)
+        # Also where the window has it all: it is the service that says who may read what behind which event.
+        limit = 1 if self._window_has(viewer, run_id, position) else PAGE_FRAMES
+        page = await self._log.replay(viewer, run_id, after_event_id, limit)
         if page.is_last and not page.frames:
             return None
-        return RunWatch(self, self._log, viewer, run_id, page, Position.after(after_event_id))
+        return RunWatch(self, self._log, viewer, run_id, page, position)
+
+    def recheck(self) -> None:
+        """Something was revoked: every reader's token is looked at again, now or before its next frame."""
+        for feed in list(self._feeds.values()):
+            for reader in feed.readers:
+                reader.recheck()
 
     def drain(self) -> None:
         """Ends all watches, and begins no new ones; readers resume elsewhere from their positions."""
@@ -56,7 +72,7 @@ class RunFeeds:
         """The feed of the watch's run, opened behind the watch's position where there is none yet."""
         if self._draining:
             raise _stopping()
-        key = (watch.viewer.tenant_id, watch.run_id)
+        key = _key(watch.viewer, watch.run_id)
         feed = self._feeds.get(key)
         if feed is None or feed.is_over:
             feed = _Feed(self._log, watch.run_id, Window(self._window_frames, watch.position))
@@ -67,9 +83,13 @@ class RunFeeds:
     def leave(self, watch: RunWatch, feed: _Feed) -> None:
         """The last reader to leave closes the upstream watch."""
         feed.remove(watch)
-        key = (watch.viewer.tenant_id, watch.run_id)
+        key = _key(watch.viewer, watch.run_id)
         if not feed.readers and self._feeds.get(key) is feed:
             del self._feeds[key]
+
+    def _window_has(self, viewer: Viewer, run_id: str, position: Position) -> bool:
+        feed = self._feeds.get(_key(viewer, run_id))
+        return feed is not None and not feed.is_over and feed.window.after(position, 1) is not None
 
 
 class RunWatch:
@@ -81,54 +101,96 @@ class RunWatch:
         self.viewer = viewer
         self.run_id = run_id
         self.position = position
-        self.wake = asyncio.Event()
         self._feeds = feeds
         self._log = log
-        self._first = first
+        self._first: Page | None = first
         self._closed = False
+        self._check_at = 0.0
+        self._given_at = time.monotonic()
+        self._waiting: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle
 
     def close(self) -> None:
         """Ends the batches soon; for readers who have gone."""
         self._closed = True
-        self.wake.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be something new."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(True)
+
+    def recheck(self) -> None:
+        """The viewer's token may not be good any more."""
+        self._check_at = 0.0
+        self.wake()
 
     async def batches(self, heartbeat_s: float) -> AsyncGenerator[Sequence[Frame], None]:
         """Frames as they come, to the run's last; an empty batch after `heartbeat_s` without any.
 
         Raises LaceError when the viewer's token is not good any more, and when the run cannot be followed.
         """
-        if self._first.frames:
-            yield self._advance(self._first.frames)
-        if self._first.is_last:
+        first, self._first = self._first, None  # a thousand readers wait a long time: none keeps what it has given
+        assert first is not None, "the batches of a watch are read once"
+        if first.frames:
+            yield self._advance(first.frames)
+        if first.is_last:
             return
+        del first
         feed = self._feeds.join(self)
+        self._beat(heartbeat_s)
         try:
             while not self._closed:
-                self.wake.clear()
-                frames, is_last = await self._next(feed)
+                if time.monotonic() >= self._check_at:
+                    await self._check()
+                # From here to the wait nothing else runs, unless the table is read: no wake-up is lost in between.
+                frames, is_last = self._next(feed) or await self._replayed()
                 if frames:
-                    await self.viewer.identity()
                     yield self._advance(frames)
                 if is_last:
                     return
-                if not frames and not await _woken(self.wake, heartbeat_s):
-                    await self.viewer.identity()
+                if not frames and not await self._woken():
                     yield ()
         finally:
+            self._timer.cancel()
             self._feeds.leave(self, feed)
 
-    async def _next(self, feed: _Feed) -> tuple[Sequence[Frame], bool]:
-        """What follows, and whether it ends the run."""
+    def _beat(self, heartbeat_s: float) -> None:
+        """Wakes the reader for a heartbeat where it has had nothing for that long, and sets the timer anew."""
+        left = self._given_at + heartbeat_s - time.monotonic()
+        if left <= 0 and self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(False)
+        self._timer = asyncio.get_running_loop().call_later(left if left > 0 else heartbeat_s, self._beat, heartbeat_s)
+
+    def _next(self, feed: _Feed) -> tuple[Sequence[Frame], bool] | None:
+        """What follows, and whether it ends the run; None where the window does not go back that far."""
         frames = feed.window.after(self.position, BATCH_FRAMES)
         if not frames and feed.failure is not None:
             raise feed.failure.with_traceback(None)
-        if frames is None:
-            page = await self._log.replay(self.viewer, self.run_id, self.position.event_id)
-            return page.frames, page.is_last
-        return frames, feed.has_ended and not frames
+        return None if frames is None else (frames, feed.has_ended and not frames)
+
+    async def _replayed(self) -> tuple[Sequence[Frame], bool]:
+        page = await self._log.replay(self.viewer, self.run_id, self.position.event_id, PAGE_FRAMES)
+        return page.frames, page.is_last
+
+    async def _check(self) -> None:
+        """Before it can end, or has to be renewed, it is looked at again."""
+        self._check_at = time.monotonic() + _RECHECK_S
+        identity = await self.viewer.identity()
+        left = identity.expires_at - time.time()
+        self._check_at = min(self._check_at, time.monotonic() + max(0.0, left))
+
+    async def _woken(self) -> bool:
+        """True when there may be something new, False for a heartbeat."""
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            return await self._waiting
+        finally:
+            self._waiting = None
 
     def _advance(self, frames: Sequence[Frame]) -> Sequence[Frame]:
-        self.position = Position.at(frames[-1])
+        self.position = frames[-1].position
+        self._given_at = time.monotonic()
         return frames
 
 
@@ -203,16 +265,11 @@ class _Feed:
 
     def _wake_all(self) -> None:
         for reader in self.readers:
-            reader.wake.set()
+            reader.wake()
 
 
-async def _woken(event: asyncio.Event, within_s: float) -> bool:
-    try:
-        async with asyncio.timeout(within_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
+def _key(viewer: Viewer, run_id: str) -> tuple[str, str, int]:
+    return viewer.tenant_id, run_id, viewer.schema_version
 
 
 def _stopping() -> LaceError:

@@ -6,12 +6,12 @@ the window is told so and reads the table instead; so a slow reader costs no mem
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 HEARTBEAT = b": heartbeat\n\n"
+_FINAL_TEXT = 0x81  # a WebSocket frame that is a whole message of text
 
 # JSON allows these within a string, and many readers of lines take them for the end of one.
 _LINE_BREAKS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\u0085\u2028\u2029")
@@ -27,6 +27,11 @@ class Frame:
     data: bytes
 
     @cached_property
+    def position(self) -> Position:
+        """Behind the frame; one for all subscribers."""
+        return Position(self.event_id, self.sequence)
+
+    @cached_property
     def sse(self) -> bytes:
         """The frame of a server-sent event; encoded once for all subscribers."""
         data = self.data
@@ -35,9 +40,32 @@ class Frame:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (self.event_id.encode(), self.event_type.encode(), data)
 
     @cached_property
-    def message(self) -> str:
-        """The same as the text of a WebSocket message."""
-        return f'{{"id":"{self.event_id}","event":"{self.event_type}","data":{self.data.decode()}}}'
+    def websocket(self) -> bytes:
+        """The same as a WebSocket message, framed; encoded once for all subscribers."""
+        head = f'{{"id":"{self.event_id}","event":"{self.event_type}","data":'
+        return text_frame(b"%b%b}" % (head.encode(), self.data))
+
+
+def server_sent(frames: Sequence[Frame]) -> bytes:
+    """The frames as server-sent events, one behind the other."""
+    return frames[0].sse if len(frames) == 1 else b"".join([frame.sse for frame in frames])
+
+
+def text_frame(text: bytes) -> bytes:
+    """UTF-8 as one WebSocket frame of a server (RFC 6455, section 5.2), which masks nothing."""
+    if len(text) < 126:
+        return bytes((_FINAL_TEXT, len(text))) + text
+    if len(text) < 65_536:
+        return bytes((_FINAL_TEXT, 126)) + len(text).to_bytes(2) + text
+    return bytes((_FINAL_TEXT, 127)) + len(text).to_bytes(8) + text
+
+
+HEARTBEAT_MESSAGE = text_frame(b'{"event":"heartbeat"}')
+
+
+def websocket_messages(frames: Sequence[Frame]) -> bytes:
+    """The frames as WebSocket messages, one behind the other."""
+    return frames[0].websocket if len(frames) == 1 else b"".join([frame.websocket for frame in frames])
 
 
 @dataclass(frozen=True)
@@ -60,18 +88,18 @@ class Position:
         """Behind the event of that id, or at the very beginning where it is empty."""
         return cls(event_id, None if event_id else 0)
 
-    @classmethod
-    def at(cls, frame: Frame) -> Position:
-        """Behind the frame."""
-        return cls(frame.event_id, frame.sequence)
-
 
 class Window:
-    """The newest frames of a run, at least `capacity` of them once there are as many, at most twice that."""
+    """The newest frames of a run without gaps: at most twice `capacity` of them, and of `capacity_bytes`.
 
-    def __init__(self, capacity: int, start: Position) -> None:
+    It keeps at least half of both, once there is as much.
+    """
+
+    def __init__(self, capacity: int, start: Position, *, capacity_bytes: int = 4_194_304) -> None:
         self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
         self._frames: list[Frame] = []
+        self._bytes = 0
         self._end = start
 
     @property
@@ -86,11 +114,14 @@ class Window:
             if reached is not None and frame.sequence <= reached:
                 continue
             if reached is not None and frame.sequence > reached + 1:
-                self._frames.clear()
+                self._forget(len(self._frames))
             self._frames.append(frame)
-            self._end = Position.at(frame)
+            self._bytes += len(frame.data)
+            self._end = frame.position
         if len(self._frames) > 2 * self._capacity:
-            del self._frames[: len(self._frames) - self._capacity]
+            self._forget(len(self._frames) - self._capacity)
+        while self._bytes > 2 * self._capacity_bytes and len(self._frames) > 1:
+            self._forget((len(self._frames) + 1) // 2)
 
     def after(self, position: Position, limit: int) -> Sequence[Frame] | None:
         """At most `limit` frames that follow the position; None where the window cannot tell what follows."""
@@ -103,8 +134,12 @@ class Window:
             return ()
         if not self._frames or sequence + 1 < self._frames[0].sequence:
             return None
-        first = bisect_left(self._frames, sequence + 1, key=lambda frame: frame.sequence)
+        first = sequence + 1 - self._frames[0].sequence
         return self._frames[first : first + limit]
+
+    def _forget(self, count: int) -> None:
+        self._bytes -= sum(len(frame.data) for frame in self._frames[:count])
+        del self._frames[:count]
 
     def _sequence_of(self, position: Position) -> int | None:
         if position.sequence is not None:

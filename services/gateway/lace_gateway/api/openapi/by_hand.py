@@ -86,8 +86,10 @@ def stream() -> Schema:
             "there is nothing after the cursor, the answer is 204, which tells a browser to stop.\n\n"
             "**WebSocket**: open the same address with `ws://`. Each message is a JSON object "
             '`{"id", "event", "data"}`, a heartbeat is `{"event":"heartbeat"}`, and the server closes with 1000 '
-            "after the last event. The token goes into `Authorization`, or, from a browser, into a second "
-            "subprotocol: `new WebSocket(url, ['lace.events.v1', 'bearer.' + token])`.\n\n"
+            "after the last event, 1008 where the token is not good any more, 1012 where it stops and you should "
+            "come again with the last id. What is wrong before is answered over HTTP. The token goes into "
+            "`Authorization`, or, from a browser, into a second subprotocol: "
+            "`new WebSocket(url, ['lace.events.v1', 'bearer.' + token])`.\n\n"
             "**Browsers' EventSource** cannot set headers: give `access_token` in the query. Make a token of a few "
             "minutes and the scope `runs:read` for that; it is never logged here.\n\n"
             "Needs the scope `runs:read`."
@@ -96,6 +98,7 @@ def stream() -> Schema:
         "parameters": [
             _parameter("run_id", "path", "The run.", RUN),
             _parameter("after_event_id", "query", "The event after which to begin; the first where empty."),
+            _parameter("schema_version", "query", "The event schema that you understand; the newest where left out."),
             _parameter("Last-Event-ID", "header", "The same as after_event_id, and stronger."),
             _parameter("access_token", "query", "A token, for callers that cannot set headers."),
             *_IDS,

@@ -16,6 +16,7 @@ Operation = tuple[str, str, Schema]  # path, verb in lower case, operation objec
 _TAGS = {
     "Sources": "Documents that you give: upload them, see what was read out of them, search in them.",
     "Runs": "Work in progress: writing, outlining and reading are runs that you start, watch and control.",
+    "Pipelines": "The steps that a run follows: those that ship, and those that you register.",
     "Events": "What happens in a run: as pages, or as a stream that can be resumed at any event.",
     "Artifacts": "Documents that LACE writes: revisions, sections, and sentences kept back for review.",
     "Compile": "The files that readers get: md, docx, pdf and owl, with links to download them.",
@@ -23,6 +24,7 @@ _TAGS = {
     "Settings": "Tunables of the system, a tenant or a user, and what they come to.",
     "Providers": "Models: what they can do, and whether they answer.",
     "Tokens": "Service tokens: make, list and revoke them.",
+    "Dead letters": "Messages that no consumer could handle: see why, send them again, put them away.",
     "Tenants": "Tenants and their principals.",
     "Audit": "Who did what.",
     "Operations": "For whoever runs LACE.",

@@ -29,7 +29,7 @@ def operation_of(method: RestMethod, locations: Mapping[str, str]) -> Schema:
         "description": _description(method),
         "tags": [method.rest.tag],
         "parameters": _parameters(method),
-        "responses": {str(method.rest.success_status): _success(method, locations), **_errors(method)},
+        "responses": {**_successes(method, locations), **_errors(method)},
         "security": [{"bearer": []}],
     }
     if method.body:
@@ -100,6 +100,14 @@ def _request_body(method: RestMethod) -> Schema:
         "required": any(is_required(field) for field in method.input.fields if field.name not in in_path),
         "content": {_JSON: {"schema": body_schema(method), "example": request_example(method)}},
     }
+
+
+def _successes(method: RestMethod, locations: Mapping[str, str]) -> Schema:
+    found = {str(method.rest.success_status): _success(method, locations)}
+    if method.rest.at_once:
+        at_once = {**found["202"], "description": "Answered at once: no run was needed."}
+        found["200"] = {**at_once, "headers": {k: v for k, v in at_once["headers"].items() if k != "Location"}}
+    return found
 
 
 def _success(method: RestMethod, locations: Mapping[str, str]) -> Schema:
