@@ -11,10 +11,16 @@ from typing import Annotated
 import typer
 
 from lace_cli.commands import (
+    changes,
     database,
+    dead_letters,
     demo,
     documents,
+    events,
     health,
+    pipelines,
+    quotas,
+    revisions,
     runs,
     serve,
     settings,
@@ -41,7 +47,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, demo, sources, documents, runs, tokens, settings, health, serve, database):
+for module in (
+    up,
+    demo,
+    sources,
+    documents,
+    changes,
+    pipelines,
+    revisions,
+    runs,
+    events,
+    tokens,
+    settings,
+    quotas,
+    dead_letters,
+    health,
+    serve,
+    database,
+):
     module.add_to(app)
 
 

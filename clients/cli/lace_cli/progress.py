@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lace.common.v1 import event_pb2
+from lace_client.event_versions import Progress, progress_of
 
 _STEPS = {
     "load": "reading the request",
@@ -48,9 +49,8 @@ class RunView:
             self.state = event.status
         payload = event.payload
         match payload.WhichOneof("kind"):
-            case "run_progress":
-                self.node = payload.run_progress.node_title or self.node
-                self.remaining_ms = payload.run_progress.remaining_ms
+            case "run_progress" | "run_progress_v2":
+                self._take_progress(progress_of(event))
             case "step_started":
                 self.step, self.node = payload.step_started.step, payload.step_started.node_title
             case "warning":
@@ -59,6 +59,11 @@ class RunView:
                 self.completed, self.percent, self.remaining_ms = payload.run_completed, 100.0, 0
             case "run_failed":
                 self.failed, self.remaining_ms = payload.run_failed, -1
+
+    def _take_progress(self, progress: Progress | None) -> None:
+        if progress is not None:
+            self.node = progress.node_title or self.node
+            self.remaining_ms = -1 if progress.remaining_ms is None else progress.remaining_ms
 
     @property
     def is_over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from google.protobuf.message import Message
 
 from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2
-from lace.control.v1 import control_pb2
+from lace.control.v1 import control_pb2, dead_letters_pb2
 from lace.ingest.v1 import ingest_pb2
 from lace.llm_gateway.v1 import llm_gateway_pb2
 from lace.provenance.v1 import provenance_pb2
@@ -28,6 +29,7 @@ from lace_client.transport import Transport, corrupt
 from lace_proto.json import from_json, from_python
 
 M = TypeVar("M", bound=Message)
+_EVENTS_IN_A_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,18 @@ class LaceClient:
         targets: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         language: str = "",
+        node_id: str = "",
+        scope: str = "",
+        base_revision_id: str = "",
+        priority: int | None = None,
         key: str | None = None,
     ) -> runs_pb2.StartRunResponse:
-        """Start a run of a pipeline: generate, outline or ingest."""
+        """Start a run of a pipeline: one that ships, a registered one, or auto, which chooses and says why.
+
+        What changes a document (regenerate, expand, enrich, patch) takes `node_id` (the root where empty), `scope`
+        ("node" or "subtree") and the revision that you read. Of your runs that wait those of the highest `priority`
+        (0 to 9, 5 where None) are begun first.
+        """
         body: dict[str, Any] = {
             "title": title,
             "instructions": instructions,
@@ -122,7 +133,12 @@ class LaceClient:
             "artifact_id": artifact_id,
             "targets": list(targets),
             "language": language,
+            "node_id": node_id,
+            "scope": scope,
+            "base_revision_id": base_revision_id,
         }
+        if priority is not None:
+            body["priority"] = priority
         if settings:
             body["settings"] = dict(settings)
         return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{_segment(pipeline_id)}", body, key=key)
@@ -142,6 +158,19 @@ class LaceClient:
             body["settings"] = dict(settings)
         return self._change(runs_pb2.StartRunResponse, "POST", "/v1/compile", body, key=key)
 
+    def list_pipelines(self) -> Sequence[runs_pb2.Pipeline]:
+        """The pipelines that there are, those that ship first."""
+        return list(self._get(runs_pb2.ListPipelinesResponse, "/v1/pipelines").pipelines)
+
+    def get_pipeline(self, pipeline_id: str, *, version: int = 0) -> runs_pb2.Pipeline:
+        """A pipeline; its newest version where none is named."""
+        parameters = {"version": version} if version else {}
+        return self._get(runs_pb2.Pipeline, f"/v1/pipelines/{_segment(pipeline_id)}", parameters)
+
+    def create_pipeline(self, definition: Mapping[str, Any], *, key: str | None = None) -> runs_pb2.Pipeline:
+        """Register a pipeline: pipeline_id, description, and base with without, or steps. Raises PIPELINE_INVALID."""
+        return self._change(runs_pb2.Pipeline, "POST", "/v1/pipelines", definition, key=key)
+
     def get_run(self, run_id: str) -> runs_pb2.Run:
         """A run."""
         return self._get(runs_pb2.Run, f"/v1/runs/{_segment(run_id)}")
@@ -156,9 +185,35 @@ class LaceClient:
         for page in self._pages(runs_pb2.ListStepsResponse, f"/v1/runs/{_segment(run_id)}/steps", {}):
             yield from page.steps
 
-    def watch_run(self, run_id: str, *, after_event_id: str = "") -> Iterator[event_pb2.RunEvent]:
-        """The events of a run from a cursor to its last, each once and in order; lost connections are resumed."""
-        return watch(self._transport, f"/v1/runs/{_segment(run_id)}/stream", after_event_id)
+    def watch_run(
+        self, run_id: str, *, after_event_id: str = "", schema_version: int = 0
+    ) -> Iterator[event_pb2.RunEvent]:
+        """The events of a run from a cursor to its last, each once and in order; lost connections are resumed.
+
+        `schema_version` is the event schema that you understand, the newest where 0; `progress_of` reads them all.
+        """
+        return watch(self._transport, f"/v1/runs/{_segment(run_id)}/stream", after_event_id, schema_version)
+
+    def replay_events(
+        self, run_id: str, *, after_event_id: str = "", schema_version: int = 0
+    ) -> Iterator[event_pb2.RunEvent]:
+        """The events that a run has so far, from a cursor on."""
+        path, cursor = f"/v1/runs/{_segment(run_id)}/events/replay", after_event_id
+        while True:
+            asked = {"after_event_id": cursor, "schema_version": schema_version, "page_size": _EVENTS_IN_A_PAGE}
+            page = self._get(runs_pb2.ReplayEventsResponse, path, asked)
+            yield from page.events
+            if page.end_of_stream or not page.events:
+                return
+            cursor = page.next_after_event_id
+
+    def get_event_content(self, run_id: str, event_id: str) -> runs_pb2.EventContent:
+        """The whole content of an event, compared with its hash; needs the scope payloads:read, and is audited."""
+        path = f"/v1/runs/{_segment(run_id)}/events/{_segment(event_id)}/content"
+        found = self._get(runs_pb2.EventContent, path)
+        if hashlib.sha256(found.content.encode()).hexdigest() != found.content_hash:
+            raise corrupt(f"The content of {event_id}")
+        return found
 
     def pause_run(self, run_id: str, *, reason: str = "", key: str | None = None) -> runs_pb2.ControlRunResponse:
         """Pause a run at its next step boundary."""
@@ -188,6 +243,38 @@ class LaceClient:
         """A section with its blocks and evidence."""
         path = f"/v1/artifacts/{_segment(artifact_id)}/nodes/{_segment(node_id)}"
         return self._get(artifacts_pb2.GetNodeResponse, path)
+
+    def list_revisions(self, artifact_id: str) -> Iterator[artifacts_pb2.Revision]:
+        """The revisions of a document, newest first."""
+        path = f"/v1/artifacts/{_segment(artifact_id)}/revisions"
+        for page in self._pages(artifacts_pb2.ListRevisionsResponse, path, {}):
+            yield from page.revisions
+
+    def rollback_artifact(
+        self,
+        artifact_id: str,
+        revision_id: str,
+        *,
+        reason: str = "",
+        dry_run: bool = False,
+        etag: str = "",
+        key: str | None = None,
+    ) -> artifacts_pb2.RollbackArtifactResponse:
+        """Bring an earlier revision back by a run, or see what that would change; `etag` names the head it is about."""
+        body: dict[str, Any] = {"revision_id": revision_id, "reason": reason}
+        if dry_run:
+            body["dry_run"] = True
+        path = f"/v1/artifacts/{_segment(artifact_id)}:rollback"
+        return self._change(artifacts_pb2.RollbackArtifactResponse, "POST", path, body, key=key, etag=etag)
+
+    def verify_artifact(self, artifact_id: str, *, revision_id: str = "") -> artifacts_pb2.VerifyArtifactResponse:
+        """Look for damage in a document's committed revisions, or in one."""
+        path = f"/v1/artifacts/{_segment(artifact_id)}:verify"
+        return self._get(artifacts_pb2.VerifyArtifactResponse, path, {"revision_id": revision_id})
+
+    def verify_run(self, run_id: str) -> runs_pb2.VerifyRunResponse:
+        """Look for damage in the results of a run's steps."""
+        return self._get(runs_pb2.VerifyRunResponse, f"/v1/runs/{_segment(run_id)}:verify")
 
     def list_compiled(self, artifact_id: str, *, revision_id: str = "") -> Iterator[compiler_pb2.Compiled]:
         """What was compiled of a document, newest first."""
@@ -281,7 +368,57 @@ class LaceClient:
         """Revoke a token."""
         return self._change(control_pb2.Token, "POST", f"/v1/tokens/{_segment(token_id)}:revoke", {}, key=key)
 
+    # -- dead letters ------------------------------------------------------------------------------------------------
+
+    def list_dead_letters(
+        self, *, topic: str = "", state: str = "", tenant_id: str = ""
+    ) -> Iterator[dead_letters_pb2.DeadLetter]:
+        """Messages that no consumer could handle, newest first, without payloads; states: dead, redriven, discarded."""
+        parameters = {"topic": topic, "state": state, "tenant_id": tenant_id}
+        given = {name: value for name, value in parameters.items() if value}
+        for page in self._pages(dead_letters_pb2.ListDeadLettersResponse, "/v1/dead-letters", given):
+            yield from page.dead_letters
+
+    def get_dead_letter(self, dead_letter_id: str) -> dead_letters_pb2.DeadLetter:
+        """A dead letter with its payload and headers."""
+        return self._get(dead_letters_pb2.DeadLetter, f"/v1/dead-letters/{_segment(dead_letter_id)}")
+
+    def redrive_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> dead_letters_pb2.DeadLetter:
+        """Send its message once more to the group that failed on it."""
+        path = f"/v1/dead-letters/{_segment(dead_letter_id)}:redrive"
+        return self._change(dead_letters_pb2.DeadLetter, "POST", path, {}, key=key)
+
+    def discard_dead_letter(
+        self, dead_letter_id: str, *, reason: str = "", key: str | None = None
+    ) -> dead_letters_pb2.DeadLetter:
+        """Put it away; it is kept and not sent any more."""
+        path = f"/v1/dead-letters/{_segment(dead_letter_id)}:discard"
+        return self._change(dead_letters_pb2.DeadLetter, "POST", path, {"reason": reason}, key=key)
+
     # -- shared -----------------------------------------------------------------------------------------------------
+
+    # -- quotas ---------------------------------------------------------------------------------------------------
+
+    def get_quotas(self, tenant_id: str) -> control_pb2.Quotas:
+        """What a tenant may use at once: your own, or any where you administer the system."""
+        return self._get(control_pb2.Quotas, f"/v1/tenants/{_segment(tenant_id)}/quotas")
+
+    def put_quotas(
+        self,
+        tenant_id: str,
+        *,
+        max_concurrent_runs: int = 0,
+        max_queued_runs: int = 0,
+        runs_per_minute: int = 0,
+        key: str | None = None,
+    ) -> control_pb2.Quotas:
+        """Replace what a tenant may use at once, from its next start of a run on; 0 is no limit."""
+        body = {
+            "max_concurrent_runs": max_concurrent_runs,
+            "max_queued_runs": max_queued_runs,
+            "runs_per_minute": runs_per_minute,
+        }
+        return self._change(control_pb2.Quotas, "PUT", f"/v1/tenants/{_segment(tenant_id)}/quotas", body, key=key)
 
     def _control(self, run_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> runs_pb2.ControlRunResponse:
         return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{_segment(run_id)}:{verb}", body, key=key)

@@ -19,17 +19,20 @@ _TRIES = 10
 _LONGEST_PAUSE_S = 5.0
 
 
-def watch(transport: Transport, path: str, after_event_id: str = "") -> Iterator[event_pb2.RunEvent]:
+def watch(
+    transport: Transport, path: str, after_event_id: str = "", schema_version: int = 0
+) -> Iterator[event_pb2.RunEvent]:
     """Events after a cursor to the run's last, each once and in order; a lost connection is resumed.
 
     Raises LaceApiError where the API refuses, or cannot be reached for a while.
     """
     cursor, fruitless = after_event_id, 0
+    address = f"{path}?schema_version={schema_version}" if schema_version else path
     while True:
         failure: Exception = EOFError("the stream ends again and again")
         try:
             headers = {"Accept": "text/event-stream", **({"Last-Event-ID": cursor} if cursor else {})}
-            with transport.stream(path, headers, _SILENCE_S) as response:
+            with transport.stream(address, headers, _SILENCE_S) as response:
                 if checked(response).status_code == httpx.codes.NO_CONTENT:
                     return
                 for data in frames(lines(response.iter_bytes())):

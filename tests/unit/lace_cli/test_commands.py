@@ -351,6 +351,7 @@ def test_every_command_explains_itself(lace: Lace) -> None:
         "ingest",
         "generate",
         "watch",
+        "events",
         "pause",
         "resume",
         "restart",

@@ -27,6 +27,12 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of this run, for instance --set runs.target_words=5000.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")]
+Priority = Annotated[
+    int | None,
+    typer.Option(
+        "--priority", min=0, max=9, help="Of your runs that wait the highest is begun first; 5 where left out."
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")]
 
 
@@ -46,6 +52,7 @@ def generate(
     language: Annotated[str, typer.Option("--language", help="Of the document, as a BCP 47 tag.")] = "",
     artifact: Annotated[str, typer.Option("--artifact", help="An outlined artifact to write out.")] = "",
     override: Overrides = None,
+    priority: Priority = None,
     out: Out = Path("out"),
     detach: Detach = False,
     as_json: AsJson = False,
@@ -66,6 +73,7 @@ def generate(
             targets=target or (),
             settings=overrides_of(override or ()),
             language=language,
+            priority=priority,
         )
         if detach:
             _detached(started, as_json)
@@ -78,6 +86,7 @@ def outline(
     instructions: Instructions = "",
     source: SourceIds = None,
     override: Overrides = None,
+    priority: Priority = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan a document only; write it out later with: lace generate --artifact."""
@@ -91,6 +100,7 @@ def outline(
             instructions=_instructions(instructions),
             source_ids=source or (),
             settings=overrides_of(override or ()),
+            priority=priority,
         )
         with watched(started.run_id):
             follow_to_end(api, started.run_id, "Planning", quiet=as_json)
