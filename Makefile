@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-core test-real bench lint format types imports proto proto-check docs lock image clean
+.PHONY: help setup demo up test test-core test-real chaos chaos-sample bench lint format types imports proto proto-check docs lock image clean
 
 help: ## list the targets
 	@echo 'LACE: from a folder of documents to a cited, compiled document'
@@ -40,16 +40,22 @@ demo: $(READY) ## write a cited document out of examples/dossier (or SOURCES=fol
 up: $(READY) ## start LACE and leave it running until Ctrl-C
 	@$(BIN)/lace up $(ARGS)
 
-test: $(READY) test-core ## run all tests that need nothing beside the repository
-	@$(BIN)/pytest -m 'not real_parts' $(ARGS)
+test: $(READY) test-core ## run all tests that need nothing beside the repository and are quick
+	@$(BIN)/pytest -m 'not real_parts and not slow' $(ARGS)
 
 test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own dependencies is installed
 	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core tests/unit/lace_core
 
-test-real: $(READY) ## run the tests on real parts: Kafka, MinIO and the Java checkers
-	@$(BIN)/pytest -m real_parts $(ARGS)
+test-real: $(READY) ## run the slow tests, and those on real parts: Kafka, MinIO and the Java checkers
+	@$(BIN)/pytest -m 'real_parts or slow' $(ARGS)
 
-bench: $(READY) ## measure start, demo, runs and gateway (ARGS="--write docs/benchmarks.md" records it)
+chaos: $(READY) ## kill every process at every commit and call, then at random, then what is below (half an hour)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-sample: $(READY) ## a sample of the same, other kills each time (ARGS="--seed N" makes one again)
+	@$(BIN)/python -m tests.chaos count points random --sample 15 --kills 10 $(ARGS)
+
+bench: $(READY) ## measure start, demo, runs, latency, kill, gateway, streams and replay (ARGS="--write docs/benchmarks.md" records it)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## check style, import rules and types

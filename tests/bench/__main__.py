@@ -6,14 +6,18 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import demo, gateway_overhead, machine, noop_runs, time_to_ready
+from tests.bench import demo, gateway_overhead, kill, machine, noop_runs, replay, run_latency, streams, time_to_ready
 from tests.bench.figures import Figure, table, write_section
 
 BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
     "ready": time_to_ready.measure,
     "demo": demo.measure,
     "runs": noop_runs.measure,
+    "latency": run_latency.measure,
+    "kill": kill.measure,
     "gateway": gateway_overhead.measure,
+    "streams": streams.measure,
+    "replay": replay.measure,
 }
 
 

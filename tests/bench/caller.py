@@ -25,15 +25,35 @@ class Caller:
 
     async def run_to_end(self, pipeline_id: str) -> str:
         """Start a run and follow its events to the last; the run's id. Raises RuntimeError where it failed."""
-        request = runs_pb2.StartRunRequest(pipeline_id=pipeline_id)
-        started = await self._runs.StartRun(request, metadata=self._metadata(), timeout=_DEADLINE_S)
+        run_id = await self.start(pipeline_id)
+        await self.watch_to_end(run_id)
+        return run_id
+
+    async def watch_to_end(self, run_id: str) -> None:
+        """Follow a run's events to the last. Raises RuntimeError where it failed."""
         last = ""
-        watch = runs_pb2.WatchRunRequest(run_id=started.run_id)
+        watch = runs_pb2.WatchRunRequest(run_id=run_id)
         async for page in self._runs.WatchRun(watch, metadata=self._metadata(), timeout=_DEADLINE_S):
             last = page.events[-1].event_type if page.events else last
         if last != "pipeline.run.completed":
-            raise RuntimeError(f"{started.run_id} ended with {last}")
+            raise RuntimeError(f"{run_id} ended with {last}")
+
+    async def start(self, pipeline_id: str) -> str:
+        """Start a run; its id once that is durable."""
+        request = runs_pb2.StartRunRequest(pipeline_id=pipeline_id)
+        started = await self._runs.StartRun(request, metadata=self._metadata(), timeout=_DEADLINE_S)
         return str(started.run_id)
+
+    async def watch(self, run_id: str, after_event_id: str) -> AsyncIterator[int]:
+        """How many events come in each message of a stream, to the run's end."""
+        request = runs_pb2.WatchRunRequest(run_id=run_id, after_event_id=after_event_id)
+        async for page in self._runs.WatchRun(request, metadata=self._metadata(), timeout=_DEADLINE_S):
+            yield len(page.events)
+
+    async def replay(self, run_id: str, after_event_id: str, page_size: int) -> runs_pb2.ReplayEventsResponse:
+        """One page."""
+        request = runs_pb2.ReplayEventsRequest(run_id=run_id, after_event_id=after_event_id, page_size=page_size)
+        return await self._runs.ReplayEvents(request, metadata=self._metadata(), timeout=_DEADLINE_S)
 
     async def get_run(self, run_id: str) -> None:
         """One read."""

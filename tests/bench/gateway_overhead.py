@@ -19,7 +19,7 @@ _TURNS = 6
 _CALLS = 96
 _CONCURRENT = (1, 16)
 
-Call = Callable[[], Awaitable[None]]
+Call = Callable[[], Awaitable[object]]
 
 
 def measure(rounds: int) -> list[Figure]:
@@ -88,26 +88,29 @@ async def _seconds(callers: Sequence[Call]) -> list[float]:
 class KeptAlive:
     """One HTTP/1.1 connection for one GET over and over, with as little of a client as there can be."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, token: str) -> None:
         self._reader = reader
         self._writer = writer
-        self._request = request
+        self._token = token
+        self._request = self._get(path)
 
     @classmethod
     async def open(cls, places: Places, path: str) -> KeptAlive:
         """A connection to the gateway."""
         reader, writer = await asyncio.open_connection("127.0.0.1", places.gateway_port)
-        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {places.token}\r\n\r\n"
-        return cls(reader, writer, request.encode())
+        return cls(reader, writer, path, places.token)
 
-    async def get(self) -> None:
-        """One request and its whole answer; raises RuntimeError where it is not 200."""
-        self._writer.write(self._request)
+    async def get(self, path: str = "") -> bytes:
+        """One request, for the connection's path or for another, and the answer; RuntimeError where it is not 200."""
+        self._writer.write(self._get(path) if path else self._request)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         if not head.startswith(b"http/1.1 200"):
             raise RuntimeError(head.decode())
         length = head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
-        await self._reader.readexactly(int(length))
+        return await self._reader.readexactly(int(length))
+
+    def _get(self, path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {self._token}\r\n\r\n".encode()
 
     async def close(self) -> None:
         """Close the connection."""

@@ -1,83 +1,137 @@
-"""Runs per second of ten durable steps that do nothing, beside one durable commit per step on one connection."""
+"""Ten durable steps that do nothing: LACE, DBOS Transact, and the least that such steps cost, on one server at once."""
 
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import uvloop
 
+from tests.bench import dbos_engine, floor
 from tests.bench.caller import Caller, calling
+from tests.bench.costs import Cost, Meter
 from tests.bench.figures import Figure
+from tests.bench.load import STEPS, Ends, ends_on, runs_per_second
+from tests.bench.memory import Peak
 from tests.bench.processes import scratch
 from tests.bench.server import Places, running
 
-_STEPS = 10
-_IN_FLIGHT = 50
-_RUNS = 300
-_COMMITS = 500
-_LONGEST_S = 300
-
-
-def measure(rounds: int) -> list[Figure]:
-    """Both in turn on the same server, so that what slows the disk slows both."""
-    with scratch() as folder, running(folder, LACE_RUNS_BENCH_PIPELINES="true") as places:
-        found = uvloop.run(_measure(places, rounds))
-    what = f"Runs of {_STEPS} steps, {_IN_FLIGHT} in flight, fsync on"
-    return [
-        Figure(what, "runs/s", [each.runs_per_s for each in found], digits=1),
-        Figure(f"{what}, all logs recorded too", "runs/s", [each.recorded_per_s for each in found], digits=1),
-        Figure("One row per durable commit, one connection", "commits/s", [e.commits_per_s for e in found], digits=0),
-        Figure(f"Runs/s ÷ (commits/s ÷ {_STEPS})", "", [each.share for each in found]),
-    ]
+IN_FLIGHT = 50
+_RUNS = 500
+_WORKFLOWS = 150  # of DBOS
+_FLOOR_S = 2.0
+_GROWTH = ((10, 150), (100, 500), (1000, 1500))
+_SCHEMAS = ("runs", "provenance", "bus", "control")
 
 
 @dataclass(frozen=True)
 class Round:
-    """Runs ended per second, the same until provenance has caught up, and commits per second right behind them."""
+    """Workflows per second of each, one right after the other, and what LACE's and DBOS's took."""
 
-    runs_per_s: float
-    recorded_per_s: float
-    commits_per_s: float
+    floor_per_s: float
+    lace_per_s: float
+    settled_per_s: float
+    lace: Cost
+    provenance_bytes: float
+    dbos: dbos_engine.Round
+    dbos_cost: Cost
 
-    @property
-    def share(self) -> float:
-        """Runs per second beside what one connection could do that commits once per step and does nothing else."""
-        return self.runs_per_s / (self.commits_per_s / _STEPS)
+
+def measure(rounds: int) -> list[Figure]:
+    """All in one run on the same embedded server with fsync on; what slows the disk slows all of them."""
+    with scratch() as folder, running(folder, LACE_RUNS_BENCH_PIPELINES="true") as places:
+        with dbos_engine.engine(places.dsn, count=_WORKFLOWS, in_flight=IN_FLIGHT) as dbos:
+            return uvloop.run(_measure(places, folder, dbos, rounds))
 
 
-async def _measure(places: Places, rounds: int) -> list[Round]:
-    found = []
-    async with (
-        calling(places) as caller,
-        await psycopg.AsyncConnection.connect(places.dsn, autocommit=True) as connection,
-    ):
+async def _measure(places: Places, folder: Path, dbos: dbos_engine.Engine, rounds: int) -> list[Figure]:
+    async with AsyncExitStack() as stack:
+        caller = await stack.enter_async_context(calling(places))
+        ends = await stack.enter_async_context(ends_on(places.dsn))
+        connection = await stack.enter_async_context(await psycopg.AsyncConnection.connect(places.dsn, autocommit=True))
+        others = await stack.enter_async_context(
+            await psycopg.AsyncConnection.connect(dbos_engine.database_dsn(places.dsn), autocommit=True)
+        )
         await _must_be_durable(connection)
-        await connection.execute("CREATE TABLE public.one_row_each (run_id text NOT NULL, step text NOT NULL)")
-        await _runs_per_second(caller, _IN_FLIGHT)
-        await _settled(connection, _IN_FLIGHT)
-        for number in range(1, rounds + 1):
-            began = time.perf_counter()
-            runs_per_s = await _runs_per_second(caller, _RUNS)
-            await _settled(connection, _IN_FLIGHT + number * _RUNS)
-            recorded_per_s = _RUNS / (time.perf_counter() - began)
-            found.append(Round(runs_per_s, recorded_per_s, await _commits_per_second(connection)))
-    return found
+        await connection.execute(floor.TABLES)
+        await connection.execute("CREATE EXTENSION pg_walinspect")
+        await others.execute("CREATE EXTENSION pg_walinspect")
+        await runs_per_second(caller, ends, count=2 * IN_FLIGHT, in_flight=IN_FLIGHT)
+        with Peak(places.pid) as peak:
+            found = [
+                await _round(
+                    places,
+                    caller,
+                    ends,
+                    Meter(connection, _SCHEMAS, [places.pid]),
+                    Meter(others, ["dbos"], []),
+                    dbos,
+                )
+                for _ in range(rounds)
+            ]
+        grown = [(n, await runs_per_second(caller, ends, count=count, in_flight=n)) for n, count in _GROWTH]
+    return [*_figures(found), *_growth(grown), Figure("LACE, peak memory of the process", "MB", [peak.bytes / 1e6], 0)]
 
 
-async def _settled(connection: psycopg.AsyncConnection, runs: int) -> None:
-    """Wait until the logs of so many runs are recorded: behind the runs, and not beside the commits."""
-    async with asyncio.timeout(_LONGEST_S):
-        while await _recorded(connection) < runs * _STEPS:
-            await asyncio.sleep(0.1)
+async def _round(
+    places: Places, caller: Caller, ends: Ends, meter: Meter, other: Meter, dbos: dbos_engine.Engine
+) -> Round:
+    floor_per_s = await asyncio.to_thread(
+        floor.workflows_per_second, places.dsn, steps=STEPS, in_flight=IN_FLIGHT, seconds=_FLOOR_S
+    )
+    begin, began = await meter.read(), asyncio.get_running_loop().time()
+    lace_per_s = await runs_per_second(caller, ends, count=_RUNS, in_flight=IN_FLIGHT)
+    await meter.settled()
+    seconds = asyncio.get_running_loop().time() - began
+    end = await meter.read()
+    before = await other.read()
+    of_dbos = await asyncio.to_thread(dbos.round)
+    after = await other.read()
+    return Round(
+        floor_per_s,
+        lace_per_s,
+        _RUNS / seconds,
+        await meter.cost(begin, end, _RUNS),
+        await meter.wal_of_schema(begin, end, "provenance") / _RUNS,
+        of_dbos,
+        await other.cost(before, after, _WORKFLOWS),
+    )
 
 
-async def _recorded(connection: psycopg.AsyncConnection) -> int:
-    row = await (await connection.execute("SELECT count(*) FROM provenance.transformation_logs")).fetchone()
-    assert row is not None
-    return int(row[0])
+def _figures(found: Sequence[Round]) -> list[Figure]:
+    what = f"ten no-op steps, {IN_FLIGHT} in flight"
+    each = "per workflow"
+    return [
+        Figure(f"The floor: {what}", "workflows/s", [r.floor_per_s for r in found], 0),
+        Figure(f"LACE: {what}, by StartRun", "workflows/s", [r.lace_per_s for r in found], 1),
+        Figure(
+            "LACE: until every message is handled and every log recorded", "/s", [r.settled_per_s for r in found], 1
+        ),
+        Figure(f"DBOS Transact: {what}, in its own process", "workflows/s", [r.dbos.workflows_per_s for r in found], 1),
+        Figure("LACE ÷ floor", "%", [100 * r.lace_per_s / r.floor_per_s for r in found], 1),
+        Figure("DBOS ÷ floor", "%", [100 * r.dbos.workflows_per_s / r.floor_per_s for r in found], 1),
+        Figure("LACE ÷ DBOS", "", [r.lace_per_s / r.dbos.workflows_per_s for r in found], 1),
+        Figure(f"LACE: commits that write, {each}", "", [r.lace.commits for r in found]),
+        Figure(f"LACE: all commits, {each}", "", [r.lace.all_commits for r in found]),
+        Figure(f"LACE: rows, {each}", "", [r.lace.rows for r in found], 1),
+        Figure(f"LACE: write-ahead log, {each}", "kB", [r.lace.wal_bytes / 1000 for r in found], 1),
+        Figure(f"LACE: of it provenance, {each}", "kB", [r.provenance_bytes / 1000 for r in found], 1),
+        Figure(f"LACE: processor time of the server process, {each}", "ms", [r.lace.cpu_ms for r in found], 1),
+        Figure(f"DBOS: commits that write, {each}", "", [r.dbos_cost.commits for r in found]),
+        Figure(f"DBOS: all commits, {each}", "", [r.dbos_cost.all_commits for r in found]),
+        Figure(f"DBOS: rows, {each}", "", [r.dbos_cost.rows for r in found], 1),
+        Figure(f"DBOS: write-ahead log, {each}", "kB", [r.dbos_cost.wal_bytes / 1000 for r in found], 1),
+        Figure(f"DBOS: processor time, {each}", "ms", [r.dbos.cpu_ms for r in found], 1),
+        Figure("DBOS: peak memory of the process", "MB", [r.dbos.peak_bytes / 1e6 for r in found], 0),
+    ]
+
+
+def _growth(grown: Sequence[tuple[int, float]]) -> list[Figure]:
+    return [Figure(f"LACE: workflows/s, {n} in flight", "/s", [per_s], 1) for n, per_s in grown]
 
 
 async def _must_be_durable(connection: psycopg.AsyncConnection) -> None:
@@ -85,24 +139,3 @@ async def _must_be_durable(connection: psycopg.AsyncConnection) -> None:
         row = await (await connection.execute(f"SHOW {setting}".encode())).fetchone()
         if row != ("on",):
             raise RuntimeError(f"{setting} is not on: the figures would mean nothing")
-
-
-async def _runs_per_second(caller: Caller, count: int) -> float:
-    slots = asyncio.Semaphore(_IN_FLIGHT)
-
-    async def one() -> None:
-        async with slots:
-            await caller.run_to_end("noop10")
-
-    began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(count):
-            group.create_task(one())
-    return count / (time.perf_counter() - began)
-
-
-async def _commits_per_second(connection: psycopg.AsyncConnection) -> float:
-    began = time.perf_counter()
-    for number in range(_COMMITS):
-        await connection.execute("INSERT INTO public.one_row_each VALUES (%s, %s)", ("run_floor", str(number)))
-    return _COMMITS / (time.perf_counter() - began)

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from lace_platform import telemetry
 from lace_platform.config import load_process_config
@@ -22,17 +27,19 @@ from lace_standalone.first_tenant import make_first_tenant
 from lace_standalone.ports import addresses
 from lace_standalone.program import run_until_stopped
 from lace_standalone.services import ALL_SERVICES, GATEWAY, RPC_SERVICES, hosting
-from tests.bench.processes import started
+from tests.bench.processes import LACE, started
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the parts of the running installation are, and the first tenant's token."""
+    """Where the parts of the running installation are, its process, the first tenant's token, and its roles' secret."""
 
     gateway_port: int
     addresses: dict[str, str]
     dsn: str
     token: str
+    pid: int
+    role_secret: str
 
 
 @contextmanager
@@ -41,10 +48,34 @@ def running(folder: Path, **settings: str) -> Iterator[Places]:
     command = [sys.executable, "-m", "tests.bench.server"]
     with started(command, folder / "data", **settings) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("{"):
-            raise RuntimeError(f"the installation did not start: {line}")
+        said = []
+        for line in process.stdout:  # on a busy machine a warning may come before
+            said.append(line)
+            if '"gateway_port"' in line:
+                break
+        else:
+            raise RuntimeError(f"the installation did not start: {''.join(said)}")
+        _drain(process.stdout)
         yield Places(**json.loads(line))
+
+
+@contextmanager
+def another_worker(places: Places, home: Path, folder: Path) -> Iterator[int]:
+    """A second process with the run service on the same database, whose secrets are in `home`; its process id."""
+    own = addresses("127.0.0.1", ["runs"])["runs"]
+    given = ",".join(f"{name}={address}" for name, address in {**places.addresses, "runs": own}.items())
+    folder.mkdir(parents=True)
+    shutil.copy(home / "data" / "secrets.json", folder)
+    settings = {"LACE_DSN": places.dsn, "LACE_ADDRESSES": given, "LACE_RUNS_BENCH_PIPELINES": "true"}
+    with started([LACE, "serve", "runs"], folder, **settings) as process:
+        assert process.stdout is not None
+        _drain(process.stdout)
+        yield process.pid
+
+
+def _drain(output: IO[str]) -> None:
+    """Read what the program still says, so that it never waits to be heard."""
+    threading.Thread(target=deque, args=(output, 0), daemon=True).start()
 
 
 async def _serve() -> None:
@@ -57,7 +88,7 @@ async def _serve() -> None:
         config = replace(config, dsn=dsn, addresses=addresses("127.0.0.1", RPC_SERVICES))
         async with open_platform(config) as platform, hosting(config, platform, ALL_SERVICES) as hosts:
             token = await make_first_tenant(config)
-            places = Places(hosts[GATEWAY].port, dict(config.addresses), dsn, token)
+            places = Places(hosts[GATEWAY].port, dict(config.addresses), dsn, token, os.getpid(), config.db_role_secret)
             print(json.dumps(asdict(places)), flush=True)
             await asyncio.Event().wait()
     finally:

@@ -12,8 +12,8 @@ import pytest
 
 from lace_client import LaceClient
 from lace_platform.config import load_process_config
-from lace_standalone.bootstrap import run
 from lace_standalone.embedded_postgres import EmbeddedPostgres
+from lace_standalone.program import installation_beside
 from tests.doubles.separate_processes import SeparateProcesses, parts_from_environment
 
 IN_ONE_PROCESS = "one process"
@@ -56,7 +56,8 @@ async def installation(request: pytest.FixtureRequest, scratch: Path) -> AsyncIt
 async def _in_one_process(data_dir: Path, dsn: str) -> AsyncIterator[RunningInstallation]:
     environ = {"LACE_DATA_DIR": str(data_dir), "LACE_GATEWAY_PORT": "0", "LACE_LOG_LEVEL": "warning"}
     config = load_process_config(env_file=None, environ=environ)
-    async with run(replace(config, dsn=dsn)) as running:
+    # On a loop of its own: on the tests' loop a blocking test would starve it, and its worker would lose its runs.
+    with installation_beside(replace(config, dsn=dsn)) as running:
         yield RunningInstallation(running.url, running.token, data_dir, dsn, IN_ONE_PROCESS)
 
 
@@ -84,6 +85,6 @@ async def api(installation: RunningInstallation) -> AsyncIterator[httpx.AsyncCli
 
 @pytest.fixture
 def client(installation: RunningInstallation) -> Iterator[LaceClient]:
-    """The typed client. It blocks: call it by `asyncio.to_thread`, the services answer on the tests' own loop."""
+    """The typed client, which blocks: where the tests' own loop must go on, call it by `asyncio.to_thread`."""
     with LaceClient(installation.url, installation.token) as opened:
         yield opened

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from lace_platform import telemetry
 from lace_platform.config import load_process_config
 from lace_standalone.bootstrap import run
 from lace_standalone.embedded_postgres import EmbeddedPostgres
-from tests.doubles.openai_server import OpenAIDouble, error, serving
+from tests.doubles.openai_server import OpenAIDouble, dripping, error, serving, text
 from tests.doubles.writing_model import WritingModel, broken_off, busy, cut
 
 KEY = "sk-e2e-5f1c0a77d9b24e36-of-no-one"
@@ -183,7 +184,8 @@ def test_a_false_number_is_kept_out_and_told(written: Written) -> None:
 
 
 def test_the_ledger_has_every_answer_of_the_model(written: Written) -> None:
-    assert {call["contract"] for call in written.calls} == set(contracts.CONTRACTS)
+    writing = (contracts.INTENT, contracts.OUTLINE, contracts.STRATEGY, contracts.WRITE, contracts.JUDGE)
+    assert {call["contract"] for call in written.calls} == {contract.name for contract in writing}
     for call in written.calls:
         told = call["provider"], call["requested_model"], call["answered_model"]
         assert told == ("openai", MODEL, ANSWERED)
@@ -228,6 +230,43 @@ async def test_an_answer_cut_at_its_limit_fails_the_run_which_then_goes_on(desk:
     assert (halved["finish_reason"], int(halved["output_tokens"]) > 0) == ("length", True)
     again = {call["contract"] for call in await asyncio.to_thread(desk.calls, done.run_id)}
     assert again == {contracts.STRATEGY.name, contracts.WRITE.name, contracts.JUDGE.name}
+
+
+async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, written: Written) -> None:
+    desk.server.left_early.clear()
+    desk.model.will(contracts.WRITE, lambda content: dripping(text(content), 0.3))
+    writing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def cancel_while_it_writes() -> tuple[runs_pb2.Run, float]:
+        with LaceClient(desk.url, desk.token) as client:
+            run_id = start(client)
+            asyncio.run_coroutine_threadsafe(writing.wait(), loop).result(20)
+            began = time.monotonic()
+            client.cancel_run(run_id, reason="changed my mind")
+            list(client.watch_run(run_id))
+            return client.get_run(run_id), time.monotonic() - began
+
+    before = desk.server.pieces_sent
+
+    async def until_it_writes() -> None:
+        while contracts.WRITE.name not in [name for name, _ in desk.model.asked[asked:]]:
+            await asyncio.sleep(0.01)
+        writing.set()
+
+    asked = len(desk.model.asked)
+    watching = asyncio.create_task(until_it_writes())
+    run, seconds = await asyncio.to_thread(cancel_while_it_writes)
+    await watching
+    assert run.state == runs_pb2.RUN_STATE_CANCELLED
+    assert seconds < 1.0
+    await asyncio.wait_for(desk.server.left_early.wait(), 1.0)
+    assert desk.server.pieces_sent > before
+    calls = await asyncio.to_thread(desk.calls, run.run_id)
+    open_calls = [call for call in calls if not call.get("output_hash") and not call.get("error_code")]
+    assert not open_calls, "every call is settled"
+    given_up = {(call["contract"], call["error_code"]) for call in calls if call.get("error_code")}
+    assert given_up == {(contracts.WRITE.name, "RUN_CANCELLED")}
 
 
 async def test_the_key_is_told_to_the_model_alone(desk: Desk, written: Written) -> None:

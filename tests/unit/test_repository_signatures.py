@@ -21,6 +21,7 @@ _ACROSS_TENANTS = {
     "lace_control.adapters.postgres_directory.PostgresDirectory": "a token is looked up before its tenant is known",
     "lace_control.adapters.postgres_units.PostgresUnits": "opens the directory's transactions",
     "lace_runs.adapters.boundary.GroupCommit": "the boundaries of all runs in a worker share commits",
+    "lace_runs.adapters.events.PostgresNews": "one look serves all runs that are watched through a process",
     "lace_runs.adapters.lease.WorkerLease": "a worker takes over whatever run has lost its own",
 }
 

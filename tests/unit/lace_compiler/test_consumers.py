@@ -9,14 +9,13 @@ import pytest
 
 from lace.compiler.v1 import compiler_pb2
 from lace_compiler.adapters.memory_units import MemoryUnits
-from lace_compiler.api import consumers
 from lace_compiler.api.consumers import CompileConsumer
 from lace_compiler.app.compile_target import Compiling
 from lace_compiler.app.ports import Result, Work
 from lace_compiler.domain.attempt import Bundle, Origin
 from lace_compiler.domain.settings import CompileLimits
 from lace_core.errors import LaceError, Reason
-from lace_platform.bus import Envelope
+from lace_platform.bus import Envelope, memory
 from lace_platform.bus.memory import MemoryBroker, MemoryBus
 from lace_proto.json import to_json
 
@@ -63,44 +62,35 @@ def consumer(units: MemoryUnits, worker: Worker) -> CompileConsumer:
 
 
 async def test_an_order_under_way_is_given_back_and_answered_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "_GRACE_S", 0.01)
+    monkeypatch.setattr(memory, "_GRACE_S", 0.01)
     units, broker = MemoryUnits(), MemoryBroker()
     buses = [MemoryBus(broker) for _ in range(2)]
     workers = [Worker(lets=False), Worker(lets=True)]
     first, second = (consumer(units, worker) for worker in workers)
-    await first.subscribe(buses[0])
+    consumption = await first.subscribe(buses[0])
     await buses[0].publish([ORDER])
     await workers[0].begun.wait()
-    await first.stop()
+    await consumption.close()
     assert workers[0].cancelled
     assert units.told == ()
-    await buses[0].close()
     await second.subscribe(buses[1])
     async with asyncio.timeout(5):
         while not units.told:
             await asyncio.sleep(0.005)
-    await buses[1].close()
+    await asyncio.gather(*(bus.close() for bus in buses))
     assert [made.order.job_id for made in units.told] == ["job_1"]
 
 
 async def test_what_is_nearly_done_is_let_end() -> None:
-    units, worker = MemoryUnits(), Worker(lets=False)
-    stopping = consumer(units, worker)
-    handling = asyncio.create_task(stopping.handle(ORDER))
+    units, worker, bus = MemoryUnits(), Worker(lets=False), MemoryBus()
+    consumption = await consumer(units, worker).subscribe(bus)
+    await bus.publish([ORDER])
     await worker.begun.wait()
-    ending = asyncio.create_task(stopping.stop())
+    ending = asyncio.create_task(consumption.close())
     await asyncio.sleep(0)
     worker.may_end.set()
-    await asyncio.gather(handling, ending)
+    await ending
     assert len(units.told) == 1
-
-
-async def test_a_stopped_consumer_takes_nothing_more() -> None:
-    stopped = consumer(MemoryUnits(), Worker(lets=True))
-    await stopped.stop()
-    with pytest.raises(LaceError) as refused:
-        await stopped.handle(ORDER)
-    assert (refused.value.reason, refused.value.retryable) == (Reason.SERVICE_UNAVAILABLE, True)
 
 
 async def test_an_order_in_another_tenants_name_is_refused() -> None:

@@ -1,0 +1,220 @@
+"""Every mutation of the REST API: how to ask for it, and where its effect can be counted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import orjson
+import psycopg
+from psycopg.types.json import Jsonb
+
+Body = dict[str, Any]
+
+
+@dataclass
+class Stage:
+    """What cases are prepared with: the API under an administrator's token, and the database behind it."""
+
+    api: httpx.AsyncClient
+    dsn: str
+
+    async def change(self, verb: str, path: str, body: Body) -> dict[str, Any]:
+        """A mutation under a key of its own; it must succeed."""
+        answer = await self.api.request(verb, path, json=body, headers={"idempotency-key": uuid.uuid4().hex})
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def sql(self, statement: str, **values: Any) -> Any:
+        """The first column of the first row, None where there is none."""
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+            cursor = await connection.execute(statement.encode(), values)
+            row = await cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
+    async def document(self, changes: int) -> str:
+        """An artifact with a root node and as many revisions."""
+        artifact = await self.change("POST", "/v1/artifacts", {"title": "Idempotent"})
+        path = f"/v1/artifacts/{artifact['artifact_id']}"
+        inserted = {"idempotency_key": "root", "insert_node": {"title": "Root"}}
+        await self.change("PATCH", path, {"actions": [inserted]})
+        for number in range(1, changes):
+            root = (await self.api.get(path)).json()["nodes"][0]["node_id"]
+            renamed = {"idempotency_key": "t", "update_node": {"node_id": root, "title": f"Title {number}"}}
+            await self.change("PATCH", path, {"actions": [renamed]})
+        return str(artifact["artifact_id"])
+
+    async def run_under_way(self, state: str) -> str:
+        """A run in that state in the hands of a worker that does nothing and lives: it takes no command up."""
+        started = await self.change("POST", "/v1/runs/outline", {"title": "Idempotent"})
+        run_id = f"run_{uuid.uuid4().hex[:26]}"
+        await self.sql(
+            "INSERT INTO runs.workers (worker_id, started_at, heartbeat_at, expires_at) "
+            "VALUES (%(w)s, now(), now(), now() + interval '1 hour')",
+            w=run_id,
+        )
+        held = Jsonb({"run_id": run_id, "state": state, "worker_id": run_id, "ended_at": None})
+        await self.sql(
+            "INSERT INTO runs.runs SELECT (jsonb_populate_record(r, %(held)s)).* FROM runs.runs r WHERE run_id = %(l)s",
+            held=held,
+            l=started["run_id"],
+        )
+        return run_id
+
+    async def dead_letter(self) -> str:
+        """A message that died, and would be handled if it were sent again."""
+        ident, at = f"dlt_{uuid.uuid4().hex}", "2026-01-01T00:00:00+00:00"
+        entry = {"audit_id": ident, "action": "a", "subject": "s", "outcome": "done", "occurred_at": at}
+        await self.sql(
+            "INSERT INTO control.dead_letters SELECT (jsonb_populate_record(NULL::control.dead_letters, to_jsonb(t) || "
+            "%(row)s)).* FROM (SELECT tenant_id FROM control.tenants ORDER BY created_at LIMIT 1) AS t",
+            row=Jsonb(
+                {
+                    "dead_letter_id": ident, "topic": "audit.recorded", "key": ident, "group_name": "control",
+                    "event_id": ident, "schema_version": 1, "payload": orjson.dumps(entry).decode(), "headers_json": {},
+                    "error_code": "", "error_message": "", "attempts": 8, "created_at": at, "died_at": at,
+                    "redrive_of": "", "state": "dead", "settled_by": "", "recorded_at": at,
+                }
+            ),
+        )  # fmt: skip
+        return ident
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: values of its path, its body, another body (or path) that means something else, what to count by."""
+
+    path: Mapping[str, str]
+    body: Body
+    other: Body
+    subject: str = ""
+    other_path: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`count` is SQL with %(mark)s, the correlation id of the requests, and %(subject)s; one effect counts one.
+
+    `once` names fields of the answer that are in the first answer alone.
+    """
+
+    prepare: Callable[[Stage], Awaitable[Asked]]
+    count: str
+    once: tuple[str, ...] = field(default=())
+
+
+def _plain(body: Callable[[], Body], other: Body, **path: str) -> Callable[[Stage], Awaitable[Asked]]:
+    async def prepare(_: Stage) -> Asked:
+        first = body()
+        return Asked(path, first, {**first, **other})
+
+    return prepare
+
+
+async def _tenant_settings(stage: Stage) -> Asked:
+    tenant = str(await stage.sql("SELECT tenant_id FROM control.tenants ORDER BY created_at LIMIT 1"))
+    return Asked({"tenant_id": tenant}, {"values": {"runs.target_words": 1200}}, {"values": {}})
+
+
+async def _user_settings(stage: Stage) -> Asked:
+    user = (await stage.change("POST", "/v1/principals", {"name": "u", "roles": ["member"]}))["principal_id"]
+    return Asked({"user_id": user}, {"values": {"runs.target_words": 1200}}, {"values": {}})
+
+
+async def _quotas(stage: Stage) -> Asked:
+    tenant = (await stage.change("POST", "/v1/tenants", {"name": "q"}))["tenant_id"]
+    return Asked({"tenant_id": tenant}, {"max_queued_runs": 7}, {"max_queued_runs": 8})
+
+
+async def _token(stage: Stage) -> Asked:
+    made = [await stage.change("POST", "/v1/tokens", {"name": "doomed"}) for _ in range(2)]
+    first, second = (answer["token"]["token_id"] for answer in made)
+    return Asked({"token_id": first}, {}, {}, first, other_path={"token_id": second})
+
+
+async def _artifact(_: Stage) -> Asked:
+    title = _named()
+    return Asked({}, {"title": title}, {"title": f"{title} again"}, title)
+
+
+async def _pipeline(_: Stage) -> Asked:
+    body = {"pipeline_id": _named(), "base": "outline"}
+    return Asked({}, body, {**body, "description": "Another one."}, body["pipeline_id"])
+
+
+async def _patch(stage: Stage) -> Asked:
+    artifact_id = await stage.document(1)
+    root = (await stage.api.get(f"/v1/artifacts/{artifact_id}")).json()["nodes"][0]["node_id"]
+    bodies = [{"actions": [{"idempotency_key": "p", "update_node": {"node_id": root, "title": t}}]} for t in "ab"]
+    return Asked({"artifact_id": artifact_id}, bodies[0], bodies[1], artifact_id)
+
+
+async def _rollback(stage: Stage) -> Asked:
+    artifact_id = await stage.document(2)
+    revisions = (await stage.api.get(f"/v1/artifacts/{artifact_id}/revisions")).json()["revisions"]
+    body = {"revision_id": revisions[1]["revision_id"]}
+    return Asked({"artifact_id": artifact_id}, body, {**body, "reason": "Another one."})
+
+
+async def _dead_letter(stage: Stage) -> Asked:
+    first, second = await stage.dead_letter(), await stage.dead_letter()
+    return Asked({"dead_letter_id": first}, {}, {}, other_path={"dead_letter_id": second})
+
+
+async def _compile(stage: Stage) -> Asked:
+    body = {"artifact_id": await stage.document(1), "targets": ["md"]}
+    return Asked({}, body, {**body, "targets": ["owl"]})
+
+
+def _controlled(state: str) -> Callable[[Stage], Awaitable[Asked]]:
+    async def prepare(stage: Stage) -> Asked:
+        run_id = await stage.run_under_way(state)
+        return Asked({"run_id": run_id}, {"reason": "a"}, {"reason": "b"}, run_id)
+
+    return prepare
+
+
+def _audited(prepare: Callable[[Stage], Awaitable[Asked]], once: tuple[str, ...] = ()) -> Mutation:
+    """Control writes every mutation into the audit log, in the mutation's own transaction."""
+    return Mutation(prepare, "SELECT count(*) FROM control.audit_log WHERE correlation_id = %(mark)s", once)
+
+
+_RUNS = "SELECT count(*) FROM runs.runs WHERE correlation_id = %(mark)s"
+_COMMANDS = "SELECT count(*) FROM runs.run_control_commands WHERE run_id = %(subject)s"
+
+
+def _named() -> str:
+    return f"n{uuid.uuid4().hex[:12]}"
+
+
+# By the name of the method. A method of the contract that is idempotent and not here fails a test.
+MUTATIONS: Mapping[str, Mutation] = {
+    "CreateToken": _audited(_plain(lambda: {"name": _named()}, {"name": "other"}), once=("secret",)),
+    "RevokeToken": Mutation(
+        _token, "SELECT count(*) FROM control.audit_log WHERE action = 'token.revoke' AND subject = %(subject)s"
+    ),
+    "PutSystemSettings": _audited(_plain(lambda: {"values": {}}, {"values": {"runs.target_words": 1200}})),
+    "PutTenantSettings": _audited(_tenant_settings),
+    "PutUserSettings": _audited(_user_settings),
+    "PutQuotas": _audited(_quotas),
+    "CreateTenant": _audited(_plain(lambda: {"name": _named()}, {"name": "other"})),
+    "CreatePrincipal": _audited(_plain(lambda: {"name": _named(), "roles": ["member"]}, {"name": "other"})),
+    "RedriveDeadLetter": _audited(_dead_letter),
+    "DiscardDeadLetter": _audited(_dead_letter),
+    "CreateArtifact": Mutation(_artifact, "SELECT count(*) FROM runs.artifacts WHERE title = %(subject)s"),
+    "PatchArtifact": Mutation(
+        _patch, "SELECT count(*) - 1 FROM runs.artifact_revisions WHERE artifact_id = %(subject)s"
+    ),
+    "RollbackArtifact": Mutation(_rollback, _RUNS),
+    "StartRun": Mutation(_plain(lambda: {"title": "Once"}, {"title": "Twice"}, pipeline_id="outline"), _RUNS),
+    "StartCompile": Mutation(_compile, _RUNS),
+    "PauseRun": Mutation(_controlled("running"), _COMMANDS),
+    "ResumeRun": Mutation(_controlled("paused"), _COMMANDS),
+    "RestartRun": Mutation(_controlled("running"), _COMMANDS),
+    "CancelRun": Mutation(_controlled("running"), _COMMANDS),
+    "CreatePipeline": Mutation(_pipeline, "SELECT count(*) FROM runs.pipelines WHERE pipeline_id = %(subject)s"),
+}
