@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code: errors, run life cycle, settings.
+"""Writes the pages of docs/ that are made from the code: errors, events, run life cycle, settings.
 
 `make docs` writes them, `--check` only says whether they are up to date.
 """
@@ -10,10 +10,17 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from lace.common.v1 import error_reason_pb2
+from google.protobuf.descriptor import Descriptor
+
+from lace.common.v1 import error_reason_pb2, event_pb2
 from lace_core.errors import REASONS
 from lace_core.pipeline import PIPELINES
 from lace_core.settings import SETTINGS, Setting
+from lace_core.topics import TOPICS
+from lace_proto.comments import comment_of
+from lace_runs.domain.event_types import EVENT_TYPES
+from lace_runs.domain.event_versions import OLDEST_SERVED
+from lace_runs.domain.events import SCHEMA_VERSION, payload_version
 from lace_runs.domain.runs import COMMANDS, TRANSITIONS, RunState
 
 FOLDER = Path(__file__).parent
@@ -35,6 +42,51 @@ Every failure has one code out of a closed set. REST answers with `application/p
 gRPC carries the same as `google.rpc.Status`: `ErrorInfo.reason` is the code, with the domain `lace`; violated rules
 are `BadRequest`, waiting times `RetryInfo`. The enum is `lace.common.v1.ErrorReason`; codes are added, never renamed.
 An HTTP status is chosen by the code and not by the gRPC code alone.
+
+"""
+
+_EVENTS = """# Events
+
+What happens in a run is told by events: one envelope, and a payload of the type's own. They are written in the same
+commit as what they tell of, numbered without gaps, never changed, and read from the table alone. How to read them is in
+the [cookbook](api.md#watch-it).
+
+## The envelope
+
+"""
+
+_EVENT_TYPES_HEAD = """
+## Types
+
+A run's last event is `pipeline.run.completed`, `pipeline.run.failed` or `pipeline.run.cancelled`.
+`pipeline.step.failed` is said of every attempt; `pipeline.error` once of what ends a step for good, or the run.
+`pipeline.llm.…` is said of calls that were answered; `GET /v1/runs/{run_id}/calls` has those that failed as well.
+
+"""
+
+_EVENT_VERSIONS = """
+## Versions
+
+`schema_version` is the version of all of this: of the envelope, and of each type's payload that goes with it. Members
+may be added within a version; whatever breaks a reader makes a new one. Versions {newest} and {oldest} are served:
+`schema_version` in the query of pages, replay and stream, and in the gRPC requests, says which one the reader
+understands, the newest where it says nothing; others are refused with `EVENT_SCHEMA_UNSUPPORTED`. Events stay stored in
+the version of the release that wrote them, and are cast when they are read.
+
+"""
+
+_EVENT_PAYLOADS = """
+## Redaction
+
+Prompts, answers and findings are shown as the setting `events.redaction` of the tenant says: `sample` some words with
+what looks like a secret masked, `hash` nothing but the hash, `none` the text itself (at most 8,000 characters).
+`redaction_level` tells which. The whole is kept in the bucket `lace-replay` under `content_uri`, and `content_hash` is
+the SHA-256 of its bytes. `GET /v1/runs/{run_id}/events/{event_id}/content` gives it to those who have the scope
+`payloads:read` and the run's labels, after it was compared with its hash (`BLOB_CORRUPT`) and the reading was recorded
+in the audit log. `content_uri` is empty where the store did not take it in time: the paid answer is worth more than
+its copy.
+
+## Payloads
 
 """
 
@@ -72,14 +124,47 @@ a request gives its own as `settings` (REST) or `--set KEY=VALUE` (command line)
 """
 
 
+_TOPICS = """# Topics
+
+What travels over the bus. The key is the run's id, or the source's where there is no run. Messages of one key are in
+order within a topic, delivered at least once; across topics nothing is promised, so a reader of several puts the
+events of a run in order by `sequence`.
+
+On Kafka the value is the JSON of the payload, and the headers are those of CloudEvents 1.0 in binary mode: `ce_id`
+(the event's or message's id), `ce_type` (the topic's name), `ce_source` (`/tenants/ID`), `ce_specversion`, `ce_time`,
+`ce_subject` and `ce_partitionkey` (the key), `ce_dataschema` and `ce_schemaversion`, `ce_tenantid`, `ce_traceparent`,
+`ce_correlationid`, and `content-type`. A record with the header `redrive-group` is an old message that an operator
+had sent again to that group; others pass it over.
+
+A topic with groups has a dead-letter topic of the same name with `.dlq` behind it.
+
+"""
+
+
 def pages() -> dict[str, str]:
     """The text of each page by file name."""
     makers: Mapping[str, tuple[str, Callable[[], str]]] = {
         "errors.md": ("lace_core.errors and lace.common.v1.ErrorReason", _errors),
+        "events.md": ("lace.common.v1.RunEvent and lace_runs.domain.event_types", _events),
         "run-lifecycle.md": ("lace_runs.domain.runs and lace_core.pipeline", _lifecycle),
         "settings.md": ("lace_core.settings", _settings),
+        "topics.md": ("lace_core.topics", _topics),
     }
     return {name: _ORIGIN.format(source=source) + make() for name, (source, make) in makers.items()}
+
+
+def _topics() -> str:
+    rows = (
+        (
+            f"`{topic.name}`",
+            topic.payload if " " in topic.payload else f"`{topic.payload}`",
+            topic.publisher,
+            ", ".join(f"`{group}`" for group in topic.groups),
+            topic.description,
+        )
+        for topic in TOPICS.values()
+    )
+    return _TOPICS + _table(("Topic", "Payload", "From", "Groups", "When"), rows)
 
 
 def _errors() -> str:
@@ -93,6 +178,49 @@ def _errors() -> str:
         [(str(number), code, status, spec.grpc_code, spec.example) for number, code, status, spec in rows],
     )
     return _ERRORS + table
+
+
+def _events() -> str:
+    rows = [
+        (f"`{name}`", f"`{kind.member}`", str(payload_version(name)), kind.about, kind.when)
+        for name, kind in EVENT_TYPES.items()
+    ]
+    versions = [
+        (f"`{name}`", *(str(payload_version(name, version)) for version in range(OLDEST_SERVED, SCHEMA_VERSION + 1)))
+        for name in EVENT_TYPES
+        if payload_version(name, OLDEST_SERVED) != payload_version(name)
+    ]
+    heads = ("Payload that differs", *(f"in schema {v}" for v in range(OLDEST_SERVED, SCHEMA_VERSION + 1)))
+    return (
+        _EVENTS
+        + _members(event_pb2.RunEvent.DESCRIPTOR)
+        + _EVENT_TYPES_HEAD
+        + _table(("Type", "Payload", "Version", "About", "When"), rows)
+        + _EVENT_VERSIONS.format(newest=SCHEMA_VERSION, oldest=OLDEST_SERVED)
+        + _table(heads, versions)
+        + _EVENT_PAYLOADS
+        + _payloads()
+    )
+
+
+def _payloads() -> str:
+    """Each payload with its members, and behind it the messages that are only parts of payloads."""
+    own = {
+        field.message_type.full_name: field for field in event_pb2.EventPayload.DESCRIPTOR.fields if field.message_type
+    }
+    parts = [
+        (part.name, part.message_type)
+        for field in own.values()
+        for part in (field.message_type.fields if field.message_type else ())
+        if part.message_type and part.message_type.full_name not in own
+    ]
+    told = [(field.name, field.message_type) for field in own.values() if field.message_type] + parts
+    return "\n".join(f"**`{name}`**: {comment_of(message.full_name)}\n\n{_members(message)}" for name, message in told)
+
+
+def _members(message: Descriptor) -> str:
+    rows = [(f"`{field.name}`", comment_of(field.full_name).replace("\n", " ")) for field in message.fields]
+    return _table(("Member", "What it holds"), rows)
 
 
 def _lifecycle() -> str:
@@ -123,10 +251,17 @@ def _pipelines() -> str:
         for steps in [pipeline.steps]
     ]
     marks = [
-        (f"`{step.name}`", f"per {step.per}", step.mode, "yes" if step.calls_model else "no", f"`{step.gives}`")
+        (
+            f"`{step.name}`",
+            f"per {step.per}",
+            step.mode,
+            "yes" if step.calls_model else "no",
+            ", ".join(" or ".join(f"`{kind}`" for kind in taken.split("|")) for taken in step.takes),
+            f"`{step.gives}`",
+        )
         for step in {s.name: s for p in PIPELINES.values() for s in p.steps if not s.name.startswith("noop")}.values()
     ]
-    names = ("Step", "Done", "Mode", "May call a model", "Gives")
+    names = ("Step", "Done", "Mode", "May call a model", "Takes", "Gives")
     return _table(("Pipeline", "What it does", "Steps"), rows) + "\n" + _table(names, marks)
 
 
@@ -163,7 +298,8 @@ def _allowed(setting: Setting) -> str:
         return ", ".join(setting.choices)
     if setting.minimum is not None:
         return f"{setting.minimum} to {setting.maximum}"
-    return {"bool": "true, false", "list": "comma separated"}.get(setting.kind, "secret" if setting.secret else "text")
+    forms = {"bool": "true, false", "list": "comma separated", "map": "step=number, comma separated"}
+    return forms.get(setting.kind, "secret" if setting.secret else "text")
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
