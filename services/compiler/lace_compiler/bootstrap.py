@@ -39,13 +39,13 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         # A target is one child process that keeps a core busy.
         worker = ChildWorker(concurrency=max(1, os.cpu_count() or 1))
         consumer = CompileConsumer(Compiling(units, files, worker, utc_now))
-        stack.push_async_callback(consumer.stop)
         server = RpcServer(NAME, verifier=platform.verifier)
         servicer = CompileServicer(units, files, CompiledPages(PageTokens(config.url_signing_secret)))
         server.add(compiler_pb2_grpc.add_CompileServiceServicer_to_server, servicer)
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)
-        await consumer.subscribe(platform.bus)
+        consumption = await consumer.subscribe(platform.bus)
+        stack.push_async_callback(consumption.close)
         yield Running(NAME, port, server.stop)
 
 

@@ -41,7 +41,8 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         server.add(services.add_RetrievalServiceServicer_to_server, RetrievalServicer(ingest))
         port = await server.start(config.addresses[SCHEMA])
         stack.push_async_callback(server.stop)
-        await consume(platform.bus, ingest)
+        consumption = await consume(platform.bus, ingest)
+        stack.push_async_callback(consumption.close)
         yield Running(SCHEMA, port, server.stop)
 
 

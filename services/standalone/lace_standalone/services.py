@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -48,6 +49,9 @@ async def hosting(config: ProcessConfig, platform: Platform, names: Iterable[str
             started.append(hosts)
             for each in await asyncio.gather(*(host.start(config, platform) for host in hosts)):
                 running[each.name] = each
+        # What has been made by now stays until the end: no collection looks through it again.
+        gc.collect()
+        gc.freeze()
         yield running
     finally:
         for hosts in reversed(started):

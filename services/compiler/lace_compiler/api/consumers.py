@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from opentelemetry import trace
 
 from lace_compiler.api.convert import order_of
 from lace_compiler.app.compile_target import Compiling, compile_target
 from lace_compiler.domain.attempt import Cause
 from lace_core.errors import Detail, LaceError, Reason
-from lace_platform.bus import Bus, Envelope
+from lace_platform.bus import Bus, Consumption, Envelope
 from lace_platform.telemetry import bind
 
 COMPILE_REQUESTED = "compile.requested"
 GROUP = "compiler"
-
-_GRACE_S = 3.0
 
 
 class CompileConsumer:
@@ -24,38 +20,13 @@ class CompileConsumer:
 
     def __init__(self, using: Compiling) -> None:
         self._using = using
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._stopped = False
 
-    async def subscribe(self, bus: Bus) -> None:
-        """Consume in the background."""
-        await bus.subscribe([COMPILE_REQUESTED], GROUP, self.handle)
+    async def subscribe(self, bus: Bus) -> Consumption:
+        """Consume in the background; closing it lets end what is nearly done and gives back the rest."""
+        return await bus.subscribe([COMPILE_REQUESTED], GROUP, self.handle)
 
     async def handle(self, envelope: Envelope) -> None:
         """Answers one order."""
-        if self._stopped:
-            raise _stopping()
-        task = asyncio.create_task(self._answer(envelope))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        try:
-            await task
-        except asyncio.CancelledError:
-            task.cancel()
-            if self._stopped:
-                raise _stopping() from None
-            raise
-
-    async def stop(self) -> None:
-        """Takes nothing more and lets what is nearly done end; the rest is given back, to be delivered again."""
-        self._stopped = True
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=_GRACE_S)
-        for task in tuple(self._under_way):
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
-
-    async def _answer(self, envelope: Envelope) -> None:
         order = order_of(envelope.payload)
         if order.tenant_id != envelope.tenant_id:
             # The envelope's tenant is the one that the outbox vouches for.
@@ -63,10 +34,6 @@ class CompileConsumer:
             raise LaceError(Reason.INVALID_ARGUMENT, "The order names another tenant than its sender.", details=details)
         with bind(run_id=order.run_id, job_id=order.job_id, target=order.target):
             await compile_target(self._using, _cause(envelope), order)
-
-
-def _stopping() -> LaceError:
-    return LaceError(Reason.SERVICE_UNAVAILABLE, "The compiler is stopping.", retryable=True)
 
 
 def _cause(envelope: Envelope) -> Cause:

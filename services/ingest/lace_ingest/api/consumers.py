@@ -7,7 +7,7 @@ from lace_core.settings import settings_of_json
 from lace_ingest.app.ports import Ingest
 from lace_ingest.app.reading import read_source
 from lace_ingest.domain.jobs import ReadJob
-from lace_platform.bus import Bus, Envelope
+from lace_platform.bus import Bus, Consumption, Envelope
 from lace_platform.telemetry import bind
 from lace_proto import json as wire_json
 
@@ -15,15 +15,15 @@ REQUESTED = "source.ingest.requested"
 GROUP = "ingest.read_source"
 
 
-async def consume(bus: Bus, ingest: Ingest) -> None:
-    """Subscribe to what this service is asked to do."""
+async def consume(bus: Bus, ingest: Ingest) -> Consumption:
+    """Subscribe to what this service is asked to do, until the caller closes what it is given."""
 
     async def on_requested(envelope: Envelope) -> None:
         job = job_of(envelope)
         with bind(run_id=job.run_id, source_id=job.source_id):
             await read_source(ingest, job)
 
-    await bus.subscribe([REQUESTED], GROUP, on_requested)
+    return await bus.subscribe([REQUESTED], GROUP, on_requested)
 
 
 def job_of(envelope: Envelope) -> ReadJob:
