@@ -21,15 +21,14 @@ REPEATED = frozenset(
         "runs.outbox_events",
         "llm_gateway.llm_calls",
         "provenance.job_executions",
+        "provenance.segments",
+        "provenance.mentions",
     }
 )
-# How often a run was taken over, how much was said about it, which attempt a log is of, and which of the services that
-# name an entity was heard first.
+# How often a run was taken over, how much was said about it, and which attempt a log is of.
 _OF_TAKEOVERS: Mapping[str, frozenset[str]] = {
     "runs.runs": frozenset({"epoch", "next_sequence"}),
     "provenance.transformation_logs": frozenset({"id"}),
-    "provenance.edges": frozenset({"log_id"}),
-    "provenance.entities": frozenset({"uri"}),
 }
 
 Column = Counter[str]
@@ -48,7 +47,7 @@ async def facts_of(connection: psycopg.AsyncConnection[Any], tenant_id: str, blo
     """Everything of the tenant, but what REPEATED names."""
     columns: dict[tuple[str, str], Column] = {}
     rows: dict[str, int] = {}
-    for table, names in (await _tables(connection)).items():
+    for table, names in (await _tables(connection, "BASE TABLE", "VIEW")).items():
         if table in REPEATED:
             continue
         shown = [name for name in names if name not in _OF_TAKEOVERS.get(table, ())]
@@ -101,21 +100,21 @@ async def wipe(connection: psycopg.AsyncConnection[Any], tenant_id: str, blobs: 
     async with connection.transaction():
         # Triggers and foreign keys guard what services may do; this is the test's own broom.
         await connection.execute("SET LOCAL session_replication_role = replica")
-        for table in await _tables(connection):
+        for table in await _tables(connection, "BASE TABLE"):
             await connection.execute(cast(Any, f"DELETE FROM {table} WHERE tenant_id = %s"), [tenant_id])
         await connection.execute("DELETE FROM bus.messages WHERE tenant_id = %s", [tenant_id])
     for path in sorted(_files(blobs, tenant_id), reverse=True):
         path.unlink()
 
 
-async def _tables(connection: psycopg.AsyncConnection[Any]) -> dict[str, list[str]]:
+async def _tables(connection: psycopg.AsyncConnection[Any], *kinds: str) -> dict[str, list[str]]:
     query = """
         SELECT c.table_schema || '.' || c.table_name, array_agg(c.column_name::text ORDER BY c.ordinal_position)
         FROM information_schema.columns AS c JOIN information_schema.tables AS t USING (table_schema, table_name)
-        WHERE c.table_schema = ANY(%s) AND t.table_type = 'BASE TABLE'
+        WHERE c.table_schema = ANY(%s) AND t.table_type = ANY(%s)
         GROUP BY 1 HAVING bool_or(c.column_name = 'tenant_id')
     """
-    return {row[0]: row[1] for row in await (await connection.execute(query, [list(SCHEMAS)])).fetchall()}
+    return {row[0]: row[1] for row in await (await connection.execute(query, [list(SCHEMAS), list(kinds)])).fetchall()}
 
 
 def _files(blobs: Path, tenant_id: str) -> list[Path]:

@@ -14,7 +14,7 @@ from lace_platform.ids import new_id
 from lace_provenance.adapters.memory import MemoryUnits
 from lace_provenance.adapters.postgres_units import PostgresUnits
 from lace_provenance.app.ports import Delivery, Units
-from lace_provenance.app.record_log import record_log
+from lace_provenance.app.record_log import Delivered, record_log, record_logs
 from lace_provenance.domain.logs import (
     EntityRef,
     GenAi,
@@ -121,6 +121,70 @@ async def test_a_message_takes_effect_once(units: Units, tenant_id: str, record:
     assert len(await _of_run(units, tenant_id)) == 2
 
 
+async def test_segments_that_overlap_leave_each_log_once(units: Units, tenant_id: str, record: Record) -> None:
+    """As after a takeover, where two workers tell of the same steps, together with others."""
+    first = await record("b", "a", agent="first")
+    logs = [replace(first, id=f"tlg_{number}", outputs=(_entity(f"o{number}"),)) for number in range(12)]
+    spans = [logs[begin : begin + 6] for begin in range(9)]
+    messages = [Delivered(Delivery(new_id("evt"), tenant_id, "provenance.logged"), [first, *span]) for span in spans]
+    one_by_one = [record_logs(units, tenant_id, [message]) for message in messages[::2]]
+    added = await asyncio.gather(*one_by_one, record_logs(units, tenant_id, messages[1::2]))
+    assert sum(added) == len(logs)
+    assert await record_logs(units, tenant_id, messages) == 0
+    assert await _of_run(units, tenant_id) == sorted([first.id, *(log.id for log in logs)])
+    async with units.of_tenant(tenant_id) as uow:
+        made = await uow.logs.touching(tenant_id, "o7", "generated", _NOBODY, 10)
+        used = await uow.logs.touching(tenant_id, "a", "used", _NOBODY, 10)
+    assert [log.id for log in made] == ["tlg_7"]
+    assert [log.id for log in used] == sorted([first.id, *(log.id for log in logs)], reverse=True)[:10]
+
+
+async def test_a_log_outside_runs_is_kept_once(units: Units, tenant_id: str, record: Record) -> None:
+    first, second = await record("b", "a", run_id=""), await record("c", "b", run_id="")
+    for log in (first, second):
+        assert not await record_log(units, Delivery(new_id("evt"), tenant_id, "provenance.logged"), log)
+    assert await _ancestors(units, tenant_id, "c") == ["b", "a"]
+    assert await _of_run(units, tenant_id) == []
+
+
+async def test_pages_go_on_where_segments_overlap(units: Units, tenant_id: str, record: Record) -> None:
+    """Three workers' logs, each in a segment that begins before the one before it has ended."""
+    first = await record("b", "a")
+    logs = [
+        replace(first, id=f"tlg_{number:02}", ended_at=_NOON + timedelta(minutes=number // 2)) for number in range(30)
+    ]
+    for part in (logs[::3], logs[1::3], logs[2:20:3], logs[20::3]):
+        message = Delivered(Delivery(new_id("evt"), tenant_id, "provenance.logged"), part)
+        await record_logs(units, tenant_id, [message])
+    expected = sorted([first, *logs], key=lambda log: (log.ended_at, log.id))
+    for size in (1, 4, 7, 31):
+        seen: list[TransformationLog] = []
+        while len(seen) < len(expected):
+            after = (seen[-1].ended_at, seen[-1].id) if seen else None
+            async with units.of_tenant(tenant_id) as uow:
+                page = await uow.logs.of_run(tenant_id, "run_1", _NOBODY, size, after)
+            assert len(page) == min(size, len(expected) - len(seen))
+            seen += page
+        assert seen == expected
+
+
+async def test_the_newest_are_found_where_a_segment_also_uses_what_it_made(
+    units: Units, tenant_id: str, record: Record
+) -> None:
+    """What a segment used last says nothing of when it made it."""
+    parts = []
+    for number in range(4):
+        made = await record("m", "a", minute=number)
+        parts.append(made)
+        used = replace(made, id=new_id("tlg"), inputs=(_entity("m"),), outputs=(), ended_at=_NOON + timedelta(hours=9))
+        earlier = replace(made, id=new_id("tlg"), ended_at=_NOON - timedelta(minutes=number + 1))
+        message = Delivered(Delivery(new_id("evt"), tenant_id, "provenance.logged"), [used, earlier])
+        await record_logs(units, tenant_id, [message])
+    async with units.of_tenant(tenant_id) as uow:
+        found = await uow.logs.touching(tenant_id, "m", "generated", _NOBODY, 2)
+    assert [log.id for log in found] == [parts[3].id, parts[2].id]
+
+
 async def test_what_is_not_committed_is_not_kept(units: Units, tenant_id: str, record: Record) -> None:
     log = await record("b", "a")
     async with units.of_tenant(tenant_id) as uow:
@@ -205,6 +269,17 @@ async def test_what_a_log_says_it_derived_from_counts_alone(units: Units, tenant
     async with units.of_tenant(tenant_id) as uow:
         found = await uow.entities.ancestors(tenant_id, "text", _NOBODY, 64, 1000)
     assert list(found) == [EntityRef("elsewhere"), _entity("units")]
+
+
+async def test_a_segment_leads_from_its_last_step_to_its_first(units: Units, tenant_id: str, record: Record) -> None:
+    first = await record("s1", "s0")
+    chain = [
+        replace(first, id=f"tlg_{n}", inputs=(_entity(f"s{n}"),), outputs=(_entity(f"s{n + 1}"),)) for n in range(1, 9)
+    ]
+    message = Delivered(Delivery(new_id("evt"), tenant_id, "provenance.logged"), chain)
+    assert await record_logs(units, tenant_id, [message]) == 8
+    assert await _ancestors(units, tenant_id, "s9") == [f"s{n}" for n in range(8, -1, -1)]
+    assert await _ancestors(units, tenant_id, "s9", steps=3) == ["s8", "s7", "s6"]
 
 
 async def test_cycles_end(units: Units, tenant_id: str, record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -32,6 +33,18 @@ from lace_proto.json import from_python, to_json
 from lace_provenance.bootstrap import serve
 
 _NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+_DEAD = "provenance.logged.dlq"
+_WITHOUT_ZONE = {"started_at": "2026-11-21T12:00:00", "ended_at": "2026-11-21T12:00:00"}
+_WHOLE = {"id": "tlg_1", "stage": "s", "agent": "a", "started_at": "2026-11-21T12:00:00Z"}
+_UNREADABLE: tuple[dict[str, Any], ...] = (
+    {"common": {}, "logs": [{"id": "tlg_1"}]},
+    {"common": [], "logs": [{"id": "tlg_1"}]},
+    {"logs": 5},
+    {"logs": ["tlg_1"]},
+    {"logs": [_WHOLE | _WITHOUT_ZONE]},
+    {"logs": [_WHOLE | {"ended_at": _WHOLE["started_at"], "inputs": [{"uri": "u"}]}]},
+    {"logs": [_WHOLE | {"ended_at": _WHOLE["started_at"], "schema_version": 1 << 40}]},
+)
 
 
 @dataclass
@@ -185,7 +198,7 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_holds_nothing_up(se
     ids = [envelope.id for envelope in envelopes]
 
     async def dead() -> list[Envelope]:
-        letters = {letter.id: letter for letter in service.bus.messages("provenance.logged.dlq")}
+        letters = {letter.id: letter for letter in service.bus.messages(_DEAD)}
         return [letters[id_] for id_ in ids if id_ in letters]
 
     letters = await _eventually(dead, lambda found: len(found) == len(bad))
@@ -214,18 +227,38 @@ async def test_the_logs_of_a_segment_are_recorded_one_by_one(service: Service, t
         assert (log.lineage.status, log.agent) == ("complete", "runs/1")
 
 
+async def test_each_log_is_a_row_for_whoever_asks_in_sql(service: Service, database: Any, tenant_id: str) -> None:
+    segment = _segment(tenant_id, "run_a", range(3), lineage={"status": "complete"})
+    await service.bus.publish([_envelope(segment, tenant_id)])
+    page = await _eventually(lambda: service.run(tenant_id, "run_a"), lambda page: len(page.logs) == 3)
+    query = "SELECT * FROM provenance.transformation_logs ORDER BY ended_at"
+    async with database("provenance").transaction(tenant_id) as tx:
+        rows = await tx.fetch_all(query)
+    assert [(row.id, row.run_id, row.agent) for row in rows] == [(log.id, log.run_id, log.agent) for log in page.logs]
+    for row, log in zip(rows, page.logs, strict=True):
+        assert row.ended_at == log.ended_at.ToDatetime(UTC)
+        assert [entity["entity_id"] for entity in row.inputs_json] == [entity.entity_id for entity in log.inputs]
+        assert row.lineage_json == {"status": "complete", "was_derived_from": list(log.lineage.was_derived_from)}
+        assert (row.pedigree_json, row.genai_json, row.schema_version) == ({}, None, 1)
+
+
 async def test_a_segment_that_cannot_be_recorded_takes_no_other_with_it(service: Service, tenant_id: str) -> None:
     good = [_envelope(_segment(tenant_id, f"run_{n}", range(2)), tenant_id) for n in range(6)]
     poison = _envelope(_segment(tenant_id, "run_p", range(2), correlation_id="\x00"), tenant_id)
-    unreadable = _envelope(orjson.dumps({"common": {}, "logs": [{"id": "tlg_1"}]}), tenant_id)
-    await service.bus.publish([*good[:3], poison, unreadable, *good[3:]])
+    too_long = _envelope(_segment(tenant_id, f"run_{random.Random(1).randbytes(9000).hex()}", range(2)), tenant_id)
+    contents = ({"common": {"tenant_id": tenant_id}} | content for content in _UNREADABLE)
+    unreadable = [_envelope(orjson.dumps(content), tenant_id) for content in contents]
+    bad = [poison, too_long, *unreadable]
+    await service.bus.publish([*good[:3], *bad, *good[3:]])
     for n in range(6):
         await _eventually(partial(service.run, tenant_id, f"run_{n}"), lambda page: len(page.logs) == 2)
 
     async def dead() -> set[str]:
-        return {letter.id for letter in service.bus.messages("provenance.logged.dlq")} & {poison.id, unreadable.id}
+        return {letter.id for letter in service.bus.messages(_DEAD)} & {letter.id for letter in bad}
 
-    assert await _eventually(dead, lambda found: len(found) == 2) == {poison.id, unreadable.id}
+    await _eventually(dead, lambda found: len(found) == len(bad))
+    reasons = {letter.id: letter.headers.get("dead-letter-reason") for letter in service.bus.messages(_DEAD)}
+    assert {reasons[letter.id] for letter in (poison, *unreadable)} == {Reason.INVALID_ARGUMENT.value}
 
 
 async def test_an_entity_is_shown_with_its_neighbours(service: Service, tenant_id: str) -> None:
@@ -277,7 +310,7 @@ async def test_reading_needs_the_scope_and_a_tenant(service: Service, tenant_id:
         assert refused.value.reason is Reason.PERMISSION_DENIED
 
 
-@pytest.mark.parametrize("table", ["transformation_logs", "entities", "edges"])
+@pytest.mark.parametrize("table", ["segments", "mentions", "transformation_logs"])
 async def test_row_level_security_holds_where_a_query_forgets_the_tenant(
     service: Service, database: Any, tenant_id: str, table: str
 ) -> None:
@@ -293,10 +326,10 @@ async def test_row_level_security_holds_where_a_query_forgets_the_tenant(
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE provenance.transformation_logs SET agent = 'x'",
-        "DELETE FROM provenance.transformation_logs",
-        "UPDATE provenance.entities SET uri = 'x'",
-        "DELETE FROM provenance.edges",
+        "UPDATE provenance.segments SET subject = 'x'",
+        "DELETE FROM provenance.segments",
+        "UPDATE provenance.mentions SET used = true",
+        "DELETE FROM provenance.mentions",
     ],
 )
 async def test_the_record_cannot_be_rewritten(service: Service, database: Any, tenant_id: str, change: str) -> None:

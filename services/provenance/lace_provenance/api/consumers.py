@@ -92,16 +92,13 @@ class LogConsumer:
 
 
 def _logs(payload: bytes) -> Sequence[TransformationLog]:
-    if _is_segment(payload):
-        return logs_of_segment(payload)
-    return [log_of_wire(from_json(wire.TransformationLog, payload))]
-
-
-def _is_segment(payload: bytes) -> bool:
     try:
-        return "logs" in orjson.loads(payload)
-    except (orjson.JSONDecodeError, TypeError):
-        return False
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        value = None  # from_json tells what is wrong
+    if isinstance(value, dict) and "logs" in value:
+        return logs_of_segment(value)
+    return [log_of_wire(from_json(wire.TransformationLog, payload))]
 
 
 def _settle(entries: Sequence[_Entry], error: Exception | None) -> None:

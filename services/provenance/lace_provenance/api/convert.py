@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import orjson
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -105,17 +104,17 @@ def log_of_wire(message: wire.TransformationLog) -> TransformationLog:
 _LEFT_OUT = dict.fromkeys(("id", "tenant_id", "run_id", "stage", "activity_name", "agent"), "")
 
 
-def logs_of_segment(payload: bytes) -> list[TransformationLog]:
-    """The logs of a TransformationLogSegment in JSON, each with what all of them have in common.
+def logs_of_segment(segment: Mapping[str, Any]) -> list[TransformationLog]:
+    """The logs of a TransformationLogSegment in JSON's terms, each with what all of them have in common.
 
     Segments are most of what comes, and come from us: they are read without a message in between. Raises
     INVALID_ARGUMENT for a log that is not whole.
     """
-    segment = orjson.loads(payload)
-    merged = [_merged(_LEFT_OUT | segment.get("common", {}), own) for own in segment["logs"]]
     try:
+        common = _LEFT_OUT | segment.get("common", {})
+        merged = [_merged(common, own) for own in segment["logs"]]
         return msgspec.convert(merged, list[TransformationLog])
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, AttributeError, KeyError, TypeError) as error:
         raise LaceError(Reason.INVALID_ARGUMENT, f"A log of the segment cannot be read: {error}.") from error
 
 

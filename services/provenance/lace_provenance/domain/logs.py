@@ -117,10 +117,14 @@ class TransformationLog:
 
 
 def check_log(log: TransformationLog, tenant_id: str) -> None:
-    """Raises INVALID_ARGUMENT for a log that cannot be kept: no id, another tenant's, entities without a name."""
+    """Raises INVALID_ARGUMENT for a log that cannot be kept or told again: no id, another tenant's, no time zone."""
     problems = [Detail(f"/{name}", "may not be empty") for name in ("id", "stage", "agent") if not getattr(log, name)]
     if log.tenant_id != tenant_id:
         problems.append(Detail("/tenant_id", "is not the tenant of the message"))
+    times = {"/started_at": log.started_at, "/ended_at": log.ended_at, "/retention/not_after": log.retention.not_after}
+    problems += [Detail(at, "needs a time zone") for at, time in times.items() if time and time.tzinfo is None]
+    if not 0 <= log.schema_version < 1 << 31:
+        problems.append(Detail("/schema_version", "is not a number of 31 bits"))
     for side, entities in (("inputs", log.inputs), ("outputs", log.outputs)):
         nameless = [number for number, entity in enumerate(entities) if not entity.entity_id]
         problems += [Detail(f"/{side}/{number}/entity_id", "may not be empty") for number in nameless]
