@@ -20,6 +20,8 @@ import httpx
 import psutil
 import pytest
 
+from lace.common.v1 import event_pb2
+from lace.runs.v1 import runs_pb2
 from lace_client import LaceClient
 from lace_standalone.folder import DataFolder
 
@@ -56,6 +58,28 @@ class Up:
         _, alive = psutil.wait_procs(children, timeout=5)
         assert alive == []
         return code
+
+    def kill(self, cluster: Path) -> None:
+        """Kills it, all that it started, and the database's server, which is nobody's child."""
+        server = psutil.Process(int((cluster / "postmaster.pid").read_text().split()[0]))
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for each in (server, *children):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait(STOPPED_S)
+        deadline = time.monotonic() + STOPPED_S
+        while not all(map(is_dead, (server, *children))):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Whether it has ended; it may be listed until somebody asks how."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def environ_of(folder: Path) -> dict[str, str]:
@@ -144,6 +168,81 @@ def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
         assert second.lines["Token"] == first.lines["Token"]
         assert httpx.get(f"{second.lines['URL']}/health/ready").status_code == 200
         assert second.stop() == 0
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the API says of a run: its state, events, steps, the model's calls, and results that are whole."""
+
+    state: runs_pb2.RunState.ValueType
+    events: list[event_pb2.RunEvent]
+    steps: list[runs_pb2.Step]
+    calls: list[str]
+    results: int
+
+    @classmethod
+    def of(cls, api: LaceClient, token: str, run_id: str) -> Committed:
+        headers, url = {"authorization": f"Bearer {token}"}, f"{api.url}/v1/runs/{run_id}/calls"
+        calls = httpx.get(url, headers=headers, params={"page_size": 500}).json()["calls"]
+        results = api.verify_run(run_id)
+        assert results.intact, results
+        state, events, steps = api.get_run(run_id).state, api.replay_events(run_id), api.list_steps(run_id)
+        return cls(state, list(events), list(steps), [call["call_id"] for call in calls], results.checked)
+
+    @property
+    def done(self) -> list[str]:
+        """The steps that succeeded, as often as they did."""
+        return [step.step_id for step in self.steps if step.state == runs_pb2.STEP_STATE_SUCCEEDED]
+
+
+def paused_in_the_middle(api: LaceClient) -> str:
+    """A document's run that stands paused, with some of its sections written and others not."""
+    read = api.ingest(sorted(DOSSIER.glob("*.md")))
+    assert [event.event_type for event in api.watch_run(read.run_id)][-1] == "pipeline.run.completed"
+    sources = [source.source_id for source in read.sources]
+    one_by_one = {"runs.node_parallelism": 1}
+    run_id = api.start_run("generate", title="The crossing", source_ids=sources, settings=one_by_one).run_id
+    for event in api.watch_run(run_id):
+        if event.event_type == "pipeline.step.completed" and event.step_id.startswith("llm:"):
+            api.pause_run(run_id)
+            break
+    for event in api.watch_run(run_id):
+        if event.event_type == "pipeline.run.paused":
+            break
+    return run_id
+
+
+@pytest.mark.slow
+@off_the_loop
+def test_what_is_paused_outlives_every_process_and_goes_on(environ: dict[str, str]) -> None:
+    with up(environ) as first:
+        token = first.lines["Token"]
+        with LaceClient(first.lines["URL"], token) as api:
+            run_id = paused_in_the_middle(api)
+            before = Committed.of(api, token, run_id)
+        first.kill(Path(environ["LACE_DATA_DIR"]) / "postgres" / "cluster")
+    assert before.state == runs_pb2.RUN_STATE_PAUSED
+    assert before.results == len(before.done) > 0
+    with up(environ) as second:
+        with LaceClient(second.lines["URL"], token) as api:
+            assert Committed.of(api, token, run_id) == before
+        assert second.stop(signal.SIGTERM) == 0
+    with up(environ) as third:
+        with LaceClient(third.lines["URL"], token) as api:
+            assert Committed.of(api, token, run_id) == before
+            api.resume_run(run_id)
+            assert [event.event_type for event in api.watch_run(run_id)][-1] == "pipeline.run.completed"
+            after = Committed.of(api, token, run_id)
+            run = api.get_run(run_id)
+            revisions = [(each.revision_id, each.run_id) for each in api.list_revisions(run.artifact_id)]
+        assert third.stop() == 0
+    assert after.events[: len(before.events)] == before.events
+    assert [event.sequence for event in after.events] == list(range(1, len(after.events) + 1))
+    assert after.steps[: len(before.steps)] == before.steps
+    assert len(after.done) == len(set(after.done)) == after.results > before.results
+    assert after.calls[: len(before.calls)] == before.calls
+    assert len(after.calls) == len(set(after.calls)) > len(before.calls)
+    assert revisions == [(run.revision_id, run_id)]
 
 
 @off_the_loop

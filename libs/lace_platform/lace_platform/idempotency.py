@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ async def once(
     """
     # A service's identity has no tenant of its own: it acts in the transaction's.
     scope = {"tenant_id": call.tenant_id or tx.tenant_id, "route": route, "key": _checked(call.idempotency_key)}
-    await _lock(tx, tables.idempotency_keys.fullname, scope)
+    await _lock(tx, _lock_name(tables, scope))
     stored = await tx.fetch_one(_SELECT, scope)
     if stored is not None:
         _compare(stored, call.principal_id, request)
@@ -92,18 +93,59 @@ def _checked(key: str | None) -> str:
     return key
 
 
-async def _lock(tx: Transaction, table: str, scope: dict[str, str]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class FirstAnswer:
+    """The record of an answered request, for a statement that writes many of them with what they caused.
+
+    Such a statement holds what `once` holds: pg_try_advisory_xact_lock(hashtextextended(lock, 0)). It may write the
+    record only where it got the lock and no record of the same tenant, route and key is there.
+    """
+
+    lock: str
+    tenant_id: str
+    route: str
+    key: str
+    principal_id: str
+    request_hash: str
+    request_json: bytes | None
+    response: bytes
+
+
+def first_answer(
+    tables: InfrastructureTables, call: CallContext, route: str, request: bytes, response: bytes
+) -> FirstAnswer:
+    """The record that `once` would write; raises LaceError IDEMPOTENCY_KEY_REQUIRED, IDEMPOTENCY_KEY_INVALID."""
+    scope = {"tenant_id": call.tenant_id, "route": route, "key": _checked(call.idempotency_key)}
+    return FirstAnswer(
+        lock=_lock_name(tables, scope),
+        **scope,
+        principal_id=call.principal_id,
+        request_hash=sha256_hex(request),
+        request_json=request if len(request) <= _LARGEST_REQUEST_KEPT else None,
+        response=response,
+    )
+
+
+def in_progress() -> LaceError:
+    """For who sends a key again whose first request is not answered yet."""
+    return LaceError(
+        Reason.IDEMPOTENCY_IN_PROGRESS,
+        "The first request with this Idempotency-Key is still running.",
+        retryable=True,
+        retry_after=1.0,
+    )
+
+
+def _lock_name(tables: InfrastructureTables, scope: dict[str, str]) -> str:
+    return "\x1f".join((tables.idempotency_keys.fullname, *scope.values()))
+
+
+async def _lock(tx: Transaction, name: str) -> None:
     """Hold the key until the end of the transaction; the one who finds it held is told so, and does not wait."""
     # Its own statement: the select after it then sees what the last holder committed.
-    name = "\x1f".join((table, *scope.values()))
     row = await tx.fetch_one("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0)) AS free", {"name": name})
     if row is None or not row.free:
-        raise LaceError(
-            Reason.IDEMPOTENCY_IN_PROGRESS,
-            "The first request with this Idempotency-Key is still running.",
-            retryable=True,
-            retry_after=1.0,
-        )
+        raise in_progress()
 
 
 def _compare(stored: Row[Any], principal_id: str, request: bytes) -> None:

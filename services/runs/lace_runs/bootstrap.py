@@ -33,6 +33,7 @@ from lace_runs.adapters.services import (
 )
 from lace_runs.adapters.settings_cache import CHANNEL as SETTINGS_CHANNEL
 from lace_runs.adapters.settings_cache import CachedSettings
+from lace_runs.adapters.starts import GroupStart
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.adapters.tracing import RunSpans, trace_headers
 from lace_runs.adapters.wakeups import EventWakeups
@@ -67,7 +68,12 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         stack.push_async_callback(_end, asyncio.create_task(relay.run(), name="relay"))
         outside = _neighbours(platform, listener, stack, OpenPostgresUnitOfWork(database))
         news = listener.subscribe(WORK_CHANNEL)
-        worker = await _worker(config, system, outside, listener, news, stack)
+        worker, worker_id = await _worker(config, system, outside, listener, news, stack)
+        beside = platform.system_database(NAME, pool_size=1)
+        stack.push_async_callback(beside.close)
+        starts = GroupStart(beside, worker, worker_id, news.wake, publish_events=config.publishes_events)
+        await starts.start()
+        stack.push_async_callback(starts.close)
         orders = Orders(outside.open, outside.settings, outside.grants)
         for consumption in await consumers.subscribe(platform.bus, outside.open, news.wake, orders):
             stack.push_async_callback(consumption.close)
@@ -75,7 +81,7 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         stack.push_async_callback(reader.close)
         tails = EventTails(outside.open, PostgresNews(reader), EventWakeups(listener))
         stack.push_async_callback(_end, asyncio.create_task(tails.run(), name="event-tails"))
-        server = _server(config, platform, outside, tails)
+        server = _server(config, platform, outside, tails, starts)
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)
         await worker.start()
@@ -122,7 +128,7 @@ async def _worker(
     listener: Listener,
     news: Subscription,
     stack: AsyncExitStack,
-) -> Worker:
+) -> tuple[Worker, str]:
     settings = resolve(config.layers).values
     commit = GroupCommit(system, trace_headers, publish_events=config.publishes_events)
     await commit.start()
@@ -138,7 +144,7 @@ async def _worker(
     stack.push_async_callback(lease.close)
     jobs = listener.subscribe(WORK_CHANNEL)
     tools = Tools(commit, outside.snapshots, outside.grants, RunSpans(), utc_now, lease.worker_id, jobs.wait)
-    return Worker(
+    worker = Worker(
         lease,
         tools,
         bodies(Writers(outside.open, outside.sources, outside.models)),
@@ -146,9 +152,12 @@ async def _worker(
         news=news.wait,
         ended=outside.grants.forget,
     )
+    return worker, lease.worker_id
 
 
-def _server(config: ProcessConfig, platform: Platform, outside: _Outside, tails: EventTails) -> RpcServer:
+def _server(
+    config: ProcessConfig, platform: Platform, outside: _Outside, tails: EventTails, starts: GroupStart
+) -> RpcServer:
     server = RpcServer(NAME, verifier=platform.verifier)
     pages = PageTokens(config.url_signing_secret)
     runs = RunTools(
@@ -160,6 +169,7 @@ def _server(config: ProcessConfig, platform: Platform, outside: _Outside, tails:
         pages,
         outside.snapshots,
         server.draining,
+        starts,
     )
     server.add(runs_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(runs))
     server.add(runs_pb2_grpc.add_PipelineServiceServicer_to_server, PipelineServicer(outside.open, outside.settings))

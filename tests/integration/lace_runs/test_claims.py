@@ -111,6 +111,18 @@ async def test_tenants_share_evenly_and_each_by_priority_and_age(world: World, q
     assert set(taken) == set(wanted)
 
 
+async def test_a_run_that_came_without_a_claim_counts_for_its_tenant(world: World, queue: Queue) -> None:
+    early, late = new_id("ten"), new_id("ten")
+    await queue.add(early, 2)
+    await queue.add(late, 1)
+    async with _workers(world, 2) as (lease, other):
+        [given] = await other.claim([], queue.can_run, 1)
+        assert given.run.tenant_id == early
+        lease.holds(given.run)
+        [claimed] = await lease.claim([given.run.run_id], queue.can_run, 1)
+    assert claimed.run.tenant_id == late
+
+
 async def test_a_claim_reads_the_head_of_the_queue_only(
     world: World, queue: Queue, admin: psycopg.AsyncConnection[Any]
 ) -> None:

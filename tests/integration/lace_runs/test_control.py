@@ -122,6 +122,66 @@ async def test_the_deadline_counts_from_the_first_start_whoever_works(world: Wor
     assert failed.error_code == "RUN_DEADLINE_EXCEEDED"
 
 
+async def _paused_an_hour_ago(world: World, deadline_s: int) -> Run:
+    """A run that did a step, and stands paused an hour before it is looked at again."""
+    world.model = RuleModel(delay_s=0.05)
+    run = await world.start("generate", {"runs.deadline_s": deadline_s}, title="The bridge")
+    async with world.worker():
+        await _until_asked(world, "intent")
+        await world.until_started(run.run_id)
+        await world.control(run.run_id, Trigger.PAUSE)
+        paused = await world.until(run.run_id, "paused")
+    assert paused.paused_at is not None
+    await world.sql(
+        "UPDATE runs.runs SET started_at = started_at - interval '1 hour', paused_at = paused_at - interval '1 hour' "
+        "WHERE run_id = :r",
+        r=run.run_id,
+    )
+    return paused
+
+
+# Where a worker died on the way from standing to working: not at all, resumed, taken from the queue.
+@pytest.mark.parametrize("left_in", ["paused", "resuming", "running"])
+async def test_time_paused_is_added_up_once_and_not_counted(world: World, left_in: str) -> None:
+    run = await _paused_an_hour_ago(world, deadline_s=60)
+    if left_in == "paused":
+        await world.control(run.run_id, Trigger.RESUME)
+    else:
+        await world.sql("UPDATE runs.runs SET state = :s WHERE run_id = :r", s=left_in, r=run.run_id)
+    world.model = RuleModel(delay_s=30)
+    async with world.worker() as (lease, worker):
+        async with asyncio.timeout(20):
+            while (went_on := await world.get(run.run_id)).paused_at is not None:
+                await asyncio.sleep(0.02)
+        await _die(world, lease, worker)
+    assert 3_600_000 <= went_on.stood_ms < 3_660_000
+    world.model = RuleModel()
+    async with world.worker():
+        done = await world.until(run.run_id, "succeeded", "failed")
+    assert (done.error_code, done.stood_ms) == ("", went_on.stood_ms)
+
+
+async def test_time_worked_before_a_pause_is_counted_behind_it(world: World) -> None:
+    run = await _paused_an_hour_ago(world, deadline_s=60)
+    await world.sql(
+        "UPDATE runs.runs SET started_at = started_at - interval '2 minutes' WHERE run_id = :r", r=run.run_id
+    )
+    await world.control(run.run_id, Trigger.RESUME)
+    async with world.worker():
+        failed = await world.until(run.run_id, "succeeded", "failed")
+    assert failed.error_code == "RUN_DEADLINE_EXCEEDED"
+
+
+async def test_time_paused_before_the_first_step_is_nothing_to_add(world: World) -> None:
+    run = await world.start("noop10", {"runs.deadline_s": 60})
+    await world.control(run.run_id, Trigger.PAUSE)
+    async with world.worker():
+        paused = await world.until(run.run_id, "paused")
+        await world.control(run.run_id, Trigger.RESUME)
+        done = await world.until(run.run_id, "succeeded", "failed")
+    assert (paused.paused_at, done.error_code, done.stood_ms) == (None, "", 0)
+
+
 @asynccontextmanager
 async def _holding(world: World, *runs: Run) -> AsyncIterator[WorkerLease]:
     """A worker that has these runs, and whose lease is good."""

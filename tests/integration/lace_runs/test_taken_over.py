@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from lace_runs.domain.runs import Run, RunState
 from tests.doubles.runs_world import World
@@ -82,6 +83,7 @@ async def _held_by(worker: WorkerProcess, world: World) -> Run:
     return run
 
 
+@pytest.mark.slow
 async def test_runs_of_stopped_killed_and_hanging_workers_go_on_elsewhere(world: World, postgres: Any) -> None:
     async with (
         _worker(postgres, world.tenant_id, FAULTS[0]) as stopped,

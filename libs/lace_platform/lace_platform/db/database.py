@@ -117,7 +117,7 @@ class Database(_Pool):
 
 
 class SystemDatabase(_Pool):
-    """The service's system role, across tenants: for relay, leases and group commit, never for a caller's request.
+    """The service's system role, across tenants: for relay, leases and group commit, never for one caller's request.
 
     It is no subtype of `Database`, so that the type checker refuses it wherever a tenant is due.
     """
@@ -127,7 +127,9 @@ class SystemDatabase(_Pool):
         planned_once = (f"-c {name}={value}" for name, value in PLANNED_ONCE.items())
         options = " ".join([self._parameters["options"], *planned_once])
         self._autocommit = AutocommitConnection({**self._parameters, "options": options})
-        self._notifying = AutocommitConnection(self._parameters)
+        # Who is not woken looks by himself: a notification need not wait for the disk.
+        unflushed = f"{self._parameters['options']} -c synchronous_commit=off"
+        self._notifying = AutocommitConnection({**self._parameters, "options": unflushed})
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Begin without a tenant; rolls back unless `commit()` was called. Raises LaceError SERVICE_UNAVAILABLE."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -21,20 +22,21 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
 from lace_runs.app.ports import EVENT_REFERENCE, Boundary
 from lace_runs.domain.events import SCHEMA_VERSION, cause_of
-from lace_runs.domain.runs import COMMANDS, Command, Job, Trigger
+from lace_runs.domain.runs import COMMANDS, LEAVES, Command, Job, Trigger
 
 log = structlog.get_logger(__name__)
 
 EVENTS_CHANNEL = "run_events"
 OUTBOX_CHANNEL = "outbox_runs"
 _BATCH = 200
+_TELL_EVERY_S = 0.005
 _Entry = tuple[Boundary, dict[str, Any], asyncio.Future[Sequence[Command]]]
 _RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0)
 
 # One element of :rows for each run; the other parameters hold the parts of all runs, each element with its run's id, so
-# that each part is unpacked once for the batch. Parts that come empty cost nothing. :again is true where an earlier
-# try may have been committed.
-COMMIT_BOUNDARIES = f"""
+# that each part is unpacked once for the batch. A run stands from paused until the boundary by which it works again:
+# that one adds it up.
+_BOUNDARIES = f"""
 WITH b AS (
   SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS x(
     tenant_id text, run_id text, epoch bigint, state text, started_at timestamptz, ended_at timestamptz, attempt int,
@@ -48,6 +50,11 @@ WITH b AS (
     steps_total = coalesce(b.steps_total, r.steps_total), error_code = coalesce(b.error_code, r.error_code),
     error_message = coalesce(b.error_message, r.error_message), result = coalesce(b.result, r.result),
     warnings = coalesce(b.warnings, r.warnings), next_sequence = r.next_sequence + b.event_count,
+    paused_at = CASE WHEN b.state IS NULL OR b.state = 'resuming' THEN r.paused_at
+      WHEN b.state = 'paused' AND coalesce(r.started_at, b.started_at) IS NOT NULL
+      THEN coalesce(r.paused_at, clock_timestamp()) END,
+    stood_ms = CASE WHEN r.paused_at IS NULL OR b.state IS NULL OR b.state IN ('paused', 'resuming') THEN r.stood_ms
+      ELSE r.stood_ms + round(1000 * extract(epoch FROM clock_timestamp() - r.paused_at)) END,
     last_boundary = b.boundary_id, worker_id =
       CASE WHEN b.state IN ('succeeded', 'failed', 'cancelled', 'paused') THEN NULL ELSE r.worker_id END
   FROM b WHERE r.run_id = b.run_id AND r.tenant_id = b.tenant_id AND r.epoch = b.epoch
@@ -75,20 +82,6 @@ WITH b AS (
     output_hash text, data text, uri text) JOIN run USING (run_id)
   ON CONFLICT (tenant_id, run_id, step_id) DO UPDATE SET output_type = excluded.output_type,
     output_hash = excluded.output_hash, data = excluded.data, uri = excluded.uri, created_at = excluded.created_at
-), forgotten AS (
-  DELETE FROM runs.run_checkpoints k
-  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
-  WHERE k.tenant_id = run.tenant_id AND k.run_id = run.run_id AND k.step_id = f.step_id
-), forgotten_jobs AS (
-  DELETE FROM runs.run_jobs j
-  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
-  WHERE j.tenant_id = run.tenant_id AND j.run_id = run.run_id AND j.step_id = f.step_id
-), job AS (
-  INSERT INTO runs.run_jobs (tenant_id, run_id, job_id, step_id, topic, payload, sent_at)
-  SELECT run.tenant_id, run.run_id, j.job_id, j.step_id, j.topic, j.payload, clock_timestamp()
-  FROM json_to_recordset(CAST(:jobs AS json)) AS j(run_id text, job_id text, step_id text, topic text, payload jsonb)
-    JOIN run USING (run_id)
-  ON CONFLICT (tenant_id, run_id, job_id) DO NOTHING
 ), event AS (
   INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
     progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version,
@@ -100,23 +93,7 @@ WITH b AS (
   FROM json_to_recordset(CAST(:events AS json)) AS e(run_id text, place int, event_type text, occurred_at timestamptz,
     status text, step_id text, attempt int, payload jsonb, redaction_level text, content_hash text, content_uri text,
     payload_schema_version int, cause jsonb) JOIN run USING (run_id)
-), message AS (
-  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version, headers_json)
-  SELECT m.message_id, run.tenant_id, m.topic, m.key, m.payload, 1, m.headers
-  FROM json_to_recordset(CAST(:messages AS json)) AS m(run_id text, message_id text, topic text, key text,
-    payload json, headers jsonb) JOIN run USING (run_id)
-  ON CONFLICT (id) DO NOTHING
-), reference AS ( -- one row for all events of the boundary: the relay reads them where they are
-  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
-  SELECT 'ref_' || run.boundary_id, run.tenant_id, '{EVENT_REFERENCE}', run.run_id,
-    json_build_object('first', run.first_sequence, 'last', run.first_sequence + run.event_count - 1), 1
-  FROM run WHERE run.publish
-), taken AS (
-  UPDATE runs.run_control_commands c SET applied_at = clock_timestamp(), outcome = a.outcome
-  FROM json_to_recordset(CAST(:applied AS json)) AS a(run_id text, command_id text, outcome text)
-    JOIN run USING (run_id)
-  WHERE c.tenant_id = run.tenant_id AND c.run_id = run.run_id AND c.command_id = a.command_id
-)
+@PARTS@)
 SELECT done.run_id, (
   SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'trigger', c.command, 'requested_by', c.requested_by,
     'reason', c.reason, 'from_step_id', c.from_step_id, 'cause', c.cause) ORDER BY c.position)
@@ -124,11 +101,59 @@ SELECT done.run_id, (
   WHERE c.run_id = done.run_id AND c.applied_at IS NULL AND NOT jsonb_exists(done.applied, c.command_id)) AS commands
 FROM (
   SELECT run_id, applied FROM run
-  UNION ALL -- committed by an earlier try whose answer was lost
-  SELECT r.run_id, b.applied FROM runs.runs r JOIN b ON r.run_id = b.run_id AND r.last_boundary = b.boundary_id
-  WHERE CAST(:again AS boolean)
-) AS done
+@AGAIN@) AS done
 """
+# What few boundaries write: a part that no row of a batch has is left out of its statement.
+_SELDOM = {
+    "forget": """), forgotten AS (
+  DELETE FROM runs.run_checkpoints k
+  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
+  WHERE k.tenant_id = run.tenant_id AND k.run_id = run.run_id AND k.step_id = f.step_id
+), forgotten_jobs AS (
+  DELETE FROM runs.run_jobs j
+  USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
+  WHERE j.tenant_id = run.tenant_id AND j.run_id = run.run_id AND j.step_id = f.step_id
+""",
+    "jobs": """), job AS (
+  INSERT INTO runs.run_jobs (tenant_id, run_id, job_id, step_id, topic, payload, sent_at)
+  SELECT run.tenant_id, run.run_id, j.job_id, j.step_id, j.topic, j.payload, clock_timestamp()
+  FROM json_to_recordset(CAST(:jobs AS json)) AS j(run_id text, job_id text, step_id text, topic text, payload jsonb)
+    JOIN run USING (run_id)
+  ON CONFLICT (tenant_id, run_id, job_id) DO NOTHING
+""",
+    "messages": """), message AS (
+  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version, headers_json)
+  SELECT m.message_id, run.tenant_id, m.topic, m.key, m.payload, 1, m.headers
+  FROM json_to_recordset(CAST(:messages AS json)) AS m(run_id text, message_id text, topic text, key text,
+    payload json, headers jsonb) JOIN run USING (run_id)
+  ON CONFLICT (id) DO NOTHING
+""",
+    "publish": f"""), reference AS ( -- one row for all events of the boundary: the relay reads them where they are
+  INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
+  SELECT 'ref_' || run.boundary_id, run.tenant_id, '{EVENT_REFERENCE}', run.run_id,
+    json_build_object('first', run.first_sequence, 'last', run.first_sequence + run.event_count - 1), 1
+  FROM run WHERE run.publish
+""",
+    "applied": """), taken AS (
+  UPDATE runs.run_control_commands c SET applied_at = clock_timestamp(), outcome = a.outcome
+  FROM json_to_recordset(CAST(:applied AS json)) AS a(run_id text, command_id text, outcome text)
+    JOIN run USING (run_id)
+  WHERE c.tenant_id = run.tenant_id AND c.run_id = run.run_id AND c.command_id = a.command_id
+""",
+}
+# Where an earlier try may have been committed.
+_AGAIN = """  UNION ALL -- committed by an earlier try whose answer was lost
+  SELECT r.run_id, b.applied FROM runs.runs r JOIN b ON r.run_id = b.run_id AND r.last_boundary = b.boundary_id
+"""
+
+
+@lru_cache(maxsize=64)
+def commit_boundaries(seldom: frozenset[str] = frozenset(_SELDOM), *, again: bool = True) -> str:
+    """The statement with those of its seldom parts: `forget`, `jobs`, `messages`, `publish`, `applied`."""
+    parts = "".join(text for name, text in _SELDOM.items() if name in seldom)
+    return _BOUNDARIES.replace("@PARTS@", parts).replace("@AGAIN@", _AGAIN if again else "")
+
+
 # In order of run and place, so that the statement's parts name them as they are.
 _PARTS = ("steps", "checkpoints", "forget", "jobs", "events", "messages", "applied")
 
@@ -159,6 +184,7 @@ class GroupCommit:
         self._woken = asyncio.Event()
         self._to_wake: set[str] = set()
         self._told = asyncio.Event()
+        self._left = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -183,7 +209,7 @@ class GroupCommit:
         future: asyncio.Future[Sequence[Command]] = asyncio.get_running_loop().create_future()
         row = _row(boundary, self._headers)
         if self._publish_events and boundary.events:
-            row["row"]["publish"] = True
+            row["publish"] = row["row"]["publish"] = True
         self._waiting.append((boundary, row, future))
         self._woken.set()
         return await future
@@ -210,6 +236,9 @@ class GroupCommit:
             while self._waiting:
                 batch = self._take()
                 await self._commit(batch)
+                # Those that were acknowledged just now come with the next boundary of theirs, not with the one after.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
 
     def _take(self) -> list[_Entry]:
         """The next batch: of each run its oldest boundary only, as one statement updates a row once."""
@@ -247,24 +276,31 @@ class GroupCommit:
             else:
                 future.set_result(_commands(row.commands or ()))
         self._to_wake.add(EVENTS_CHANNEL)
-        if any(boundary.messages or "publish" in row["row"] for boundary, row, _ in batch):
+        if any(boundary.messages or row["publish"] for boundary, row, _ in batch):
             self._to_wake.add(OUTBOX_CHANNEL)
         self._told.set()
+        if any(boundary.state in LEAVES for boundary, _, _ in batch):
+            self._left.set()
 
     async def _execute(self, rows: list[dict[str, Any]]) -> Sequence[Any]:
         """The statement; sent again after a lost connection, as each boundary's id keeps it from counting twice."""
+        seldom = frozenset(name for name in _SELDOM if any(row[name] for row in rows))
         parameters = _parameters(rows)
+        again = False
         for pause in _RETRY_PAUSES_S:
             try:
-                return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
+                return await self._database.execute_now(commit_boundaries(seldom, again=again), parameters)
             except psycopg.OperationalError as error:
                 log.warning("boundary_retried", error=str(error))
-                parameters["again"] = True
+                again = True
                 await asyncio.sleep(pause)
-        return await self._database.execute_now(COMMIT_BOUNDARIES, parameters)
+        return await self._database.execute_now(commit_boundaries(seldom, again=again), parameters)
 
     async def _notify(self) -> None:
-        """Wake who waits for what was committed: beside the next commit, and once for all that came meanwhile."""
+        """Wake who waits for what was committed: at once, then once for all that came within some milliseconds.
+
+        The end of a run is told without such a pause: somebody may wait for it.
+        """
         while True:
             await self._told.wait()
             self._told.clear()
@@ -273,6 +309,10 @@ class GroupCommit:
                 await self._database.notify(channels)
             except (psycopg.Error, OSError):
                 log.warning("notify_lost", channels=channels)  # the polls behind it find the rows
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TELL_EVERY_S):
+                    await self._left.wait()
+            self._left.clear()
 
 
 def _settle_error(future: asyncio.Future[Sequence[Command]], error: LaceError) -> None:
@@ -303,7 +343,7 @@ def _command(row: Mapping[str, Any]) -> Command:
 def _parameters(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     parts = {name: [element for row in rows for element in row[name]] for name in _PARTS}
     texts = {name: orjson.dumps(elements).decode() for name, elements in parts.items()}
-    return {"rows": orjson.dumps([row["row"] for row in rows]).decode(), **texts, "again": False}
+    return {"rows": orjson.dumps([row["row"] for row in rows]).decode(), **texts}
 
 
 def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str, Any]:
@@ -314,6 +354,7 @@ def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str
     row |= {"applied": boundary.applied, "event_count": len(boundary.events), "boundary_id": new_id("bnd")}
     return {
         "row": row,
+        "publish": False,
         "steps": [of | vars(step) for step in boundary.steps],
         "checkpoints": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],
         "forget": [of | {"step_id": step_id} for step_id in boundary.forget_checkpoints],

@@ -124,6 +124,10 @@ class ClaimStatement:
         self._looked_at = float("-inf")
         self._any_limited = False
 
+    def holds(self, run_id: str, tenant_id: str) -> None:
+        """This worker works on a run of that tenant."""
+        self._tenants[run_id] = tenant_id
+
     async def rows(self, tx: Transaction, held: Iterable[str], can_run: Sequence[str], room: int) -> Sequence[Any]:
         """The rows of the runs that are now this worker's, `room` at most beside those that need no place."""
         own = set(held)

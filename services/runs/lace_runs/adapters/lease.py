@@ -29,7 +29,7 @@ from lace_runs.adapters.locks import FORGET_LOCKS, LOCK_S, RENEW_LOCKS, RENEW_LO
 from lace_runs.adapters.runs import run_of
 from lace_runs.app.ports import Attempts, Claimed
 from lace_runs.domain.events import cause_of
-from lace_runs.domain.runs import COMMANDS, IN_DOUBT, Checkpoint, Command, Job, StepRecord, Trigger
+from lace_runs.domain.runs import COMMANDS, IN_DOUBT, Checkpoint, Command, Job, Run, StepRecord, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +131,10 @@ class WorkerLease:
                 self._unreadable.add(row.run_id)
                 await self.release(row.run_id, row.epoch)
         return found
+
+    def holds(self, run: Run) -> None:
+        """A run that came without a claim counts for its tenant as if it had been claimed."""
+        self._claims.holds(run.run_id, run.tenant_id)
 
     async def release(self, run_id: str, epoch: int) -> None:
         """Let go of a run that stands still or has ended; one that was taken over is left alone."""

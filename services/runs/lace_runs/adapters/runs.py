@@ -18,7 +18,7 @@ RUN_COLUMNS = """tenant_id, run_id, pipeline_id, pipeline_version, state, reques
  requested_by, settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id,
  idempotency_key,
  traceparent, epoch, attempt, steps_done, steps_total, error_code, error_message, restarted_from_run_id, result,
- warnings, created_at, started_at, ended_at, priority"""
+ warnings, created_at, started_at, ended_at, priority, paused_at, stood_ms"""
 
 INSERT_RUN = """
 INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,

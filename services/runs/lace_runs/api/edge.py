@@ -46,11 +46,15 @@ async def once(
         async def run() -> bytes:
             return (await effect(work)).SerializeToString(deterministic=True)
 
-        body = canonical_json(wire_json.to_python(request))
-        kept, replayed = await work.once(route, body, run)
+        kept, replayed = await work.once(route, canonical(request), run)
         if not replayed:
             await work.commit()
     return answer.FromString(kept)
+
+
+def canonical(request: WireMessage) -> bytes:
+    """The request as its Idempotency-Key remembers it."""
+    return canonical_json(wire_json.to_python(request))
 
 
 class _NotAnswered(Exception):

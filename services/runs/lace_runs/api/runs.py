@@ -14,15 +14,16 @@ from lace_core.errors import LaceError
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
 from lace_runs.api import convert
-from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.edge import answered, caller, canonical, once, pair
 from lace_runs.api.event_batches import batches, first_batch
 from lace_runs.app import audit, control, events, quotas, runs
 from lace_runs.app.event_content import event_content
-from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
+from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Sources, Starts, UnitOfWork
 from lace_runs.app.settling import settle
+from lace_runs.app.starting import needs_no_look, start_at_once
 from lace_runs.app.verification import verify_run
 from lace_runs.domain.event_versions import asked_version
-from lace_runs.domain.runs import Trigger
+from lace_runs.domain.runs import Run, Trigger
 
 _START = "/lace.runs.v1.RunService/StartRun"
 _COMPILE = "/lace.runs.v1.RunService/StartCompile"
@@ -40,6 +41,7 @@ class RunTools:
     pages: PageTokens
     snapshots: Snapshots
     draining: asyncio.Event
+    starts: Starts | None = None  # where starts can be made together
 
 
 class RunServicer(grpc_wire.RunServiceServicer):
@@ -172,6 +174,11 @@ class RunServicer(grpc_wire.RunServiceServicer):
             if before is None:
                 raise
             return before
+        if tools.starts is not None and needs_no_look(settled, pipeline, resolved):
+            asked = (route, canonical(request))
+            kept = await start_at_once(tools.starts, who, settled, pipeline, resolved, self._now(), asked, _started)
+            if kept is not None:
+                return wire.StartRunResponse.FromString(kept)
         await quotas.keep(tools.open, who.tenant_id, resolved.limits)
 
         async def effect(work: UnitOfWork) -> wire.StartRunResponse:
@@ -197,3 +204,7 @@ class RunServicer(grpc_wire.RunServiceServicer):
     @staticmethod
     def _now() -> datetime:
         return utc_now()
+
+
+def _started(run: Run) -> bytes:
+    return convert.started_message(run).SerializeToString(deterministic=True)

@@ -53,8 +53,9 @@ async def _follow(execution: Execution, writers: Writers) -> Struct | None:
 async def do_nothing(execution: Execution) -> Struct | None:
     """Every step of the pipeline, without any work in it."""
     execution.set_total(len(execution.pipeline.steps))
+    last = execution.pipeline.steps[-1]
     for step in execution.pipeline.steps:
-        await execution.step(step.name, _nothing)
+        await execution.step(step.name, _nothing, is_last=step is last)
     return None
 
 

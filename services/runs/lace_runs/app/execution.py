@@ -29,16 +29,13 @@ from lace_runs.domain.dependence import children_of, dependents
 from lace_runs.domain.events import EventDraft, Notices
 from lace_runs.domain.limits import step_limits
 from lace_runs.domain.retries import Retries
-from lace_runs.domain.runs import IN_DOUBT, Checkpoint, Command, Job, RunState, StepRecord, Trigger, transition
+from lace_runs.domain.runs import IN_DOUBT, LEAVES, Checkpoint, Command, Job, RunState, StepRecord, Trigger, transition
 
 OPENING_PAUSE_S = 0.02
 PROGRESS_EVERY_S = 0.05
 INLINE_BYTES = 64 * 1024
 JOB_POLL_S = 0.5
 COMMITTING = "validate"  # the step that moves the head
-
-# With these the run is let go of by its boundary: nothing may be left to be told later.
-_LEAVES = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.PAUSED})
 
 T = TypeVar("T", bound=Struct)
 
@@ -91,9 +88,11 @@ class Execution:
         self._pausing = Command("", Trigger.PAUSE, "") if self.state is RunState.PAUSING else None
         self._work: asyncio.Task[Struct | None] | None = None
         self._interrupt: Command | None = None
+        self._last: dict[str, Any] = {}  # what the last step leaves, to be written with the end
         self._let_go = False
         self._logs = UnsentLogs(claimed.run, tools.worker_id, claimed.unlogged)
         self._began = self._progress_told_at = time.monotonic()
+        self._spent_before_s = claimed.run.spent_s(tools.now())
         self.finish: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
 
     @property
@@ -110,6 +109,7 @@ class Execution:
         if not await self._begin():
             return
         while True:
+            self._last = {}
             self._work = asyncio.create_task(body(self), name=self.run.run_id)
             try:
                 async with asyncio.timeout(self._remaining_s()):
@@ -178,7 +178,7 @@ class Execution:
         self.state = transition(was, Trigger.CLAIM)
         payload = {"worker_id": self.tools.worker_id, "settings_hash": self.run.settings_hash, "epoch": self.run.epoch}
         self._open(self._run_event("pipeline.run.started", {"run_started": payload}))
-        if self.run.started_at is None or was is not self.state:
+        if self.run.started_at is None or self.run.paused_at is not None or was is not self.state:
             self._opening_state = self.state
         return True
 
@@ -277,7 +277,9 @@ class Execution:
         result = dict(await self.finish()) if self.finish else {}
         result["warnings"] = len(self.notices.found)
         event = self._run_event("pipeline.run.completed", {"run_completed": result})
-        await self._end(event, result=result, revision_id=result.get("revision_id") or None)
+        last, self._last = self._last, {}
+        events = (*last.pop("events", ()), event)
+        await self._end(*events, result=result, revision_id=result.get("revision_id") or None, **last)
 
     async def _fail(self, error: LaceError) -> None:
         self.state = transition(self.state, Trigger.FAIL)
@@ -314,8 +316,7 @@ class Execution:
         await self._boundary(state=state, events=events, applied={command.command_id: "done"})
 
     def _remaining_s(self) -> float:
-        created = self.run.started_at or self.tools.now()
-        spent = (self.tools.now() - created).total_seconds()
+        spent = self._spent_before_s + time.monotonic() - self._began
         return max(0.0, float(self.run.settings["runs.deadline_s"]) - spent)
 
     # -- steps ----------------------------------------------------------------------------------------------------
@@ -342,8 +343,11 @@ class Execution:
         """A step's result as provenance knows it."""
         return output_entity(self.run.run_id, checkpoint.step_id, checkpoint.output_hash, checkpoint.uri)
 
-    async def step(self, name: str, work: Work, target: Target = Target()) -> Struct:
-        """The result of a step: its checkpoint's, or that of doing it now, with retries, up to its boundary."""
+    async def step(self, name: str, work: Work, target: Target = Target(), *, is_last: bool = False) -> Struct:
+        """The result of a step: its checkpoint's, or that of doing it now, with retries, up to its boundary.
+
+        One that `is_last`, after which the body does nothing more, has its boundary together with the run's end.
+        """
         step = next(step for step in self.pipeline.steps if step.name == name)
         step_id = target.step_id(step)
         if step_id in self.checkpoints:
@@ -360,7 +364,7 @@ class Execution:
                 with self.tools.span(self.run, step_id) as scope.span:
                     async with asyncio.timeout(timeout), self.tools.acting(self.run, timeout):
                         output = await work(scope)
-                return await self._finish(scope, target, output)
+                return await self._finish(scope, target, output, is_last)
             except TimeoutError:
                 failure = LaceError(Reason.STEP_TIMEOUT, f"{step_id} took longer than {timeout:g} s.", retryable=True)
             except LaceError as error:
@@ -413,7 +417,7 @@ class Execution:
         )
         return scope
 
-    async def _finish(self, scope: StepScope, target: Target, output: Struct) -> Struct:
+    async def _finish(self, scope: StepScope, target: Target, output: Struct, is_last: bool) -> Struct:
         data = outputs.encode(output)
         digest = sha256_hex(data)
         uri = ""
@@ -446,16 +450,20 @@ class Execution:
         }
         scope.event("pipeline.step.completed", {"step_completed": completed}, now, status="succeeded")
         done = len(self.checkpoints) + 1
-        await self._boundary(
-            done=record,
-            checkpoints=[checkpoint],
-            steps_done=done,
-            steps_total=max(done, self._total),
-            events=[*scope.events, *self._run_progress(done, scope.node_id, target.title)],
-            warnings=self.notices.found or None,
-        )
-        self.checkpoints[scope.step_id] = checkpoint
-        self._decoded[scope.step_id] = output
+        written: dict[str, Any] = {
+            "done": record,
+            "checkpoints": [checkpoint],
+            "steps_done": done,
+            "steps_total": max(done, self._total),
+            "events": [*scope.events, *self._run_progress(done, scope.node_id, target.title)],
+            "warnings": self.notices.found or None,
+        }
+        if is_last:
+            # Not here: a command that comes now may still stop the run, and what is being committed cannot be stopped.
+            self._last = written
+            return output
+        await self._boundary(**written)
+        self.checkpoints[scope.step_id], self._decoded[scope.step_id] = checkpoint, output
         return output
 
     def _run_progress(self, done: int, node_id: str, title: str) -> Sequence[EventDraft]:
@@ -536,7 +544,7 @@ class Execution:
         opened, self._opening_steps = self._opening_steps, []
         said, self._opening_events = self._opening_events, []
         begun, self._opening_state = self._opening_state, None
-        sending = self._logs.are_due() or state in _LEAVES
+        sending = self._logs.are_due() or state in LEAVES
         if done is not None:
             steps = (*steps, replace(done, log=None) if sending else done)
         taken = self._logs.take() if sending else Taken()
@@ -555,7 +563,7 @@ class Execution:
             **values,
         )
         commands = await self._commit(boundary, taken, None if sending else done)
-        self._let_go = boundary.state in _LEAVES
+        self._let_go = boundary.state in LEAVES
         fresh = [command for command in commands if command.command_id not in self._taken]
         if fresh:
             await self.take(fresh)

@@ -110,6 +110,40 @@ class Claimed:
     pipeline: Pipeline | None = None  # where it is a registered one
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """A run to be started for the call under way, without a look at anything, and the answer to that.
+
+    It begins the artifact that it names. `body` is the canonical JSON of the request.
+    """
+
+    run: Run
+    event: EventDraft
+    route: str
+    body: bytes
+    answer: bytes
+
+
+class Starts(Protocol):
+    """Starts runs, many at once."""
+
+    async def add(self, fresh: Fresh) -> bool:
+        """Start a run durably; False where nothing was written, as the key or the run was there before.
+
+        Raises LaceError IDEMPOTENCY_IN_PROGRESS.
+        """
+
+
+class Hands(Protocol):
+    """A worker's room for runs that need not wait for it to claim them."""
+
+    def open(self, wanted: int) -> AbstractAsyncContextManager[int]:
+        """How many of so many runs it may be given within the block; nothing is claimed meanwhile."""
+
+    def begin(self, work: Claimed) -> None:
+        """Begin with a run that is already the worker's by its row."""
+
+
 class RunLog(Protocol):
     """Where the worker that holds a run writes; every write compares the epoch."""
 

@@ -81,8 +81,7 @@ def _pipeline(pipeline_id: str) -> Pipeline:
 async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Resolved, now: datetime) -> Run:
     """Add the run, its artifact where it needs a new one, its first event and its dispatch; the caller commits."""
     pipeline = await pipeline_of(work, caller.tenant_id, start.pipeline_id)
-    asked = start.request.asked_pipeline_id or start.pipeline_id
-    run_id = derive("run", caller.tenant_id, asked, caller.principal_id, caller.idempotency_key)
+    run_id = run_id_of(caller, start)
     try:
         return await work.runs.get(caller.tenant_id, run_id)  # the key was used before its record expired
     except LaceError as error:
@@ -94,9 +93,24 @@ async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Re
         await work.artifacts.insert(caller.tenant_id, record_of(artifact_id, start.request, caller, now))
     elif artifact_id:
         await work.artifacts.get(caller.tenant_id, artifact_id)
-    run = Run(
+    run = new_run(caller, start, artifact_id, pipeline, resolved, now)
+    await insert_run(work, run, now, resolved.limits)
+    return run
+
+
+def run_id_of(caller: Caller, start: Start) -> str:
+    """The id that a start's run has, however often it is asked for under one key."""
+    asked = start.request.asked_pipeline_id or start.pipeline_id
+    return derive("run", caller.tenant_id, asked, caller.principal_id, caller.idempotency_key)
+
+
+def new_run(
+    caller: Caller, start: Start, artifact_id: str, pipeline: Pipeline, resolved: Resolved, now: datetime
+) -> Run:
+    """The run as it is before anybody has taken it."""
+    return Run(
         tenant_id=caller.tenant_id,
-        run_id=run_id,
+        run_id=run_id_of(caller, start),
         pipeline_id=pipeline.pipeline_id,
         pipeline_version=pipeline.version,
         state=RunState.QUEUED,
@@ -115,16 +129,10 @@ async def start_run(work: UnitOfWork, caller: Caller, start: Start, resolved: Re
         created_at=now,
         priority=start.priority,
     )
-    await insert_run(work, run, now, resolved.limits)
-    return run
 
 
-async def insert_run(work: UnitOfWork, run: Run, now: datetime, limits: Limits | None = None) -> None:
-    """Add a run with its first event and its dispatch; raises LaceError RATE_LIMITED, QUOTA_EXCEEDED.
-
-    `limits` are what control says of the tenant now; None leaves what it said before.
-    """
-    await admit(work, run.tenant_id, limits, now)
+def asked_of(run: Run, now: datetime) -> EventDraft:
+    """The run's first event: what was asked."""
     asked = {
         "title": run.request.title,
         "artifact_id": run.artifact_id,
@@ -138,8 +146,16 @@ async def insert_run(work: UnitOfWork, run: Run, now: datetime, limits: Limits |
         "node_id": run.request.node_id,
         "scope": run.request.scope,
     }
-    event = EventDraft("pipeline.run.requested", {"run_requested": asked}, now, status="queued")
-    await work.runs.insert(run.tenant_id, run, event)
+    return EventDraft("pipeline.run.requested", {"run_requested": asked}, now, status="queued")
+
+
+async def insert_run(work: UnitOfWork, run: Run, now: datetime, limits: Limits | None = None) -> None:
+    """Add a run with its first event and its dispatch; raises LaceError RATE_LIMITED, QUOTA_EXCEEDED.
+
+    `limits` are what control says of the tenant now; None leaves what it said before.
+    """
+    await admit(work, run.tenant_id, limits, now)
+    await work.runs.insert(run.tenant_id, run, asked_of(run, now))
     # The first event is also the dispatch.
     work.send(Message(derive("msg", run.run_id), EVENT_REFERENCE, run.run_id, {"first": 1, "last": 1}))
     work.wake_workers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -16,6 +16,7 @@ from lace_runs.app.bodies import CUSTOM, Body
 from lace_runs.app.execution import Execution, Tools
 from lace_runs.app.ports import Claimed
 from lace_runs.domain.pipelines import kind_key
+from lace_runs.domain.runs import Run
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ POLL_S = 0.5
 TOO_NEW_S = 60.0  # then it is looked at again: a command that ends it needs no newer worker
 ROUND_EVERY_S = 0.02  # between rounds of a worker that has many runs in hand, so that it claims several at once
 MANY = 8
+CLAIM_S = 0.05  # a claim that takes longer keeps no start waiting
 
 
 class Claims(Protocol):
@@ -30,6 +32,9 @@ class Claims(Protocol):
 
     async def claim(self, held: Sequence[str], can_run: Sequence[str], limit: int) -> Sequence[Claimed]:
         """Free runs taken over by this worker, `limit` at most beside those that are only to be cancelled or paused."""
+
+    def holds(self, run: Run) -> None:
+        """The worker works on a run, claimed or not: its tenant's next one has its turn behind it."""
 
     async def release(self, run_id: str, epoch: int) -> None:
         """Let go of a run."""
@@ -57,6 +62,10 @@ class Worker:
         self._held: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
+        self._claiming = asyncio.Lock()
+        # Whether more may wait than there was room for; only otherwise a run need not go behind others.
+        self._behind = True
+        self._closed = False
         self._beyond: dict[str, float] = {}  # runs that only a newer worker can go on with, until when they are left
 
     async def start(self) -> None:
@@ -65,6 +74,7 @@ class Worker:
 
     async def close(self) -> None:
         """Stop claiming and give up what is under way; its lease's end lets others go on."""
+        self._closed = True
         if self._loop is not None:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -73,6 +83,34 @@ class Worker:
         for _, task in held:
             task.cancel()
         await asyncio.gather(*(task for _, task in held), return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def open(self, wanted: int) -> AsyncIterator[int]:
+        """How many of so many new runs may be given to `begin` within the block; nothing is claimed meanwhile.
+
+        Those that are not given wait, and are claimed in their turn before any more are given.
+        """
+        try:
+            async with asyncio.timeout(CLAIM_S):
+                await self._claiming.acquire()
+        except TimeoutError:
+            yield 0
+            return
+        try:
+            free = 0 if self._behind or self._closed else max(0, self._concurrency - len(self._held))
+            self._behind = self._behind or free < wanted
+            yield min(free, wanted)
+        finally:
+            self._claiming.release()
+
+    def begin(self, work: Claimed) -> None:
+        """Begin with a run that is this worker's by its row."""
+        if self._closed:
+            return  # the end of its lease gives it to others
+        self._claims.holds(work.run)
+        execution = Execution(work, work.pipeline or PIPELINES[work.run.pipeline_id], self._tools)
+        task = asyncio.create_task(self._execute(execution), name=f"hold-{work.run.run_id}")
+        self._held[work.run.run_id] = (execution, task)
 
     async def _run(self) -> None:
         can_run = [f"{p.pipeline_id}/{p.version}" for p in PIPELINES.values()]
@@ -93,10 +131,13 @@ class Worker:
 
     async def _claim(self, can_run: Sequence[str]) -> bool:
         # Also without room: what is only to be cancelled or paused needs none.
-        room = max(0, min(self._concurrency - len(self._held), 50))
-        claimed = await self._claims.claim([*self._held, *self._not_for_us()], can_run, room)
-        for work in claimed:
-            self._begin(work)
+        async with self._claiming:
+            room = max(0, min(self._concurrency - len(self._held), 50))
+            self._behind = True
+            claimed = await self._claims.claim([*self._held, *self._not_for_us()], can_run, room)
+            for work in claimed:
+                self.begin(work)
+            self._behind = len(claimed) >= room
         return len(claimed) >= room > 0
 
     async def _wait(self) -> None:
@@ -109,11 +150,6 @@ class Worker:
             freed.cancel()
             news.cancel()
             await asyncio.gather(freed, news, return_exceptions=True)
-
-    def _begin(self, work: Claimed) -> None:
-        execution = Execution(work, work.pipeline or PIPELINES[work.run.pipeline_id], self._tools)
-        task = asyncio.create_task(self._execute(execution), name=f"hold-{work.run.run_id}")
-        self._held[work.run.run_id] = (execution, task)
 
     async def _execute(self, execution: Execution) -> None:
         run = execution.run
@@ -139,7 +175,8 @@ class Worker:
             finally:
                 self._held.pop(run.run_id, None)
                 self._ended(run.run_id)
-                self._freed.set()
+                if self._behind:
+                    self._freed.set()
 
     def _not_for_us(self) -> list[str]:
         now = time.monotonic()

@@ -50,6 +50,9 @@ class Trigger(StrEnum):
 # A step that failed with these may have done outside of the run what it was to do: nobody heard the answer.
 IN_DOUBT = frozenset({Reason.SERVICE_UNAVAILABLE, Reason.DEADLINE_EXCEEDED, Reason.STEP_TIMEOUT, Reason.INTERNAL})
 
+# With these a run is let go of by its boundary: nothing may be left to be told later.
+LEAVES = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.PAUSED})
+
 COMMANDS = frozenset({Trigger.PAUSE, Trigger.RESUME, Trigger.RESTART, Trigger.CANCEL})
 
 _Q, _R, _PG, _PD, _RS = RunState.QUEUED, RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.RESUMING
@@ -118,7 +121,8 @@ class Request:
 class Run:
     """A run as its row has it. `epoch` fences workers: every claim counts it up, every write compares it.
 
-    `priority` is 0 to 9; of a tenant's runs that wait those with the highest are claimed first.
+    `priority` is 0 to 9; of a tenant's runs that wait those with the highest are claimed first. `paused_at` is None
+    where it works or has not begun; `stood_ms` is how many milliseconds it stood paused before.
     """
 
     tenant_id: str
@@ -152,6 +156,8 @@ class Run:
     result: Mapping[str, Any] | None = None
     warnings: tuple[Mapping[str, str], ...] = ()
     priority: int = DEFAULT_PRIORITY
+    paused_at: datetime | None = None
+    stood_ms: int = 0
 
     @property
     def progress_pct(self) -> float:
@@ -159,6 +165,12 @@ class Run:
         if self.state is RunState.SUCCEEDED:
             return 100.0
         return round(100 * self.steps_done / self.steps_total, 1) if self.steps_total else 0.0
+
+    def spent_s(self, now: datetime) -> float:
+        """Seconds from its first step on, whoever worked on it, without those that it stood paused."""
+        if self.started_at is None:
+            return 0.0
+        return max(0.0, ((self.paused_at or now) - self.started_at).total_seconds() - self.stood_ms / 1000)
 
 
 @dataclass(frozen=True)
