@@ -73,7 +73,7 @@ class Setting:
                 "off": False,
             }.get(text.strip().lower(), text)
         elif self.kind == "int":
-            raw = int(text) if _INTEGER.fullmatch(text.strip()) else text
+            raw = int(text.strip()) if _INTEGER.fullmatch(text.strip()) else text
         elif self.kind == "list":
             raw = [part.strip() for part in text.split(",") if part.strip()]
         elif self.kind == "map":
@@ -238,7 +238,14 @@ _DEFINITIONS: tuple[Setting, ...] = (
     ),
     _per_step("runs.step_max_attempts", 10, "Attempts at most, by kind of step, in place of runs.step_attempts."),
     _int("runs.job_timeout_s", 900, 1, 86_400, _ALL, "Seconds that a job may take before its step fails."),
-    _int("runs.deadline_s", 14_400, 1, 604_800, _ALL, "Seconds that a run may take from its first step on."),
+    _int(
+        "runs.deadline_s",
+        14_400,
+        1,
+        604_800,
+        _ALL,
+        "Seconds that a run may take from its first step on, without the time that it stands paused.",
+    ),
     _int("runs.lease_ms", 1500, 500, 60_000, ("system",), "Milliseconds after which a silent worker's runs are taken."),
     _int("runs.lease_renewal_ms", 300, 50, 10_000, ("system",), "Milliseconds between renewals of a worker's lease."),
     Setting("runs.must_cite", "bool", True, "Whether every sentence must cite.", _ALL),

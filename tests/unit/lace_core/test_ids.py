@@ -32,3 +32,10 @@ def test_only_the_same_parts_give_the_same_id(one: list[str], other: list[str]) 
 
 def test_parts_are_framed_by_their_length() -> None:
     assert len({derive("x", *parts) for parts in (("ab", "c"), ("a", "bc"), ("abc",), ("", "abc"), ("abc", ""))}) == 5
+
+
+@given(_parts)
+def test_the_characters_are_those_of_base32(parts: list[str]) -> None:
+    framed = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts))
+    expected = base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()[:26]
+    assert derive("x", *parts) == f"x_{expected}"

@@ -110,6 +110,7 @@ def test_any_text_is_parsed_or_refused_with_a_reason(text: str) -> None:
     ("key", "text", "value"),
     [
         ("runs.max_nodes", " 7 ", 7),
+        ("runs.max_nodes", "7\x1f", 7),
         ("runs.must_cite", "Off", False),
         ("runs.must_cite", "YES", True),
         ("compile.targets", " md, pdf,", ["md", "pdf"]),
