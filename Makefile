@@ -49,7 +49,7 @@ test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own depe
 test-real: $(READY) ## run the slow tests, and those on real parts: Kafka, MinIO and the Java checkers
 	@$(BIN)/pytest -m 'real_parts or slow' $(ARGS)
 
-chaos: $(READY) ## kill every process at every commit and call, then at random, then what is below (half an hour)
+chaos: $(READY) ## kill every process at every commit and call, then at random, then what is below (takes long)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 chaos-sample: $(READY) ## a sample of the same, other kills each time (ARGS="--seed N" makes one again)

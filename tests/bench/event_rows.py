@@ -65,8 +65,12 @@ class EventRows:
             self._connection.execute(sql.SQL(INSERT_EVENT), {**same, **last, "payload": "{}", "sequence": events})
             self._connection.execute("ANALYZE runs.run_events")
 
-    def append(self, run_id: str, summary: str) -> None:
-        """One more event, which tells when this began; those who watch are woken after its commit, as by the worker."""
+    def append(self, run_id: str, summary: str) -> tuple[str, float]:
+        """One more event; those who watch are woken after its commit, as by the worker.
+
+        Its mark, `t0=…;` in its summary, and when its commit was acknowledged, in seconds since the epoch.
+        """
+        mark = f"{time.time():.6f}"
         self._sequences[run_id] += 1
         values = {
             "tenant_id": self.tenant_id,
@@ -74,7 +78,9 @@ class EventRows:
             "sequence": self._sequences[run_id],
             "event_type": "pipeline.step.completed",
             "member": "step_completed",
-            "payload": PAYLOAD % f"t0={time.time():.6f};{summary}",
+            "payload": PAYLOAD % f"t0={mark};{summary}",
         }
         self._connection.execute(sql.SQL(_COUNT_EVENT + INSERT_EVENT), values)
+        committed_at = time.time()
         self._connection.execute("NOTIFY run_events")
+        return mark, committed_at

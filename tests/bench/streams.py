@@ -40,7 +40,7 @@ LOADS = (Load(1000, 2, 12), Load(100, 20, 50))
 
 @dataclass(frozen=True)
 class Delivery:
-    """Age of an event at its subscriber in ms, from before its commit; CPU of the sender per delivery in µs."""
+    """Age of an event at its subscriber in ms, from its commit on; CPU of the sender per delivery in µs."""
 
     p50_ms: float
     p99_ms: float
@@ -114,23 +114,27 @@ class _Bench:
         self._idle[name == _RAW].append((self._cpu_s(name) - idle) / _IDLE_S)
         idle_share = median(self._idle[name == _RAW])
         began, cpu = time.perf_counter(), self._cpu_s(name)
-        self._emit(name, load)
+        begins = self._emit(name, load)
         deliveries = load.events * load.subscribers
-        found = self._clients.ask("take", group=_group(name, load), count=deliveries)
+        found = self._clients.ask("take", group=_group(name, load), count=deliveries, begins=begins)
         busy = self._cpu_s(name) - cpu - idle_share * (time.perf_counter() - began)
         if found["count"] != deliveries:
             raise RuntimeError(f"{name}, {load}: {found['count']} deliveries in place of {deliveries}")
         return Delivery(found["p50"], found["p99"], 1e6 * busy / deliveries)
 
-    def _emit(self, name: str, load: Load) -> None:
+    def _emit(self, name: str, load: Load) -> dict[str, float]:
+        """All events; when each was committed, by its mark, where events are committed."""
         if name == _RAW:
             self._raw.tell(f"/{_group(name, load)} {load.events} {load.rate} {_SIZE_OF_A_FRAME * 'x'}")
             self._raw.line()
-            return
+            return {}
+        begins = {}
         for _ in range(load.events):
             began = time.perf_counter()
-            self._rows.append(_group(name, load), "3 sentences")
+            mark, committed_at = self._rows.append(_group(name, load), "3 sentences")
+            begins[mark] = committed_at
             time.sleep(max(0.0, began + 1 / load.rate - time.perf_counter()))
+        return begins
 
     def _sender(self, name: str) -> psutil.Process:
         return psutil.Process(self._raw.pid if name == _RAW else self._places.pid)

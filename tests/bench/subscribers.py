@@ -1,4 +1,4 @@
-"""Many subscribers in one light process: they look for the marks `t0=…;` in what comes, and note how old each is.
+"""Many subscribers in one light process: they look for the marks `t0=…;` in what comes, and note when each came.
 
 Run as a program by the stream benchmark; reads one line of JSON for each command and answers with one.
 """
@@ -21,12 +21,13 @@ _LONGEST_S = 30
 
 
 class Subscriber(asyncio.Protocol):
-    """One connection; `ages` in seconds are shared by all of its group."""
+    """One connection; the marks and the times at which they came are shared by all of its group."""
 
-    def __init__(self, request: bytes, status: bytes, ages: array[float]) -> None:
+    def __init__(self, request: bytes, status: bytes, marks: array[float], times: array[float]) -> None:
         self._request = request
         self._status = status
-        self._ages = ages
+        self._marks = marks
+        self._times = times
         self._rest = b""
         self.open = asyncio.get_running_loop().create_future()
         self.transport: Any = None
@@ -52,7 +53,8 @@ class Subscriber(asyncio.Protocol):
             end = data.find(b";", at)
             if end < 0:
                 break
-            self._ages.append(now - float(data[at + 3 : end]))
+            self._marks.append(float(data[at + 3 : end]))
+            self._times.append(now)
             at = data.find(b"t0=", end)
         self._rest = data[at:] if at >= 0 else data[-2:]  # a mark may be cut in two
 
@@ -61,12 +63,12 @@ class Groups:
     """Subscribers by the name of their group."""
 
     def __init__(self) -> None:
-        self._ages: dict[str, array[float]] = {}
+        self._came: dict[str, tuple[array[float], array[float]]] = {}
         self._open: dict[str, list[Subscriber]] = {}
 
     async def subscribe(self, group: str, port: int, path: str, token: str, count: int, websocket: bool) -> int:
         """Open `count` streams; returns when all are open."""
-        ages = self._ages.setdefault(group, array("d"))
+        marks, times = self._came.setdefault(group, (array("d"), array("d")))
         request, status = _request(path, token, websocket), b"101" if websocket else b"200"
         slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -74,7 +76,7 @@ class Groups:
             async with slots:
                 loop = asyncio.get_running_loop()
                 _, subscriber = await loop.create_connection(
-                    lambda: Subscriber(request, status, ages), "127.0.0.1", port
+                    lambda: Subscriber(request, status, marks, times), "127.0.0.1", port
                 )
                 await subscriber.open
                 return subscriber
@@ -83,13 +85,17 @@ class Groups:
             self._open[group] = list(await asyncio.gather(*(one() for _ in range(count))))
         return count
 
-    async def take(self, group: str, count: int) -> dict[str, float]:
-        """How many events came since the last time, once there are `count`, and their ages at p50 and p99 in ms."""
-        ages, until = self._ages[group], time.time() + _LONGEST_S
-        while len(ages) < count and time.time() < until:
+    async def take(self, group: str, count: int, begins: dict[str, float]) -> dict[str, float]:
+        """How many events came since the last time, once there are `count`, and their ages at p50 and p99 in ms.
+
+        An event's age counts from its mark, or from what `begins` has for it.
+        """
+        (marks, times), until = self._came[group], time.time() + _LONGEST_S
+        while len(marks) < count and time.time() < until:
             await asyncio.sleep(0.05)
-        found = sorted(ages)
-        del ages[:]
+        began = {float(mark): at for mark, at in begins.items()}
+        found = sorted(came - began.get(mark, mark) for mark, came in zip(marks, times, strict=True))
+        del marks[:], times[:]
         p50, p99 = (1000 * found[int(len(found) * share)] for share in (0.5, 0.99))
         return {"count": len(found), "p50": p50, "p99": p99}
 

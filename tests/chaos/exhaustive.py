@@ -193,4 +193,6 @@ def summary(points: dict[str, Counter[tuple[str, str]]], outcomes: Sequence[Outc
         lines.append(
             f"{service:<12} {points[service].total():>7} {len(mine) - missed:>7} {missed:>7} {wrong:>7} {seconds:>7.2f}"
         )
+    if names := [str(outcome.kill) for outcome in outcomes if not outcome.reached]:
+        lines += ["missed, as the process did it less often this time:", *(f"    {name}" for name in names)]
     return "\n".join(lines)

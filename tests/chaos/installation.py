@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -23,10 +22,11 @@ import httpx
 import psutil
 
 from lace_standalone.embedded_postgres import EmbeddedPostgres
-from lace_standalone.ports import addresses, free_ports
-from lace_standalone.services import ALL_SERVICES, RPC_SERVICES
+from lace_standalone.ports import free_ports
+from lace_standalone.services import ALL_SERVICES
 from tests.chaos.database import SOCKET
 from tests.chaos.points import Place, Point
+from tests.doubles.separate_processes import environment
 
 _ROUTINE = re.compile(r'"code": "OK".*"event": "rpc"|"status": [23]\d\d.*"event": "http"')
 LACE = Path(sys.executable).parent / "lace"
@@ -60,7 +60,7 @@ class Installation:
         self.dsn = await self._postgres.start()
         [port] = free_ports(_LOOPBACK, 1)
         self.url = f"http://{_LOOPBACK}:{port}"
-        self.environ = self._environ(port)
+        self.environ = environment(self.folder, self.dsn, port, self.parts)
         await self._lace("db", "upgrade")
         await self._start_nursery()
         await self.start_services()
@@ -220,18 +220,3 @@ class Installation:
         if done.returncode != 0:
             raise AssertionError(f"lace {' '.join(arguments)}: {done.stderr}")
         return done.stdout
-
-    def _environ(self, gateway_port: int) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("LACE_", "OPENAI_"))}
-        where = ",".join(f"{name}={address}" for name, address in addresses(_LOOPBACK, RPC_SERVICES).items())
-        return {
-            **kept,
-            "LACE_DATA_DIR": str(self.folder / "data"),
-            "LACE_DSN": self.dsn,
-            "LACE_DB_ROLE_SECRET": secrets.token_hex(16),
-            "LACE_SERVICE_SECRET": secrets.token_hex(16),
-            "LACE_URL_SIGNING_SECRET": secrets.token_hex(16),
-            "LACE_ADDRESSES": where,
-            "LACE_GATEWAY_PORT": str(gateway_port),
-            **self.parts,
-        }

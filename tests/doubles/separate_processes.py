@@ -38,6 +38,23 @@ def parts_from_environment() -> dict[str, str]:
     }
 
 
+def environment(folder: Path, dsn: str, gateway_port: int, parts: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every process of one installation: secrets of its own, free ports, and these parts."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LACE_", "OPENAI_"))}
+    where = ",".join(f"{name}={address}" for name, address in addresses(_LOOPBACK, RPC_SERVICES).items())
+    return {
+        **kept,
+        "LACE_DATA_DIR": str(folder / "data"),
+        "LACE_DSN": dsn,
+        "LACE_DB_ROLE_SECRET": secrets.token_hex(16),
+        "LACE_SERVICE_SECRET": secrets.token_hex(16),
+        "LACE_URL_SIGNING_SECRET": secrets.token_hex(16),
+        "LACE_ADDRESSES": where,
+        "LACE_GATEWAY_PORT": str(gateway_port),
+        **parts,
+    }
+
+
 @dataclass
 class SeparateProcesses:
     """The processes and what they share; `folder` takes their logs."""
@@ -55,7 +72,7 @@ class SeparateProcesses:
         self.folder.mkdir(parents=True, exist_ok=True)
         [port] = free_ports(_LOOPBACK, 1)
         self.url = f"http://{_LOOPBACK}:{port}"
-        self.environ = self._environ(port)
+        self.environ = environment(self.folder, self.admin_dsn, port, self.parts)
         self._run("db", "upgrade")
         for service in ALL_SERVICES:
             self.start_service(service)
@@ -96,21 +113,6 @@ class SeparateProcesses:
         if done.returncode != 0:
             raise AssertionError(f"lace {' '.join(arguments)}: {done.stderr}")
         return done.stdout
-
-    def _environ(self, gateway_port: int) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("LACE_", "OPENAI_"))}
-        where = ",".join(f"{name}={address}" for name, address in addresses(_LOOPBACK, RPC_SERVICES).items())
-        return {
-            **kept,
-            "LACE_DATA_DIR": str(self.folder / "data"),
-            "LACE_DSN": self.admin_dsn,
-            "LACE_DB_ROLE_SECRET": secrets.token_hex(16),
-            "LACE_SERVICE_SECRET": secrets.token_hex(16),
-            "LACE_URL_SIGNING_SECRET": secrets.token_hex(16),
-            "LACE_ADDRESSES": where,
-            "LACE_GATEWAY_PORT": str(gateway_port),
-            **self.parts,
-        }
 
     async def _ready(self) -> None:
         async with asyncio.timeout(_START_S), httpx.AsyncClient(base_url=self.url) as client:

@@ -42,6 +42,12 @@ class Installation:
     admin: Actor = Actor("", "", "")
     service: str = ""
 
+    async def renew(self) -> None:
+        """Identities are good for minutes, and the tests of a session may take longer."""
+        self.service = await self.platform.service_identity("runs", self.channel).token()
+        if self.admin.secret:
+            self.admin = await self.login(self.admin.secret)
+
     @property
     def auth(self) -> Any:
         return stubs.AuthServiceStub(self.channel)
@@ -115,7 +121,7 @@ async def new_database(postgres: Any) -> NewDatabase:
 
 
 @pytest.fixture(scope="session")
-async def installation(
+async def begun_installation(
     postgres: Any, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """One installation for all tests of this folder, begun; the tests make principals and tenants of their own."""
@@ -133,13 +139,20 @@ async def installation(
         channel = platform.channel("control")
         stack.push_async_callback(channel.close)
         running = Installation(config, platform, channel)
-        running.service = await platform.service_identity("runs", channel).token()
+        await running.renew()
         with running.acting(running.service):
             begun = await running.tenants.Bootstrap(
                 wire.BootstrapRequest(tenant_name="default", principal_name="admin")
             )
         running.admin = await running.login(begun.secret)
         yield running
+
+
+@pytest.fixture
+async def installation(begun_installation: Installation) -> Installation:
+    """The installation, with identities that are good for the test."""
+    await begun_installation.renew()
+    return begun_installation
 
 
 def _free_port() -> int:

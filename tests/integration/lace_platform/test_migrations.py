@@ -44,7 +44,8 @@ async def _rows(connection: Connection, query: str, *values: object) -> list[tup
 
 
 async def _schemas(admin: Connection) -> list[str]:
-    rows = await _rows(admin, "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [*SERVICES, "bus", "probe"])
+    ours = [*SERVICES, "bus", "probe", "bus_probe"]
+    rows = await _rows(admin, "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", ours)
     return [name for (name,) in rows]
 
 
