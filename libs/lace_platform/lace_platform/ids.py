@@ -10,6 +10,8 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 80
 _LENGTH = 26
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]  # two characters at a time
+_SHIFTS = range(5 * (_LENGTH - 2), -1, -10)
 
 
 class _Monotonic:
@@ -31,7 +33,7 @@ _source = _Monotonic()
 
 
 def _encode(value: int) -> str:
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
 def new_id(prefix: str) -> str:
