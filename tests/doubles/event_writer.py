@@ -10,7 +10,7 @@ INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, 
   traceparent, created_at)
 SELECT tenant_id, %(run_id)s, 'generate', 1, 'paused', '{"title": "Streams"}', '', 'prn_test', '{}', '', '', '[]', '[]',
   'req_test', 'req_test', '', '', now()
-FROM control.tenants
+FROM control.tenants ORDER BY created_at, tenant_id LIMIT 1
 """
 
 _APPEND = """

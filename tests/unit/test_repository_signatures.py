@@ -22,6 +22,7 @@ _ACROSS_TENANTS = {
     "lace_control.adapters.postgres_units.PostgresUnits": "opens the directory's transactions",
     "lace_runs.adapters.boundary.GroupCommit": "the boundaries of all runs in a worker share commits",
     "lace_runs.adapters.events.PostgresNews": "one look serves all runs that are watched through a process",
+    "lace_runs.adapters.starts.GroupStart": "the starts of all tenants that come at one time share a commit",
     "lace_runs.adapters.lease.WorkerLease": "a worker takes over whatever run has lost its own",
 }
 

@@ -182,6 +182,7 @@ async def _worker_process(postgres: Any, tenant_id: str) -> AsyncIterator[None]:
             await process.wait()
 
 
+@pytest.mark.slow
 async def test_subscribers_of_every_gateway_see_every_event_of_a_run_that_another_process_works(
     plane: Plane, postgres: Any
 ) -> None:
