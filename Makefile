@@ -41,7 +41,7 @@ up: $(READY) ## start LACE and leave it running until Ctrl-C
 	@$(BIN)/lace up $(ARGS)
 
 test: $(READY) test-core ## run all tests that need nothing beside the repository and are quick
-	@$(BIN)/pytest -m 'not real_parts and not slow' $(ARGS)
+	@$(BIN)/pytest -m 'not real_parts and not slow' --ignore tests/unit/lace_core $(ARGS)
 
 test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own dependencies is installed
 	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core tests/unit/lace_core

@@ -20,6 +20,18 @@ IN_ONE_PROCESS = "one process"
 SEPARATE = "separate processes"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What looks into one process is not for separate ones: it is left out there, not passed over."""
+    left_out = [item for item in items if item.get_closest_marker("one_process") and _kind_of(item) == SEPARATE]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _kind_of(item: pytest.Item) -> object:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("installation") if callspec is not None else None
+
+
 @dataclass(frozen=True)
 class RunningInstallation:
     """Where the API is, the token for it, and where the installation keeps its bytes and rows."""

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from lace_core.topics import TOPICS
-from tests.e2e.conftest import IN_ONE_PROCESS, RunningInstallation
+from tests.e2e.conftest import RunningInstallation
 from tests.e2e.mutations import Stage
 
 _PUBLISH = """
@@ -181,6 +181,7 @@ def test_there_is_a_case_for_every_topic_that_is_consumed() -> None:
 _QUICK = ("pipeline.run.requested", "audit.recorded")  # enough for every change
 
 
+@pytest.mark.one_process  # on the Postgres bus: messages are published through its tables
 @pytest.mark.parametrize(
     ("topic", "times"),
     [
@@ -192,8 +193,6 @@ _QUICK = ("pipeline.run.requested", "audit.recorded")  # enough for every change
 async def test_however_often_a_message_comes_it_takes_effect_once(
     topic: str, times: int, api: httpx.AsyncClient, installation: RunningInstallation, made: dict[str, str]
 ) -> None:
-    if installation.kind != IN_ONE_PROCESS:
-        pytest.skip("published through the tables of the Postgres bus")
     stage = Stage(api, installation.admin_dsn)
     message = f"msg_{uuid.uuid4().hex}"
     order = await ORDERS[topic](Material(stage, made), message)

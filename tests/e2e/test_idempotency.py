@@ -15,7 +15,7 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.db.transaction import Transaction
 from lace_platform.rpc.context import call_or_none
 from lace_proto.descriptors import RestMethod, rest_methods
-from tests.e2e.conftest import IN_ONE_PROCESS, RunningInstallation
+from tests.e2e.conftest import RunningInstallation
 from tests.e2e.mutations import MUTATIONS, Asked, Mutation, Stage
 
 METHODS = {method.name: method for method in rest_methods() if method.rest.idempotent}
@@ -102,14 +102,13 @@ async def test_however_often_it_is_sent_at_once_it_is_one_effect_and_one_answer(
     assert (before, await request.effects(stage, mutation)) == (0, 1)
 
 
+@pytest.mark.one_process  # others are killed by tests/chaos
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in METHODS]
 )
 async def test_an_answer_that_was_lost_behind_the_commit_is_given_again(
-    name: str, stage: Stage, installation: RunningInstallation, monkeypatch: pytest.MonkeyPatch
+    name: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if installation.kind != IN_ONE_PROCESS:
-        pytest.skip("the services are in other processes; tests/chaos kills those")
     mutation = MUTATIONS[name]
     request = Request(METHODS[name], await mutation.prepare(stage), key=f"lost-{uuid.uuid4().hex}")
     commit, execute_now = Transaction.commit, SystemDatabase.execute_now

@@ -17,15 +17,15 @@ import pytest
 from lace_compiler.domain.settings import settings_of
 from lace_compiler.domain.version import COMPILER_VERSION
 from lace_core.settings import resolve
-from tests.e2e.conftest import IN_ONE_PROCESS, RunningInstallation
+from tests.e2e.conftest import RunningInstallation
 from tests.e2e.mutations import Stage
+
+pytestmark = pytest.mark.one_process  # elsewhere the files are on an S3 server
 
 
 @pytest.fixture
 def blobs(installation: RunningInstallation) -> Path:
     """Where the files are."""
-    if installation.kind != IN_ONE_PROCESS:
-        pytest.skip("the files are on an S3 server")
     return installation.data_dir / "blobs"
 
 

@@ -144,6 +144,7 @@ def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_p
         assert second.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 @off_the_loop
 def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> None:
     with up(environ) as first:
@@ -245,6 +246,7 @@ def test_what_is_paused_outlives_every_process_and_goes_on(environ: dict[str, st
     assert revisions == [(run.revision_id, run_id)]
 
 
+@pytest.mark.slow
 @off_the_loop
 def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -255,6 +257,7 @@ def test_a_port_that_is_taken_is_told(environ: dict[str, str]) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @off_the_loop
 def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
     environ = environ_of(scratch / "interrupted")
@@ -272,6 +275,7 @@ def test_an_interrupted_start_leaves_nothing_running(scratch: Path) -> None:
     assert left == []
 
 
+@pytest.mark.slow
 @off_the_loop
 def test_ctrl_c_ends_the_demo_and_what_it_started(environ: dict[str, str], tmp_path: Path) -> None:
     # The whole dossier: seconds of work, so that it is under way.

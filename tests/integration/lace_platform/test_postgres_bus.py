@@ -172,6 +172,7 @@ async def test_what_close_interrupts_is_given_back_at_once_and_counts_as_no_atte
     await _until(lambda: received == [sent.id])
 
 
+@pytest.mark.slow
 async def test_a_first_subscription_amid_publishing_misses_nothing(open_bus: OpenBus, topic: str) -> None:
     publishers, reader = [await open_bus() for _ in range(3)], await open_bus()
     sent = [[_message(topic, f"key-{p}", b"%d" % n) for n in range(60)] for p in range(3)]
