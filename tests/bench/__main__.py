@@ -30,14 +30,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    figures: list[Figure] = []
     for name in arguments.names or BENCHMARKS:
-        figures += BENCHMARKS[name](arguments.rounds)
-    chosen = f' ARGS="{" ".join(arguments.names)}"' if arguments.names else ""
-    text = f"`make bench{chosen}` on {machine.description()}:\n\n{table(figures)}"
-    print(text)
-    if arguments.write:
-        write_section(arguments.write, text)
+        figures = BENCHMARKS[name](arguments.rounds)
+        text = f"`make bench ARGS={name}` on {machine.description()}:\n\n{table(figures)}"
+        print(text, end="\n\n", flush=True)
+        if arguments.write:
+            write_section(arguments.write, name, text)
 
 
 if __name__ == "__main__":

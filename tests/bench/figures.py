@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-BEGIN = "<!-- begin: written by make bench -->"
-END = "<!-- end: written by make bench -->"
-_SECTION = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 _HEAD = ("Figure", "Median", "Rounds")
 
 
@@ -40,9 +37,19 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def write_section(page: Path, text: str) -> None:
-    """Put the text between the page's two markers, or at its end with markers of its own."""
-    section = f"{BEGIN}\n\n{text}\n\n{END}"
+def begin(name: str) -> str:
+    """The marker before a benchmark's figures."""
+    return f"<!-- begin {name}: written by make bench -->"
+
+
+def end(name: str) -> str:
+    """The marker behind them."""
+    return f"<!-- end {name} -->"
+
+
+def write_section(page: Path, name: str, text: str) -> None:
+    """Put the text between the benchmark's two markers, or at the page's end with markers of its own."""
+    section = f"{begin(name)}\n\n{text}\n\n{end(name)}"
     old = page.read_text(encoding="utf-8") if page.exists() else ""
-    new, found = _SECTION.subn(lambda _: section, old)
+    new, found = re.subn(f"{re.escape(begin(name))}.*?{re.escape(end(name))}", lambda _: section, old, flags=re.DOTALL)
     page.write_text(new if found else f"{old.rstrip()}\n\n{section}\n".lstrip(), encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.figures import BEGIN, END, Figure, table, write_section
+from tests.bench.figures import Figure, begin, end, table, write_section
 
 FIGURES = [Figure("Start", "s", [3.0, 1.0, 2.0]), Figure("A ratio", "", [0.125], digits=1)]
 
@@ -23,14 +23,15 @@ def test_columns_are_aligned() -> None:
 
 def test_a_section_is_renewed_where_it_is(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n")
-    write_section(page, "new: \\1")
-    assert page.read_text() == f"# Title\n\n{BEGIN}\n\nnew: \\1\n\n{END}\n\nThe end.\n"
+    other = f"{begin('other')}\nas it was\n{end('other')}"
+    page.write_text(f"# Title\n\n{begin('demo')}\nold\n{end('demo')}\n\n{other}\n")
+    write_section(page, "demo", "new: \\1")
+    assert page.read_text() == f"# Title\n\n{begin('demo')}\n\nnew: \\1\n\n{end('demo')}\n\n{other}\n"
 
 
 def test_a_page_without_a_section_gets_one_at_its_end(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Title\n")
-    write_section(page, "new")
-    write_section(page, "newer")
-    assert page.read_text() == f"# Title\n\n{BEGIN}\n\nnewer\n\n{END}\n"
+    write_section(page, "demo", "new")
+    write_section(page, "demo", "newer")
+    assert page.read_text() == f"# Title\n\n{begin('demo')}\n\nnewer\n\n{end('demo')}\n"
