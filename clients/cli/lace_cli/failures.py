@@ -52,6 +52,7 @@ _ADVICE = {
     "EVENT_CONTENT_NOT_FOUND": "Its payload is whole: lace events RUN --json",
     "EVENT_SCHEMA_UNSUPPORTED": "Leave --schema-version out, or name one that this server has.",
     "ARTIFACT_NOT_FOUND": "See what was written: lace runs",
+    "DEAD_LETTER_NOT_FOUND": "See the letters there are: lace dlq list",
     "SOURCE_NOT_FOUND": "See the sources there are: lace sources",
     "TOKEN_NOT_FOUND": "See the tokens there are: lace token list",
     "SETTING_UNKNOWN": "See the settings there are: lace settings list",

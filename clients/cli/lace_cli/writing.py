@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from lace_cli.failures import INTERRUPTED, CommandError, advice_for
 from lace_cli.files import slug
-from lace_cli.output import warn
+from lace_cli.output import print_json, warn
 from lace_cli.progress import RunView
 
 if TYPE_CHECKING:
     from lace.common.v1 import event_pb2
+    from lace.runs.v1 import runs_pb2
     from lace_client import LaceClient
 
 ENDINGS = {"md": ".md", "docx": ".docx", "pdf": ".pdf", "owl": ".ttl"}
@@ -57,6 +60,39 @@ def watched(run_id: str) -> Iterator[None]:
             advice=f"Watch it again: lace watch {run_id}   End it: lace cancel {run_id}",
             exit_code=INTERRUPTED,
         ) from None
+
+
+def finish(api: LaceClient, run_id: str, doing: str, out: Path, as_json: bool, *, title: str | None = None) -> None:
+    """Follows a run to its end, saves the files that it made, and tells what came of it.
+
+    With the title of its document given, a run must have made files; else they are named after its artifact. Raises
+    CommandError where the run did not succeed, or made no file that it must have made.
+    """
+    with watched(run_id):
+        done = follow_to_end(api, run_id, doing, quiet=as_json)
+    if title is not None:
+        saved = save_compiled(api, done, title, out)
+    else:
+        saved = save_compiled(api, done, api.get_artifact(done.artifact_id).title, out) if done.compiled else []
+    if as_json:
+        print_json({"run_id": run_id, "result": done, "files": [str(path) for path in saved]})
+        return
+    if done.artifact_id:
+        typer.echo(f"{done.artifact_id}: go on with lace revisions, expand, patch or verify")
+    for path in saved:
+        typer.echo(path)
+    if done.dropped_citations:
+        typer.echo(f"{done.dropped_citations} citations were dropped; see them: lace runs --json")
+    if done.sentences:
+        typer.echo(citation_line(done))
+
+
+def tell_detached(started: runs_pb2.StartRunResponse, as_json: bool) -> None:
+    """Tells of a run that nobody waits for."""
+    if as_json:
+        print_json(started)
+    else:
+        typer.echo(f"{started.run_id} is under way; see it: lace watch {started.run_id}")
 
 
 def citation_line(done: event_pb2.RunCompleted) -> str:

@@ -325,4 +325,5 @@ def _unknown(name: str, pointer: str, by_name: Mapping[str, _Field]) -> Detail:
 def _error(reason: Reason, details: Sequence[Detail]) -> LaceError:
     first = details[0]
     more = f" ({len(details) - 1} more in details)" if len(details) > 1 else ""
-    return LaceError(reason, f"{first.field}: {first.description}{more}.", details=details[:_MAX_DETAILS])
+    said = f"{first.field}: {first.description}{more}"
+    return LaceError(reason, said if said.endswith("?") else f"{said}.", details=details[:_MAX_DETAILS])

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lace_cli.commands.documents import Detach, Out, Overrides, SourceIds, Targets, overrides_of
-from lace_cli.output import AsJson, print_json
-
-if TYPE_CHECKING:
-    from lace.runs.v1 import runs_pb2
-    from lace_client import LaceClient
+from lace_cli.commands.documents import Detach, Out, Overrides, SourceIds, Targets, overrides_of, text_of
+from lace_cli.output import AsJson
 
 
 class Scope(StrEnum):
@@ -128,7 +124,7 @@ def patch(
 
 
 def auto(
-    artifact: Annotated[str, typer.Argument(metavar="[ARTIFACT]", help="An artifact; a new one where left out.")] = "",
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="An artifact; a new one where left out.")] = "",
     title: Annotated[str, typer.Option("--title", "-t", help="Title of a new document.")] = "",
     instructions: Instructions = "",
     node: NodeId = "",
@@ -175,40 +171,15 @@ class _Given:
         }
 
 
-def text_of(given: str) -> str:
-    """The text, or that of the file which @FILE names."""
-    return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
-
-
 def _run(pipeline_id: str, given: _Given, out: Path, detach: bool, as_json: bool) -> None:
     from lace_cli.connection import connect
+    from lace_cli.writing import finish, tell_detached
 
     with connect() as api:
         started = api.start_run(pipeline_id, **given.values)  # type: ignore[arg-type]
         if started.reason and not as_json:
             typer.echo(f"{started.pipeline_id}: {started.reason}")
-        if not detach:
-            finish(api, started, out, as_json)
-        elif as_json:
-            print_json(started)
+        if detach:
+            tell_detached(started, as_json)
         else:
-            typer.echo(f"{started.run_id} is under way; see it: lace watch {started.run_id}")
-
-
-def finish(api: LaceClient, started: runs_pb2.StartRunResponse, out: Path, as_json: bool) -> None:
-    """Follows a run to its end, saves the files that it made, and tells what came of it."""
-    from lace_cli.writing import citation_line, follow_to_end, save_compiled, watched
-
-    with watched(started.run_id):
-        done = follow_to_end(api, started.run_id, f"Running {started.pipeline_id}", quiet=as_json)
-    title = api.get_artifact(done.artifact_id).title if done.artifact_id else ""
-    saved = save_compiled(api, done, title, out) if done.compiled else []
-    if as_json:
-        print_json({"run_id": started.run_id, "result": done, "files": [str(path) for path in saved]})
-        return
-    for path in saved:
-        typer.echo(path)
-    if done.dropped_citations:
-        typer.echo(f"{done.dropped_citations} citations were dropped; see them: lace runs --json")
-    if done.sentences:
-        typer.echo(citation_line(done))
+            finish(api, started.run_id, f"Running {started.pipeline_id}", out, as_json)

@@ -10,8 +10,7 @@ import typer
 from lace_cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
-    from lace.runs.v1 import artifacts_pb2, runs_pb2
-    from lace_client import LaceClient
+    from lace.runs.v1 import artifacts_pb2
 
 Title = Annotated[str, typer.Option("--title", "-t", help="Title of the document.")]
 Instructions = Annotated[
@@ -62,12 +61,13 @@ def generate(
     Examples:  lace generate -t "Harrow Bay: what it cost"   ·   lace generate -t "For the board" -i @brief.txt -o board
     """
     from lace_cli.connection import connect
+    from lace_cli.writing import finish, tell_detached
 
     with connect() as api:
         started = api.start_run(
             "generate",
             title=title,
-            instructions=_instructions(instructions),
+            instructions=text_of(instructions),
             source_ids=source or (),
             artifact_id=artifact,
             targets=target or (),
@@ -76,9 +76,9 @@ def generate(
             priority=priority,
         )
         if detach:
-            _detached(started, as_json)
+            tell_detached(started, as_json)
         else:
-            _finish(api, started.run_id, title, out, as_json)
+            finish(api, started.run_id, "Writing", out, as_json, title=title)
 
 
 def outline(
@@ -97,7 +97,7 @@ def outline(
         started = api.start_run(
             "outline",
             title=title,
-            instructions=_instructions(instructions),
+            instructions=text_of(instructions),
             source_ids=source or (),
             settings=overrides_of(override or ()),
             priority=priority,
@@ -125,10 +125,11 @@ def compile_artifact(
     Example:  lace compile art_… --target pdf --set compile.page_size=us-letter
     """
     from lace_cli.connection import connect
+    from lace_cli.writing import finish
 
     with connect() as api:
         started = api.start_compile(artifact, targets=target or (), settings=overrides_of(override or ()))
-        _finish(api, started.run_id, api.get_artifact(artifact).title, out, as_json)
+        finish(api, started.run_id, "Writing", out, as_json, title=api.get_artifact(artifact).title)
 
 
 def open_page(
@@ -170,30 +171,9 @@ def headings_of(artifact: artifacts_pb2.Artifact) -> list[tuple[int, str]]:
     return found
 
 
-def _finish(api: LaceClient, run_id: str, title: str, out: Path, as_json: bool) -> None:
-    from lace_cli.writing import citation_line, follow_to_end, save_compiled, watched
-
-    with watched(run_id):
-        done = follow_to_end(api, run_id, "Writing", quiet=as_json)
-    saved = save_compiled(api, done, title, out)
-    if as_json:
-        print_json({"run_id": run_id, "result": done, "files": [str(path) for path in saved]})
-        return
-    for path in saved:
-        typer.echo(path)
-    if done.sentences:
-        typer.echo(citation_line(done))
-
-
-def _detached(started: runs_pb2.StartRunResponse, as_json: bool) -> None:
-    if as_json:
-        print_json(started)
-    else:
-        typer.echo(f"{started.run_id} is under way; see it: lace watch {started.run_id}")
-
-
-def _instructions(text: str) -> str:
-    return Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+def text_of(given: str) -> str:
+    """The text, or that of the file which @FILE names."""
+    return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
 
 
 def _quoted(text: str) -> str:

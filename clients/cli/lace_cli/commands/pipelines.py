@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lace_cli.commands.changes import finish, text_of
-from lace_cli.commands.documents import Out, Overrides, SourceIds, Targets, overrides_of
+from lace_cli.commands.documents import Out, Overrides, SourceIds, Targets, overrides_of, text_of
 from lace_cli.output import AsJson, print_json, print_table
 
 _app = typer.Typer()
@@ -94,6 +93,7 @@ def run(
     Example:  lace pipelines run draft --title "Harrow Bay"
     """
     from lace_cli.connection import connect
+    from lace_cli.writing import finish
 
     with connect() as api:
         started = api.start_run(
@@ -106,4 +106,4 @@ def run(
             targets=target or (),
             settings=overrides_of(override or ()),
         )
-        finish(api, started, out, as_json)
+        finish(api, started.run_id, f"Running {started.pipeline_id}", out, as_json)
