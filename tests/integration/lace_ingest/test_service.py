@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,12 @@ async def test_a_bad_upload_is_refused_and_leaves_nothing(
     with service.calling(tenant_id):
         assert (await refused(service.upload(filename, data))).reason is reason
         assert not (await service.sources.ListSources(pb.ListSourcesRequest())).sources
+
+
+async def test_a_refusal_reaches_a_caller_who_still_sends(service: Any, tenant_id: str) -> None:
+    with service.calling(tenant_id):
+        refusals = await asyncio.gather(*(refused(service.upload("a.xlsx", b"x" * 3_000_000)) for _ in range(20)))
+    assert {refusal.reason for refusal in refusals} == {Reason.SOURCE_FORMAT_UNSUPPORTED}
 
 
 async def test_an_upload_that_is_not_whole_is_refused_and_leaves_nothing(service: Any, tenant_id: str) -> None:

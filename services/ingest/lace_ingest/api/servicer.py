@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +15,13 @@ from lace_core.errors import LaceError, Reason
 from lace_ingest.api import convert
 from lace_ingest.app import retrieval, sources
 from lace_ingest.app.ports import Ingest, Mutation
+from lace_ingest.domain.sources import Source
 from lace_platform.paging import Cursor, PageTokens, page_size
 from lace_platform.rpc import current_call
 
 _SOURCES = "ListSources"
 _UNITS = "ListUnits"
+_LONGEST_HEARING_S = 10.0
 
 
 class SourceServicer(services.SourceServiceServicer):
@@ -29,19 +33,22 @@ class SourceServicer(services.SourceServiceServicer):
 
     async def UploadSource(self, request_iterator: Any, context: Any) -> pb.Source:
         """Stores one document as it comes in."""
+        try:
+            return convert.source_to_wire(await self._upload(request_iterator))
+        except LaceError:
+            await _heard_out(request_iterator)
+            raise
+
+    async def _upload(self, requests: AsyncIterator[pb.UploadSourceRequest]) -> Source:
         caller = convert.caller_of(current_call())
-        head = await _head(request_iterator)
+        head = await _head(requests)
         labels = sorted(set(head.labels))
 
         def mutation_of(filename: str, sha256: str) -> Mutation | None:
             request = canonical_json({"filename": filename, "labels": labels, "sha256": sha256})
             return Mutation(f"UploadSource/{filename}", request) if current_call().idempotency_key else None
 
-        return convert.source_to_wire(
-            await sources.upload_source(
-                self._ingest, caller, head.filename, labels, _chunks(request_iterator), mutation_of
-            )
-        )
+        return await sources.upload_source(self._ingest, caller, head.filename, labels, _chunks(requests), mutation_of)
 
     async def GetSource(self, request: pb.GetSourceRequest, context: Any) -> pb.Source:
         """A source."""
@@ -120,6 +127,16 @@ async def _chunks(requests: AsyncIterator[pb.UploadSourceRequest]) -> AsyncItera
         size_bytes += len(request.chunk)
         yield request.chunk
     raise LaceError(Reason.INVALID_ARGUMENT, "The upload broke off before its end.")
+
+
+async def _heard_out(requests: AsyncIterator[pb.UploadSourceRequest]) -> None:
+    """Lets a refused caller come to the end: a call that is reset while it still sends loses the words of its refusal
+    and ends as INTERNAL. Not for ever: who sends on and on is cut off.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LONGEST_HEARING_S):
+            async for _ in requests:
+                pass
 
 
 def _moment(cursor: Cursor | None) -> tuple[datetime, str] | None:
