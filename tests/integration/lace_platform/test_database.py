@@ -59,6 +59,24 @@ async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_returne
     assert "Current Checked out connections: 0" in probe.db.engine.pool.status()
 
 
+async def test_who_is_cancelled_twice_in_a_statement_stays_cancelled(probe: Probe, tenant_id: str) -> None:
+    async def linger() -> None:
+        async with probe.db.transaction(tenant_id) as tx:
+            entered.set()
+            await tx.execute("SELECT pg_sleep(20)")
+
+    entered = asyncio.Event()
+    task = asyncio.create_task(linger())
+    await entered.wait()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()  # the driver was still asking the server to stop: it gives the connection up
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await _names(probe.db, tenant_id) == []
+
+
 async def test_nothing_runs_after_the_commit(probe: Probe, tenant_id: str) -> None:
     async with probe.db.transaction(tenant_id) as tx:
         await tx.commit()

@@ -73,11 +73,13 @@ class _Pool:
             if not driver.closed:
                 raise
             # The server went away in the middle; whether a COMMIT that was on its way came through is not known.
-            await _discard(connection)
             raise _unavailable(error) from error
         finally:
-            # Back into the pool, which rolls back what was not committed.
-            await connection.close()
+            if driver.closed:  # to roll back on it would fail, and that failure hide a cancellation
+                await _discard(connection)
+            else:
+                # Back into the pool, which rolls back what was not committed.
+                await connection.close()
 
     async def _open(self, opening: str) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any]]:
         """A connection with an open transaction; its BEGIN is also the check that a pooled connection lives."""
