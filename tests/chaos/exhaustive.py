@@ -117,6 +117,7 @@ class Bench:
     async def _strike(self, kill: Kill) -> Outcome:
         started = time.monotonic()
         await self._installation.arm(kill.service, kill.point, kill.place)
+        pid = self._installation.pids[kill.service]
         reviver = asyncio.create_task(self._revive(kill.service), name="reviver")
         problems: list[str] = []
         try:
@@ -125,15 +126,24 @@ class Bench:
             problems.append(f"{type(error).__name__}: {error}")
         async with await self._connect() as connection:
             problems += await wait_until_quiet(connection, self._tenant_id, _QUIET_S)
-            reached = reviver.done()
+            reached = reviver.done() or not await self._disarm(kill.service, pid)
+            if reached:
+                await reviver
+                problems += await wait_until_quiet(connection, self._tenant_id, _QUIET_S)
             reviver.cancel()
             await asyncio.gather(reviver, return_exceptions=True)
-            if not reached:
-                await self._installation.arm(kill.service)
             problems += await self._wrong(connection)
             await wipe(connection, self._tenant_id, self._blobs)
         logs = self._installation.log(kill.service) if problems else ""
         return Outcome(kill, reached, time.monotonic() - started, problems, logs)
+
+    async def _disarm(self, service: str, pid: int) -> bool:
+        """False where the process came to its point even now, while it was told to forget it."""
+        try:
+            await self._installation.arm(service)
+        except ConnectionError:
+            return False
+        return self._installation.pids.get(service) == pid
 
     async def _wrong(self, connection: psycopg.AsyncConnection[Any]) -> list[str]:
         """What is not as after an undisturbed run, once what is still on its way over a broker has come."""

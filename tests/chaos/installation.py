@@ -112,7 +112,10 @@ class Installation:
         self.pids[service] = pid
 
     async def arm(self, service: str, point: Point | None = None, place: Place = Place.BEFORE) -> None:
-        """Have a service count from nothing, and die at a place of a point where one is named."""
+        """Have a service count from nothing, and die at a place of a point where one is named.
+
+        Raises ConnectionError where it dies while it is told.
+        """
         order = {"point": asdict(point), "place": place.value} if point else {}
         async with asyncio.timeout(10):
             while True:
@@ -120,12 +123,15 @@ class Installation:
                     reader, writer = await asyncio.open_unix_connection(self.folder / service / "orders.sock")
                     break
                 except OSError:
-                    if self._deaths[self.pids[service]].done():
-                        raise AssertionError(f"{service} ended by itself: {self.log(service)}") from None
+                    pid = self.pids.get(service)
+                    if pid in self._deaths and self._deaths[pid].done():
+                        raise ConnectionAbortedError(f"{service} ended by itself: {self.log(service)}") from None
                     await asyncio.sleep(0.01)
             writer.write(json.dumps(order).encode() + b"\n")
-            await reader.readline()
+            told = await reader.readline()
             writer.close()
+            if not told:
+                raise ConnectionResetError(f"{service} died while it was told")
 
     async def death(self, service: str, within_s: float) -> int:
         """Wait for a service's process to end; its status, negative for a signal. Raises TimeoutError."""
