@@ -16,6 +16,7 @@ from dotenv import dotenv_values
 
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.settings import SETTINGS, Layer, environment_layer
+from lace_platform.secrets import EnvironmentSecrets, SecretEnvironment, Secrets, open_secrets
 
 PREFIX = "LACE_"
 _OF_CLIENTS = frozenset({"LACE_URL", "LACE_TOKEN", "LACE_TRACEBACK"})  # of the command line; no settings of a server
@@ -28,6 +29,7 @@ DEFAULT_PORTS = {
     "provenance": 7106,
 }
 _SECRETS_FILE = "secrets.json"
+_SECRET_KEYS = tuple(key for key, setting in SETTINGS.items() if setting.secret)
 _MADE_SECRETS = ("db_role_secret", "service_secret", "url_signing_secret")
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +39,8 @@ _log = structlog.get_logger(__name__)
 class ProcessConfig:
     """The settings of scope `process`, typed; `addresses` gives host:port by service name.
 
-    `layers` are what .env and the environment say about settings of the other scopes; `environ` is both together.
+    `layers` are what .env and the environment say about settings of the other scopes; `environ` is both together, with
+    the secrets that files hold. What may be changed while the process runs is asked of `secrets`.
     """
 
     data_dir: Path
@@ -62,8 +65,11 @@ class ProcessConfig:
     otlp_endpoint: str
     log_level: str
     log_format: Literal["json", "console"]
+    record_keys: str = field(default="", repr=False)
+    seed_keys: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     layers: tuple[Layer, ...] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=lambda: EnvironmentSecrets({}), repr=False)
 
     @property
     def publishes_events(self) -> bool:
@@ -74,7 +80,7 @@ class ProcessConfig:
 def load_process_config(
     env_file: Path | None = Path(".env"), environ: Mapping[str, str] | None = None
 ) -> ProcessConfig:
-    """Reads LACE_* from a .env file and the environment (os.environ where None).
+    """Reads LACE_* from a .env file and the environment (os.environ where None), secrets from their folder as well.
 
     Secrets that are not given are made once and kept in the data folder, readable by its owner alone.
     Raises LaceError SETTING_INVALID for a value that its setting cannot have.
@@ -87,8 +93,16 @@ def load_process_config(
     values = {key: setting.default for key, setting in SETTINGS.items() if "process" in setting.scopes}
     for layer in layers:
         values.update((key, value) for key, value in layer.values.items() if key in values)
+    folder = Path(values["secrets_dir"]) if values["secrets_dir"] else None
+    kept = open_secrets(from_environment, env_file, folder)
+    values.update((key, found.reveal()) for key in _SECRET_KEYS if (found := kept.get(_variable(key))))
     values.update(_kept_secrets(Path(values["data_dir"]), values))
-    return _config(values, {**from_file, **from_environment}, tuple(_shared(layer) for layer in layers))
+    variables = SecretEnvironment({**from_file, **from_environment}, kept)
+    return _config({**values, "secrets": kept}, variables, tuple(_shared(layer) for layer in layers))
+
+
+def _variable(key: str) -> str:
+    return SETTINGS[key].environment_variable
 
 
 def _config(values: Mapping[str, Any], environ: Mapping[str, str], layers: tuple[Layer, ...]) -> ProcessConfig:

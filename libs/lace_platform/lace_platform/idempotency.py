@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(hours=24)
 _LONGEST_KEY = 255
-_LARGEST_REQUEST_KEPT = 64 << 10
+LARGEST_REQUEST_KEPT = 64 << 10
 _MOST_DIFFERENCES = 50
 _LONGEST_DIFFERENCE = 500
 
@@ -63,17 +63,17 @@ async def once(
     IDEMPOTENCY_KEY_REUSED, whose details are the RFC 6902 operations from the first request to this one.
     """
     # A service's identity has no tenant of its own: it acts in the transaction's.
-    scope = {"tenant_id": call.tenant_id or tx.tenant_id, "route": route, "key": _checked(call.idempotency_key)}
+    scope = {"tenant_id": call.tenant_id or tx.tenant_id, "route": route, "key": checked_key(call.idempotency_key)}
     await _lock(tx, _lock_name(tables, scope))
     stored = await tx.fetch_one(_SELECT, scope)
     if stored is not None:
-        _compare(stored, call.principal_id, request)
+        refuse_another(stored, call.principal_id, request)
         return bytes(stored.response), True
     response = await effect()
     record = {
         "principal_id": call.principal_id,
         "request_hash": sha256_hex(request),
-        "request_json": request if keep_request and len(request) <= _LARGEST_REQUEST_KEPT else None,
+        "request_json": request if keep_request and len(request) <= LARGEST_REQUEST_KEPT else None,
         "response": response if remember is None else remember(response),
         "kept": KEPT,
     }
@@ -81,7 +81,8 @@ async def once(
     return response, False
 
 
-def _checked(key: str | None) -> str:
+def checked_key(key: str | None) -> str:
+    """The key; raises LaceError IDEMPOTENCY_KEY_REQUIRED, IDEMPOTENCY_KEY_INVALID."""
     if not key:
         raise LaceError(Reason.IDEMPOTENCY_KEY_REQUIRED, "Send an Idempotency-Key with every mutation.")
     if len(key) > _LONGEST_KEY or not key.isprintable():
@@ -115,13 +116,13 @@ def first_answer(
     tables: InfrastructureTables, call: CallContext, route: str, request: bytes, response: bytes
 ) -> FirstAnswer:
     """The record that `once` would write; raises LaceError IDEMPOTENCY_KEY_REQUIRED, IDEMPOTENCY_KEY_INVALID."""
-    scope = {"tenant_id": call.tenant_id, "route": route, "key": _checked(call.idempotency_key)}
+    scope = {"tenant_id": call.tenant_id, "route": route, "key": checked_key(call.idempotency_key)}
     return FirstAnswer(
         lock=_lock_name(tables, scope),
         **scope,
         principal_id=call.principal_id,
         request_hash=sha256_hex(request),
-        request_json=request if len(request) <= _LARGEST_REQUEST_KEPT else None,
+        request_json=request if len(request) <= LARGEST_REQUEST_KEPT else None,
         response=response,
     )
 
@@ -148,7 +149,8 @@ async def _lock(tx: Transaction, name: str) -> None:
         raise in_progress()
 
 
-def _compare(stored: Row[Any], principal_id: str, request: bytes) -> None:
+def refuse_another(stored: Row[Any], principal_id: str, request: bytes) -> None:
+    """Raises LaceError IDEMPOTENCY_KEY_REUSED where the stored row of a key is another principal's or request's."""
     if stored.principal_id != principal_id:
         # Nothing of the other's request is shown.
         details = [Detail("idempotency_key", "was used by another principal of this tenant")]
@@ -157,13 +159,13 @@ def _compare(stored: Row[Any], principal_id: str, request: bytes) -> None:
         raise LaceError(
             Reason.IDEMPOTENCY_KEY_REUSED,
             "This Idempotency-Key was used with another request; the details say how they differ.",
-            details=_differences(stored.request_json, request),
+            details=differences(stored.request_json, request),
         )
 
 
-def _differences(first: bytes | None, second: bytes) -> list[Detail]:
-    """The RFC 6902 operations that turn the first request into the second, one detail each."""
-    if first is None or len(second) > _LARGEST_REQUEST_KEPT:
+def differences(first: bytes | None, second: bytes) -> list[Detail]:
+    """The RFC 6902 operations that turn the first JSON into the second, one detail each; None is one not kept."""
+    if first is None or len(second) > LARGEST_REQUEST_KEPT:
         return [Detail("/", "the requests differ; the first is not kept for comparison")]
     operations = jsonpatch.make_patch(orjson.loads(first), orjson.loads(second)).patch
     return [

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TextIO, cast
 
 import structlog
+from opentelemetry import metrics as telemetry_metrics
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,6 +19,7 @@ from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from lace_platform.config import ProcessConfig
+from lace_platform.scrubbing import ScrubbedSpans, Scrubber
 
 __all__ = ["CONTENT_TYPE_LATEST", "REGISTRY", "bind", "configure", "get_logger", "metrics", "shutdown"]
 
@@ -44,11 +46,16 @@ def configure(service: str, config: ProcessConfig, stream: TextIO | None = None)
     """
     stream = stream or cast(TextIO, _StandardError())
     level = _LEVELS[config.log_level]
-    renderer: Any = (
+    written: Any = (
         structlog.processors.JSONRenderer()
         if config.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
+
+    scrub = Scrubber(config)
+
+    def renderer(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return scrub(str(written(logger, method, event)))
 
     def name_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event.setdefault("service", service)
@@ -71,7 +78,7 @@ def configure(service: str, config: ProcessConfig, stream: TextIO | None = None)
     )
     _route_library_logs(shared, renderer, level, stream)
     if config.otlp_endpoint:
-        _start_tracing(service, config.otlp_endpoint)
+        _start_tracing(service, config.otlp_endpoint, scrub)
 
 
 def get_logger(name: str = "lace") -> Any:
@@ -90,10 +97,10 @@ def metrics() -> bytes:
 
 
 def shutdown() -> None:
-    """Sends the spans that are still held."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    """Sends the spans and the metrics that are still held."""
+    for provider in (trace.get_tracer_provider(), telemetry_metrics.get_meter_provider()):
+        if end := getattr(provider, "shutdown", None):  # where nothing is exported there is nothing to end
+            end()
 
 
 def _ids_of_call(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -130,18 +137,25 @@ def _route_library_logs(shared: list[Any], renderer: Any, level: int, stream: Te
     root.setLevel(max(level, logging.WARNING))
 
 
-def _start_tracing(service: str, endpoint: str) -> None:
+def _start_tracing(service: str, endpoint: str, scrub: Scrubber) -> None:
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return  # standalone configures once for all of its services
     # Imported only where traces are sent: all of them take long to load.
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     from lace_platform.rpc.tracing import make_spans
 
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"lace-{service}"}))
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    resource = Resource.create({SERVICE_NAME: f"lace-{service}"})
+    insecure = not endpoint.startswith("https://")
+    provider = TracerProvider(resource=resource)
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=insecure)
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure))
+    telemetry_metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+    provider.add_span_processor(BatchSpanProcessor(ScrubbedSpans(exporter, scrub)))
     trace.set_tracer_provider(provider)
     make_spans()
     SQLAlchemyInstrumentor().instrument()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_platform.blobs import BlobStore, FolderBlobStore, MinioBlobStore, UrlSigner
+from lace_platform.blobs import BlobStore, FolderBlobStore, UrlSigner
+from lace_platform.blobs.minio import MinioBlobStore
 
 _S3 = os.environ.get("LACE_TEST_S3", "")
 _MISSING_S3 = "no S3 server: set LACE_TEST_S3=host:port (and LACE_TEST_S3_ACCESS, LACE_TEST_S3_SECRET)"
@@ -165,3 +168,33 @@ async def test_signed_links(store: BlobStore, key: str) -> None:
     with pytest.raises(LaceError) as caught:
         store.signed_url("elsewhere/x", filename="x", ttl_s=1)
     assert caught.value.reason is Reason.BLOB_NOT_FOUND
+
+
+async def test_what_is_kept_for_a_time_goes_and_only_that(store: BlobStore, key: str) -> None:
+    tenant = key.split("/", maxsplit=1)[0]
+    folder = f"kept{tenant[-8:]}"  # of this test alone: a server may hold files of others
+    passing = await store.put("lace-replay", f"{tenant}/run_1/{folder}/1", b"passing", "text/plain")
+    others = [
+        await store.put("lace-replay", f"{tenant}/run_1/results/{folder}", b"another folder", "text/plain"),
+        await store.put("lace-provenance", f"{tenant}/run_1/{folder}/1", b"another bucket", "text/plain"),
+    ]
+    now = datetime.now(UTC)
+    assert await store.expire("lace-replay", folder, now - timedelta(hours=1)) == 0
+    assert await store.exists(passing.uri)
+    assert await store.expire("lace-replay", folder, now + timedelta(hours=1)) == 1
+    assert not await store.exists(passing.uri)
+    assert await _reason(store.get(passing.uri)) is Reason.BLOB_NOT_FOUND
+    assert [await store.exists(other.uri) for other in others] == [True, True]
+    again = await store.put("lace-replay", f"{tenant}/run_1/{folder}/1", b"another content", "text/plain")
+    assert await store.get(again.uri) == b"another content"
+
+
+async def test_drafts_that_a_killed_process_left_are_cleared_and_fresh_ones_are_not(tmp_path: Path) -> None:
+    drafts = tmp_path / ".drafts"
+    drafts.mkdir()
+    for name, age_s in (("left", 7200), ("fresh", 60)):
+        (drafts / name).write_bytes(b"half of")
+        at = time.time() - age_s
+        os.utime(drafts / name, (at, at))
+    await FolderBlobStore(tmp_path, UrlSigner("secret")).put("lace-replay", "ten_1/a", b"data", "text/plain")
+    assert [draft.name for draft in drafts.iterdir()] == ["fresh"]

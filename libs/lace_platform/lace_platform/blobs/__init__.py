@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lace_platform.blobs.factory import open_blob_store
 from lace_platform.blobs.folder import FolderBlobStore
-from lace_platform.blobs.minio import MinioBlobStore
 from lace_platform.blobs.port import BUCKETS, BlobRef, BlobStore
 from lace_platform.blobs.signing import SignedBlob, UrlSigner
 
@@ -13,7 +12,6 @@ __all__ = [
     "BlobRef",
     "BlobStore",
     "FolderBlobStore",
-    "MinioBlobStore",
     "SignedBlob",
     "UrlSigner",
     "open_blob_store",

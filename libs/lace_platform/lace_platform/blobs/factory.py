@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lace_platform.blobs.folder import FolderBlobStore
-from lace_platform.blobs.minio import MinioBlobStore
 from lace_platform.blobs.port import BlobStore
 from lace_platform.blobs.signing import UrlSigner
 from lace_platform.config import ProcessConfig
@@ -14,6 +13,9 @@ async def open_blob_store(config: ProcessConfig) -> BlobStore:
     signer = UrlSigner(config.url_signing_secret)
     if config.blobs == "folder":
         return FolderBlobStore(config.data_dir / "blobs", signer)
+    # Imported on use: a process that keeps its files in a folder pays nothing for the other's driver.
+    from lace_platform.blobs.minio import MinioBlobStore
+
     return await MinioBlobStore.connect(
         config.minio_endpoint,
         access_key=config.minio_access_key,

@@ -7,7 +7,9 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +21,7 @@ from lace_platform.blobs.signing import SignedBlob, UrlSigner
 
 _ABOUT = ".about"  # a name that no key can have: segments do not begin with a dot
 _DRAFTS = ".drafts"
+_DRAFT_S = 3600.0  # no writer takes so long: what is older was left by a process that was killed
 
 
 class FolderBlobStore:
@@ -27,6 +30,7 @@ class FolderBlobStore:
     def __init__(self, root: Path, signer: UrlSigner) -> None:
         self._root = root
         self._signer = signer
+        self._cleared = False
 
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
         """See BlobStore.put."""
@@ -62,6 +66,11 @@ class FolderBlobStore:
         parse_uri(uri)
         return await asyncio.to_thread(self._about(uri).is_file)
 
+    async def expire(self, bucket: str, folder: str, before: datetime) -> int:
+        """See BlobStore.expire."""
+        checked_name(bucket, folder)
+        return await asyncio.to_thread(self._expire, self._root / bucket, folder, before.timestamp())
+
     async def close(self) -> None:
         """See BlobStore.close; a folder holds nothing."""
 
@@ -74,9 +83,25 @@ class FolderBlobStore:
         """See BlobStore.verify_signed."""
         return self._signer.verify(token)
 
+    def _expire(self, bucket: Path, folder: str, before: float) -> int:
+        found = 0
+        for place, _, names in os.walk(bucket):
+            if folder not in Path(place).relative_to(bucket).parts:
+                continue
+            for name in names:
+                if not name.startswith(".") and _was_stored_before(Path(place, name), before):
+                    # First what says that it is there: without that a reader finds nothing, and not half of it.
+                    self._about(Path(place, name).relative_to(self._root).as_posix()).unlink(missing_ok=True)
+                    Path(place, name).unlink(missing_ok=True)
+                    found += 1
+        return found
+
     def _store(self, uri: str, write: Callable[[BinaryIO], BlobRef], content_type: str) -> BlobRef:
         drafts = self._root / _DRAFTS
         drafts.mkdir(parents=True, exist_ok=True)
+        if not self._cleared:
+            self._cleared = True
+            _clear(drafts, time.time() - _DRAFT_S)
         draft = drafts / secrets.token_hex(12)
         try:
             with draft.open("xb") as file:
@@ -158,6 +183,19 @@ class FolderBlobStore:
         if hashlib.sha256(data).hexdigest() != ref.sha256 or (sha256 or ref.sha256) != ref.sha256:
             raise corrupt(uri)
         return data
+
+
+def _clear(drafts: Path, before: float) -> None:
+    for draft in drafts.iterdir():
+        if _was_stored_before(draft, before):
+            draft.unlink(missing_ok=True)
+
+
+def _was_stored_before(place: Path, moment: float) -> bool:
+    try:
+        return place.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
 
 
 def _write(file: BinaryIO, data: bytes) -> BlobRef:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -101,6 +102,11 @@ class MinioBlobStore:
             raise
         return True
 
+    async def expire(self, bucket: str, folder: str, before: datetime) -> int:
+        """See BlobStore.expire."""
+        checked_name(bucket, folder)
+        return await self._run(partial(self._expire, bucket, folder, before))
+
     async def close(self) -> None:
         """See BlobStore.close."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -113,6 +119,15 @@ class MinioBlobStore:
     def verify_signed(self, token: str) -> SignedBlob:
         """See BlobStore.verify_signed."""
         return self._signer.verify(token)
+
+    def _expire(self, bucket: str, folder: str, before: datetime) -> int:
+        found = 0
+        for stored in self._client.list_objects(bucket, recursive=True):
+            name, at = stored.object_name, stored.last_modified
+            if name and at and at < before and folder in name.split("/")[:-1]:
+                self._client.remove_object(bucket, name)
+                found += 1
+        return found
 
     def _make_buckets(self, names: Sequence[str]) -> None:
         for name in names:

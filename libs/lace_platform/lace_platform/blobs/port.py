@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,12 @@ class BlobStore(Protocol):
 
     async def exists(self, uri: str) -> bool:
         """Whether there is such a file."""
+
+    async def expire(self, bucket: str, folder: str, before: datetime) -> int:
+        """Deletes what was stored before that moment under keys with `folder` among their folders; how many files.
+
+        For what is kept for a time only: nobody may count on such a file after its time.
+        """
 
     async def close(self) -> None:
         """Gives back what the adapter holds."""

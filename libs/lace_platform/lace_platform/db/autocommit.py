@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import select
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import namedtuple_row
 
 from lace_platform.db.adaptation import adapt
-from lace_platform.db.statement import for_psycopg
+from lace_platform.db.session import Session
 
 
 class AutocommitConnection:
@@ -20,6 +18,7 @@ class AutocommitConnection:
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = dict(parameters)
         self._connection: AsyncConnection[Any] | None = None
+        self._session: Session | None = None
         self._lock = asyncio.Lock()
 
     async def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
@@ -29,38 +28,24 @@ class AutocommitConnection:
         raises psycopg.OperationalError, and the next opens a new connection.
         """
         async with self._lock:
-            connection = await self._open()
-            cursor = await connection.execute(for_psycopg(sql), parameters)
-            return await cursor.fetchall() if cursor.description else []
+            session = await self._open()
+            return (await session.execute(sql, parameters)).rows
 
     async def close(self) -> None:
         """Close the connection; a later statement opens a new one."""
         async with self._lock:
-            if self._connection is not None:
-                await self._connection.close()
-                self._connection = None
+            await self._close()
 
-    async def _open(self) -> AsyncConnection[Any]:
-        if self._connection is not None and _is_alive(self._connection):
-            return self._connection
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-        connection: AsyncConnection[Any] = await AsyncConnection.connect(
-            **self._parameters, autocommit=True, row_factory=namedtuple_row
-        )
+    async def _open(self) -> Session:
+        if self._session is not None and self._session.is_alive:
+            return self._session
+        await self._close()
+        connection: AsyncConnection[Any] = await AsyncConnection.connect(**self._parameters, autocommit=True)
         adapt(connection)
-        self._connection = connection
-        return connection
+        self._connection, self._session = connection, Session(connection)
+        return self._session
 
-
-def _is_alive(connection: AsyncConnection[Any]) -> bool:
-    """Whether the server has not closed the connection since its last statement, without a round trip.
-
-    On an idle connection the server speaks first only to say farewell.
-    """
-    if connection.closed:
-        return False
-    waiting = select.poll()
-    waiting.register(connection.fileno(), select.POLLIN)
-    return not waiting.poll(0)
+    async def _close(self) -> None:
+        connection, self._connection, self._session = self._connection, None, None
+        if connection is not None:
+            await connection.close()

@@ -19,6 +19,7 @@ from lace_core.errors import LaceError, Reason
 from lace_platform.db.adaptation import adapt
 from lace_platform.db.autocommit import AutocommitConnection
 from lace_platform.db.dsn import connection_parameters
+from lace_platform.db.session import Session
 from lace_platform.db.transaction import Transaction
 
 __all__ = ["Database", "SystemDatabase", "Transaction"]
@@ -36,6 +37,7 @@ SESSION_SETTINGS = {
 PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) AS told(channel)"
 _POOL_TIMEOUT_S = 15.0
+_SESSION = "lace_session"
 _OPENING = "BEGIN"
 _OPENING_WITH_TENANT = _OPENING + "; SELECT set_config('lace.tenant_id', {}, true)"
 
@@ -66,9 +68,9 @@ class _Pool:
 
     @asynccontextmanager
     async def _begin(self, opening: str, tenant_id: str) -> AsyncIterator[Transaction]:
-        connection, driver = await self._open(opening)
+        connection, driver, session = await self._open(opening)
         try:
-            yield Transaction(connection, driver, tenant_id)
+            yield Transaction(connection, driver, session, tenant_id)
         except (psycopg.Error, DBAPIError) as error:
             if not driver.closed:
                 raise
@@ -81,16 +83,15 @@ class _Pool:
                 # Back into the pool, which rolls back what was not committed.
                 await connection.close()
 
-    async def _open(self, opening: str) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any]]:
+    async def _open(self, opening: str) -> tuple[AsyncConnection, psycopg.AsyncConnection[Any], Session]:
         """A connection with an open transaction; its BEGIN is also the check that a pooled connection lives."""
         for stale_left in range(self._pool_size, -1, -1):
             connection = await self._connect()
             try:
-                driver = await _driver_of(connection)
-                # Without parameters psycopg sends both statements in one message: BEGIN costs no trip of its own.
-                await driver.execute(opening, prepare=False)
-                await connection.begin()
-                return connection, driver
+                driver, session = await _driver_of(connection)
+                # Without parameters both statements go in one message: BEGIN costs no trip of its own.
+                await session.execute(opening)
+                return connection, driver, session
             except psycopg.OperationalError as error:
                 await _discard(connection)
                 if not stale_left:
@@ -159,7 +160,8 @@ class SystemDatabase(_Pool):
 def _create_engine(parameters: Mapping[str, Any], pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+psycopg://",
-        connect_args=dict(parameters),
+        # psycopg prepares nothing by itself: at a ROLLBACK it would drop all that is prepared, `Session`'s too.
+        connect_args={**parameters, "prepare_threshold": None},
         # Autocommit below, so that this module's own BEGIN (with the tenant in the same message) opens transactions.
         isolation_level="AUTOCOMMIT",
         pool_size=pool_size,
@@ -176,10 +178,14 @@ def _create_engine(parameters: Mapping[str, Any], pool_size: int) -> AsyncEngine
     return engine
 
 
-async def _driver_of(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
-    driver = (await connection.get_raw_connection()).driver_connection
+async def _driver_of(connection: AsyncConnection) -> tuple[psycopg.AsyncConnection[Any], Session]:
+    pooled = await connection.get_raw_connection()
+    driver = pooled.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
-    return driver
+    session = pooled.info.get(_SESSION)  # of this very connection: what it was filled with goes when it is replaced
+    if session is None:
+        session = pooled.info[_SESSION] = Session(driver)
+    return driver, session
 
 
 async def _discard(connection: AsyncConnection) -> None:

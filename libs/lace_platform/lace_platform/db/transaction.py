@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
 import structlog
-from psycopg.rows import namedtuple_row
 from sqlalchemy import Executable, Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lace_platform.db.session import Fetched, Session
 from lace_platform.db.statement import for_psycopg
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
-_NOTIFY = "SELECT pg_notify(channel, payload) FROM unnest(%s::text[], %s::text[]) AS waiting(channel, payload)"
+_NOTIFY = """
+    SELECT pg_notify(channel, payload) FROM unnest(CAST(:channels AS text[]), CAST(:payloads AS text[]))
+      AS waiting(channel, payload)
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,32 +38,19 @@ class Result(Protocol):
         """All rows."""
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """The result of SQL text; see Result."""
-
-    rows: Sequence[Any]
-    rowcount: int
-
-    def first(self) -> Row[Any] | None:
-        """The first row, None where there is none."""
-        return self.rows[0] if self.rows else None
-
-    def all(self) -> Sequence[Row[Any]]:
-        """All rows."""
-        return self.rows
-
-
 class Transaction:
     """One open transaction; leaving its context without `commit()` rolls it back.
 
     `tenant_id` is the tenant that it is in, empty where it reaches across tenants.
     """
 
-    def __init__(self, connection: AsyncConnection, driver: psycopg.AsyncConnection[Any], tenant_id: str) -> None:
+    def __init__(
+        self, connection: AsyncConnection, driver: psycopg.AsyncConnection[Any], session: Session, tenant_id: str
+    ) -> None:
         self.tenant_id = tenant_id
         self._connection = connection
         self._driver = driver
+        self._session = session
         self._callbacks: list[Callable[[], None]] = []
         # A dict for its order: one NOTIFY per channel and payload, however often the transaction asked.
         self._notifications: dict[tuple[str, str], None] = {}
@@ -81,15 +70,15 @@ class Transaction:
 
     async def _execute(self, sql: str, parameters: Parameters) -> Fetched:
         """SQL text goes to the driver as it is: the layers above it would cost three times what the driver does."""
-        cursor = self._driver.cursor(row_factory=namedtuple_row)
         try:
             if parameters is None or isinstance(parameters, Mapping):
-                await cursor.execute(for_psycopg(sql), parameters)
-            else:
-                await cursor.executemany(for_psycopg(sql), parameters)
+                async with self._driver.lock:
+                    return await self._session.execute(sql, parameters)
+            cursor = self._driver.cursor()
+            await cursor.executemany(for_psycopg(sql), parameters)
+            return Fetched([], cursor.rowcount)
         except psycopg.Error as error:
             raise DBAPIError.instance(sql, None, error, psycopg.Error, hide_parameters=True) from error
-        return Fetched(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
     async def fetch_one(self, statement: Executable | str, parameters: Parameters = None) -> Row[Any] | None:
         """The first row of the result, or None where it is empty."""
@@ -116,7 +105,7 @@ class Transaction:
         if self._done:
             raise RuntimeError("the transaction is already committed")
         self._done = True
-        await self._connection.commit()
+        await self._execute("COMMIT", None)
         for callback in self._callbacks:
             _call_safely(callback)
         if self._notifications:
@@ -125,8 +114,8 @@ class Transaction:
     async def _notify(self) -> None:
         channels, payloads = zip(*self._notifications, strict=True)
         try:
-            await self._driver.execute(_NOTIFY, (list(channels), list(payloads)))
-        except psycopg.Error as error:
+            await self._execute(_NOTIFY, {"channels": list(channels), "payloads": list(payloads)})
+        except DBAPIError as error:
             # The transaction is committed: its caller must not see a failure, and the listeners' poll finds the work.
             _log.warning("notify_failed", channels=channels, error=str(error))
 

@@ -172,12 +172,18 @@ class _UnaryResponse:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the name is gRPC's
         metadata: Metadata | None = None,
+        trailers: dict[str, Any] | None = None,
         **_: Any,
     ) -> Any:
+        """The response; `trailers` is filled with what the server said behind it (rpc.say_status)."""
         for attempt in range(1, self._tries + 1):
             outgoing = await self._channel.prepare(self._method, timeout or DEFAULT_TIMEOUT_S, metadata)
             try:
-                return await self._callee(request, timeout=outgoing.timeout, metadata=outgoing.metadata)
+                call = self._callee(request, timeout=outgoing.timeout, metadata=outgoing.metadata)
+                response = await call
+                if trailers is not None:
+                    trailers.update(await call.trailing_metadata() or ())
+                return response
             except grpc.aio.AioRpcError as failure:
                 error = error_of(failure, service_of(self._method))
                 if error.reason is not Reason.SERVICE_UNAVAILABLE or attempt == self._tries:

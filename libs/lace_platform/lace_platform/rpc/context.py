@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.auth import Identity, require_identity
@@ -17,6 +18,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 TRACEPARENT = "traceparent"
 AUTHORIZATION = "authorization"
 BEARER = "Bearer "
+HTTP_STATUS = "x-http-status"
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,8 @@ def acting_as(call: CallContext) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def say_status(context: Any, status: int) -> None:
+    """Tells the REST surface the method's `other_status` (lace.api.v1.rest), in place of its success_status."""
+    context.set_trailing_metadata(((HTTP_STATUS, str(status)),))
