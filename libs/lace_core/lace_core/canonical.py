@@ -32,6 +32,11 @@ def canonical_text(text: str) -> str:
     return "\n".join(line.rstrip() for line in unified.split("\n")).rstrip("\n")
 
 
+def nfc_length(text: str) -> int:
+    """The number of Unicode code points of the text's NFC form: what the limits of texts are counted in."""
+    return len(unicodedata.normalize("NFC", text))
+
+
 def canonical_number(lexeme: str) -> str:
     """The canonical form of a number given by its decimal lexeme.
 
@@ -81,7 +86,7 @@ def canonical_json_of_text(text: str | bytes) -> bytes:
     Raises ValueError for what is no JSON and what has no canonical form.
     """
     try:
-        value = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text)))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return canonical_json(value)
@@ -89,6 +94,10 @@ def canonical_json_of_text(text: str | bytes) -> bytes:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"not a finite number: {name}")
+
+
+# Made once: json.loads makes one at every call that names how numbers are read.
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant)
 
 
 def _is_plain(value: Any) -> bool:

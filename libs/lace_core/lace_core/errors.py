@@ -99,6 +99,25 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     DEAD_LETTER_NOT_FOUND = "DEAD_LETTER_NOT_FOUND"
     DEAD_LETTER_SETTLED = "DEAD_LETTER_SETTLED"
+    ALS_OVER_LIMIT = "ALS_OVER_LIMIT"
+    GROUNDING_REQUIRED = "GROUNDING_REQUIRED"
+    BATCH_NOT_FOUND = "BATCH_NOT_FOUND"
+    BATCH_TRANSITION_ILLEGAL = "BATCH_TRANSITION_ILLEGAL"
+    BATCH_DRIFTED = "BATCH_DRIFTED"
+    TEMPLATE_NOT_FOUND = "TEMPLATE_NOT_FOUND"
+    TEMPLATE_INVALID = "TEMPLATE_INVALID"
+    TEMPLATE_CONFLICT = "TEMPLATE_CONFLICT"
+    TEMPLATE_CORRUPT = "TEMPLATE_CORRUPT"
+    TEMPLATE_VARIABLES_INVALID = "TEMPLATE_VARIABLES_INVALID"
+    TEMPLATE_RUN_NOT_FOUND = "TEMPLATE_RUN_NOT_FOUND"
+    MODEL_VERSION_MISMATCH = "MODEL_VERSION_MISMATCH"
+    SCHEMA_CYCLE = "SCHEMA_CYCLE"
+    OVERLOADED = "OVERLOADED"
+    PRICE_INVALID = "PRICE_INVALID"
+    PROVIDER_OUTPUT_LEAKED = "PROVIDER_OUTPUT_LEAKED"
+    RECORDING_NOT_FOUND = "RECORDING_NOT_FOUND"
+    RECORDING_CORRUPT = "RECORDING_CORRUPT"
+    CAPABILITIES_INVALID = "CAPABILITIES_INVALID"
 
 
 @dataclass(frozen=True)
@@ -210,6 +229,45 @@ REASONS: dict[Reason, ReasonSpec] = {
     Reason.QUOTA_EXCEEDED: _spec(429, "RESOURCE_EXHAUSTED", "The tenant has 100 runs waiting, as many as it may."),
     Reason.DEAD_LETTER_NOT_FOUND: _spec(404, "NOT_FOUND", "No dead letter dlt_x."),
     Reason.DEAD_LETTER_SETTLED: _spec(409, "FAILED_PRECONDITION", "dlt_x was redriven already."),
+    Reason.ALS_OVER_LIMIT: _spec(
+        422, "FAILED_PRECONDITION", "The context block de has 361 characters, and 350 are allowed."
+    ),
+    Reason.GROUNDING_REQUIRED: _spec(
+        422, "FAILED_PRECONDITION", "The answer had to be grounded and was not: no_search_results."
+    ),
+    Reason.BATCH_NOT_FOUND: _spec(404, "NOT_FOUND", "No batch bat_x."),
+    Reason.BATCH_TRANSITION_ILLEGAL: _spec(409, "FAILED_PRECONDITION", "bat_x is completed and cannot be paused."),
+    Reason.BATCH_DRIFTED: _spec(
+        409, "FAILED_PRECONDITION", "The model answered as fp_2, and the batch is held to fp_1."
+    ),
+    Reason.TEMPLATE_NOT_FOUND: _spec(404, "NOT_FOUND", "No template tpl_x."),
+    Reason.TEMPLATE_INVALID: _spec(400, "INVALID_ARGUMENT", "/messages/0: {{city}} is not declared in variables."),
+    Reason.TEMPLATE_CONFLICT: _spec(
+        409, "ALREADY_EXISTS", "advice 2 stands for another content; the details say how they differ."
+    ),
+    Reason.TEMPLATE_CORRUPT: _spec(500, "DATA_LOSS", "The record of tpl_x was changed after it was written."),
+    Reason.TEMPLATE_VARIABLES_INVALID: _spec(400, "INVALID_ARGUMENT", "/variables/city: is missing."),
+    Reason.TEMPLATE_RUN_NOT_FOUND: _spec(404, "NOT_FOUND", "tpl_x has no run trn_y."),
+    Reason.MODEL_VERSION_MISMATCH: _spec(
+        409, "FAILED_PRECONDITION", "gpt-4o-2024-11-20 answered, and the template is held to gpt-4o-2024-08-06."
+    ),
+    Reason.SCHEMA_CYCLE: _spec(400, "INVALID_ARGUMENT", "#/$defs/a refers to itself: an answer could have no end."),
+    Reason.OVERLOADED: _spec(
+        503,
+        "UNAVAILABLE",
+        "The model gateway has 1024 calls under way; this one's turn would come too late. Try again in 2 s.",
+    ),
+    Reason.PRICE_INVALID: _spec(400, "INVALID_ARGUMENT", "The price of openai/gpt-4o is negative."),
+    Reason.PROVIDER_OUTPUT_LEAKED: _spec(
+        502, "FAILED_PRECONDITION", "The answer repeats its instructions, and was thrown away."
+    ),
+    Reason.RECORDING_NOT_FOUND: _spec(404, "NOT_FOUND", "No recording of this input with the model gpt-4o."),
+    Reason.RECORDING_CORRUPT: _spec(500, "DATA_LOSS", "The recording 0f3a.json cannot be read."),
+    Reason.CAPABILITIES_INVALID: _spec(
+        500,
+        "INTERNAL",
+        "The capability matrix is wrong about openai/gpt-4o: its limits contradict each other.",
+    ),
 }
 
 

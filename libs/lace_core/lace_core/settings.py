@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lace_core.canonical import hash_json
 from lace_core.errors import Detail, LaceError, Reason
+from lace_core.model_names import model_name
 from lace_core.pipeline import STEP_NAMES
+from lace_core.prices import parse_price
+from lace_core.prompt_pins import PROMPT_PINS, check_pin, over
 from lace_core.redaction import LEVELS
 
 Kind = Literal["bool", "int", "str", "list", "map"]
@@ -28,7 +31,8 @@ LAYERS = ("default", "env_file", "environment", "system", "tenant", "user", "req
 class Setting:
     """One tunable: its key, type, default, bounds, the scopes that may set it, and what it does (with its unit).
 
-    A map gives whole numbers by name; its bounds are those of the numbers, its choices the names.
+    A map gives whole numbers by name; its bounds are those of the numbers, its choices the names. `item` raises
+    LaceError for what can be no item of a list; `over` lays a layer's list over the weaker one's instead.
     """
 
     key: str
@@ -40,6 +44,8 @@ class Setting:
     maximum: int | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    item: Callable[[str], object] | None = None
+    over: Callable[[Sequence[str], Sequence[str]], list[str]] | None = None
 
     @property
     def environment_variable(self) -> str:
@@ -51,6 +57,9 @@ class Setting:
         problem = self._problem(value)
         if problem:
             raise LaceError(Reason.SETTING_INVALID, f"{self.key} {problem}.", details=[Detail(self.key, problem)])
+        if self.item is not None:
+            for item in value:
+                self._check_item(self.item, item)
         if self.kind == "map":
             return {name: int(number) for name, number in sorted(value.items())}
         return int(value) if self.kind == "int" else list(value) if self.kind == "list" else value
@@ -79,6 +88,12 @@ class Setting:
         elif self.kind == "map":
             raw = dict(_named_number(part) for part in text.split(",") if part.strip())
         return self.check(raw)
+
+    def _check_item(self, check: Callable[[str], object], item: str) -> None:
+        try:
+            check(item)
+        except LaceError as error:
+            raise LaceError(error.reason, error.message, details=[Detail(self.key, error.message)]) from None
 
     def _problem(self, value: Any) -> str:
         if self.kind == "bool":
@@ -140,13 +155,31 @@ def _secret(key: str, description: str) -> Setting:
     return Setting(key, "str", "", description, _PROCESS, secret=True)
 
 
+_PROVIDERS = ("extractive", "openai", "anthropic", "gemini", "replay")
+
 _DEFINITIONS: tuple[Setting, ...] = (
     # process: what one process needs to start
     _str("data_dir", ".lace", _PROCESS, "Folder for the embedded database, blobs and keys."),
     _str("dsn", "", _PROCESS, "Postgres as an administrator's DSN; the embedded server where empty."),
+    _str(
+        "secrets_dir",
+        "/run/secrets",
+        _PROCESS,
+        "Folder with a file for each secret, called as its variable; read again when it changes, before all else.",
+    ),
     _secret("db_role_secret", "Secret from which the services' database passwords are derived; made on first start."),
     _secret("service_secret", "Secret by which services prove who they are to control; made on first start."),
     _secret("url_signing_secret", "Secret that signs download links and page tokens; made on first start."),
+    _secret(
+        "record_keys",
+        "Keys that seal templates, as id=secret,id=secret with the newest last; a key that sealed a record must stay. "
+        "The first, k0, is derived from service_secret; when that changes, give k0= with the secret before.",
+    ),
+    _secret(
+        "seed_keys",
+        "Keys that choose the wording of templates' context blocks, as k2=secret,k3=secret with the newest last; a key "
+        "that a template was written under must stay. k1 is derived from service_secret where it is not given.",
+    ),
     _str("bus", "postgres", _PROCESS, "What carries dispatch between services.", "postgres", "kafka"),
     _str(
         "bus_publish_events",
@@ -176,6 +209,26 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _str("log_format", "json", _PROCESS, "Form of log lines.", "json", "console"),
     _secret("openai_api_key", "Key of the OpenAI-compatible provider; OPENAI_API_KEY is read too."),
     _str("openai_base_url", "", _PROCESS, "Address of an OpenAI-compatible server; OPENAI_BASE_URL is read too."),
+    _str(
+        "openai_api_version",
+        "",
+        _PROCESS,
+        "Version of Azure's API where openai_base_url is an Azure resource; OPENAI_API_VERSION is read too.",
+    ),
+    _secret("anthropic_api_key", "Key of the provider anthropic; ANTHROPIC_API_KEY is read too."),
+    _str("anthropic_base_url", "", _PROCESS, "Another address of anthropic; ANTHROPIC_BASE_URL is read too."),
+    _secret("gemini_api_key", "Key of the provider gemini; GEMINI_API_KEY and GOOGLE_API_KEY are read too."),
+    _str("gemini_base_url", "", _PROCESS, "Another address of gemini; GOOGLE_GEMINI_BASE_URL is read too."),
+    _str("rerank_base_url", "", _PROCESS, "Address of a server with POST /rerank, as https://api.jina.ai/v1."),
+    _secret("rerank_api_key", "Key of that server."),
+    _str("rerank_model", "", _PROCESS, "The model of that server where a call names none."),
+    _str("replay_folder", "", _PROCESS, "Folder of recorded calls for the provider replay; it is off where empty."),
+    _str(
+        "replay_source",
+        "",
+        _PROCESS,
+        "Provider that replay asks, and records, where there is no recording; it asks none where empty.",
+    ),
     # gateway
     _int("gateway.max_body_bytes", 1_048_576, 1024, 67_108_864, ("system",), "Bytes of a JSON body at most."),
     _int("gateway.max_json_depth", 64, 8, 1000, ("system",), "Levels of nesting of a JSON body at most."),
@@ -189,6 +242,7 @@ _DEFINITIONS: tuple[Setting, ...] = (
         "Seconds after which a client that takes nothing of what waits for it is disconnected; read at the start.",
     ),
     _int("gateway.deadline_s", 30, 1, 600, ("system",), "Seconds a call may take where the client says nothing."),
+    _int("gateway.model_deadline_s", 600, 1, 3600, ("system",), "Seconds a call of a model may take over REST."),
     _int("gateway.download_ttl_s", 900, 1, 86_400, _ADMIN, "Seconds that a signed download link is good."),
     # control
     _int("auth.identity_ttl_s", 300, 30, 3600, ("system",), "Seconds that a signed identity is good."),
@@ -261,14 +315,178 @@ _DEFINITIONS: tuple[Setting, ...] = (
         *LEVELS,
     ),
     # model calls
-    _str("llm.provider", "extractive", _ALL, "The provider that writes.", "extractive", "openai"),
+    _str("llm.provider", "extractive", _ALL, "The provider that writes.", *_PROVIDERS),
     _str("llm.model", "", _ALL, "The model; the provider's default where empty."),
+    _str("llm.embedding_provider", "local", _ALL, "The provider that embeds.", "local", "openai", "gemini"),
+    _str("llm.embedding_model", "", _ALL, "The model that embeds; the provider's default where empty."),
+    _str("llm.rerank_provider", "local", _ALL, "The provider that orders by relevance.", "local", "rerank"),
+    _str("llm.rerank_model", "", _ALL, "The model that orders by relevance; the provider's default where empty."),
     _int("llm.temperature_milli", 0, 0, 2000, _ALL, "Temperature in thousandths."),
     _int("llm.max_output_tokens", 4096, 64, 65_536, _ALL, "Tokens out at most in one call."),
     _int("llm.context_tokens", 24_000, 1000, 1_000_000, _ALL, "Tokens in at most in one call."),
     _int("llm.timeout_s", 120, 1, 3600, _ALL, "Seconds that one call may take."),
     _int("llm.retries", 2, 0, 10, _ALL, "Further tries of a call that may succeed when it is repeated."),
     _int("llm.repair_attempts", 0, 0, 5, _ALL, "Times that an answer that breaks its schema is sent back."),
+    # what may leave the installation
+    _str(
+        "llm.redaction",
+        "remote",
+        _ADMIN,
+        "Before which calls secrets and personal data are replaced by placeholders that the answer gives back: off "
+        "none, remote those to providers outside of this process, all every call.",
+        "off",
+        "remote",
+        "all",
+    ),
+    Setting(
+        "llm.redaction_kinds",
+        "list",
+        ["secrets", "emails", "phones"],
+        "What is replaced: secrets (keys, tokens, private keys, passwords), emails, phones (telephone numbers).",
+        _ADMIN,
+        choices=("secrets", "emails", "phones"),
+    ),
+    Setting(
+        "llm.redaction_patterns",
+        "list",
+        [],
+        "Regular expressions (RE2) of what is replaced beside that; at most 32 of 200 characters.",
+        _ADMIN,
+    ),
+    Setting(
+        "llm.prompts",
+        "list",
+        list(PROMPT_PINS),
+        "The prompt of each contract, as contract=hash of a stored template of the mode json that takes one variable, "
+        "input; contracts that are not named keep theirs. A run keeps those that it was started with.",
+        _ALL,
+        item=check_pin,
+        over=over,
+    ),
+    # batches and determinism
+    _str(
+        "llm.execution_mode",
+        "sync",
+        ("system",),
+        "Where a batch runs: sync in the process that was asked, queue in whichever process takes it from the bus. The "
+        "outputs are the same.",
+        "sync",
+        "queue",
+    ),
+    _int(
+        "llm.versions_ttl_s",
+        300,
+        0,
+        86_400,
+        ("system",),
+        "Seconds that a provider's answer about the versions of its models holds.",
+    ),
+    _int("llm.versions_timeout_s", 20, 1, 50, ("system",), "Seconds that asking for versions may take."),
+    _int("llm.als_limit", 350, 1, 2000, ("system",), "NFC characters that a template's locale block may have at most."),
+    _int("llm.batch_cells", 1000, 1, 100_000, _ADMIN, "Runs that one batch may have at most."),
+    _int("llm.batch_concurrency", 4, 1, 64, _ADMIN, "Runs of one batch that are under way at once."),
+    _int("llm.batch_per_minute", 0, 0, 100_000, _ADMIN, "Runs of one batch begun in a minute at most; 0 for no limit."),
+    _int("llm.batch_retries", 2, 0, 10, _ADMIN, "Further tries of a batch's run that may succeed when repeated."),
+    _int("llm.batch_backoff_ms", 500, 0, 60_000, _ADMIN, "Milliseconds before a run's second try; doubles with each."),
+    # model calls that fail, wait, or cost too much
+    Setting(
+        "llm.fallbacks",
+        "list",
+        [],
+        "Models as provider/model that are asked in this order where the first cannot be reached, asks to wait or "
+        "refuses the key; never once a stream has begun.",
+        _ALL,
+        item=model_name,
+    ),
+    Setting(
+        "llm.hedge",
+        "bool",
+        False,
+        "Whether a slow call is made a second time; the first answer wins and both cost.",
+        _ALL,
+    ),
+    _int(
+        "llm.hedge_after_ms",
+        0,
+        0,
+        600_000,
+        _ALL,
+        "Milliseconds after which a call counts as slow; 0 for the 95th percentile of the model's last 200 calls.",
+    ),
+    _int(
+        "llm.retry_percent", 20, 0, 1000, ("system",), "Retries at one provider per 100 calls, beyond llm.retry_burst."
+    ),
+    _int(
+        "llm.retry_burst",
+        20,
+        0,
+        10_000,
+        ("system",),
+        "Retries that a process may make at once at one provider; one comes back every two seconds.",
+    ),
+    _int("llm.breaker_failure_percent", 50, 1, 100, ("system",), "Share of failures at which a model's circuit opens."),
+    _int("llm.breaker_min_calls", 20, 1, 10_000, ("system",), "Calls of a model before their failures say anything."),
+    _int("llm.breaker_window_s", 30, 1, 3600, ("system",), "Seconds over which a model's failures are counted."),
+    _int("llm.breaker_open_s", 10, 1, 3600, ("system",), "Seconds before an open circuit lets one call try."),
+    _int("llm.concurrency", 1024, 1, 100_000, ("system",), "Model calls that one process has under way at most."),
+    _int("llm.queue", 4096, 0, 1_000_000, ("system",), "Model calls that wait in one process at most."),
+    _int(
+        "llm.tenant_concurrency",
+        256,
+        1,
+        100_000,
+        ("system",),
+        "Model calls of one tenant under way in one process at most.",
+    ),
+    _int(
+        "llm.tenant_queue",
+        1024,
+        0,
+        1_000_000,
+        ("system",),
+        "Model calls of one tenant that wait in one process at most.",
+    ),
+    _int(
+        "llm.budget_slice_tokens",
+        200_000,
+        1,
+        1_000_000_000,
+        ("system",),
+        "Tokens of a tenant's budget that one process takes into its hands at once, at most a quarter of what is left.",
+    ),
+    _int(
+        "llm.budget_slice_micro_usd",
+        1_000_000,
+        1,
+        1_000_000_000_000,
+        ("system",),
+        "Money of a tenant's budget that one process takes into its hands at once, in millionths of a US dollar.",
+    ),
+    _int(
+        "llm.budget_lease_s",
+        30,
+        2,
+        3600,
+        ("system",),
+        "Seconds after which the budget in a silent process's hands is settled from the ledger.",
+    ),
+    Setting(
+        "llm.payload_days",
+        "int",
+        90,
+        "Days that whole prompts and answers of runs are kept; 0 for ever.",
+        ("system",),
+        minimum=0,
+        maximum=3650,
+    ),
+    Setting(
+        "llm.prices",
+        "list",
+        [],
+        "Prices in place of the built-in ones, as provider/model=IN:OUT@YYYY-MM-DD in US dollars a million tokens.",
+        _ADMIN,
+        item=parse_price,
+    ),
     # compile
     Setting(
         "compile.targets",
@@ -360,7 +578,9 @@ def resolve(layers: Sequence[Layer]) -> Snapshot:
         values[setting.key], trace[setting.key] = copy(setting.default), ("default", 0)
         for layer in layers:
             if setting.key in layer.values:
-                values[setting.key], trace[setting.key] = layer.values[setting.key], (layer.name, layer.version)
+                given = layer.values[setting.key]
+                values[setting.key] = setting.over(values[setting.key], given) if setting.over else given
+                trace[setting.key] = (layer.name, layer.version)
     return Snapshot(values, hash_json(values), trace)
 
 

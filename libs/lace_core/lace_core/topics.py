@@ -56,6 +56,7 @@ _DEFINITIONS: tuple[Topic, ...] = (
     _event("pipeline.validation.result", "What a validation found."),
     _event("pipeline.apply.result", "Proposals were applied."),
     _event("pipeline.compile.result", "A target was compiled, or could not be."),
+    _event("pipeline.context.cut", "Evidence that did not fit into the model's context was left out."),
     _event("pipeline.warning", "Something that a person should know."),
     _event("pipeline.error", "An error that a person should know."),
     Topic(
@@ -106,6 +107,27 @@ _DEFINITIONS: tuple[Topic, ...] = (
         "runs",
         ("control",),
         "What was done on somebody's behalf, for the audit log.",
+    ),
+    Topic(
+        "llm.batch.requested",
+        "lace.llm_gateway.v1.BatchRequested",
+        "llm_gateway",
+        ("llm_gateway",),
+        "A batch of template runs, or a single one, is to be made; only where llm.execution_mode is queue.",
+    ),
+    Topic(
+        "llm.batch.recorded",
+        "lace.llm_gateway.v1.BatchRecorded",
+        "llm_gateway",
+        (),
+        "A batch came to another state, for who analyses.",
+    ),
+    Topic(
+        "llm.template_run.recorded",
+        "lace.llm_gateway.v1.TemplateRunRecorded",
+        "llm_gateway",
+        (),
+        "A run of a template ended: hashes, model, tokens and cost without the output, for who analyses.",
     ),
     Topic("openlineage.start", OPENLINEAGE_RUN_EVENT, "runs", (), "A run began, as OpenLineage START."),
     Topic(

@@ -19,6 +19,7 @@ from lace_core.canonical import (
     canonical_number,
     canonical_text,
     hash_json,
+    nfc_length,
     sha256_hex,
 )
 
@@ -28,6 +29,14 @@ _VECTORS = [
     for path in sorted(_GOLDEN.glob("*.json"))
     for vector in json.loads(path.read_text()).get("vectors", [])
 ]
+
+
+def _of(kind: str) -> list[dict[str, Any]]:
+    """The entries of every file that has a list of that name."""
+    found = [json.loads(path.read_text()).get(kind, []) for path in sorted(_GOLDEN.glob("*.json"))]
+    return [entry for entries in found for entry in entries]
+
+
 _text = st.text(st.characters(codec="utf-8"), max_size=10)
 _values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | _text,
@@ -44,17 +53,34 @@ def test_golden_vectors(vector: dict[str, str]) -> None:
     assert sha256_hex(written) == vector["sha256"]
 
 
-@pytest.mark.parametrize(
-    "refused", json.loads((_GOLDEN / "refused.json").read_text())["refused"], ids=lambda refused: refused["name"]
-)
+@pytest.mark.parametrize("refused", _of("refused"), ids=lambda refused: refused["name"])
 def test_what_has_no_canonical_form_is_refused(refused: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         canonical_json_of_text(refused["json"])
 
 
-@pytest.mark.parametrize("vector", json.loads((_GOLDEN / "texts.json").read_text())["texts"], ids=lambda v: v["name"])
+@pytest.mark.parametrize("vector", _of("texts"), ids=lambda v: v["name"])
 def test_golden_texts(vector: dict[str, str]) -> None:
     assert canonical_text(vector["text"]) == vector["canonical"]
+    assert sha256_hex(canonical_text(vector["text"]).encode()) == vector["sha256"]
+
+
+@pytest.mark.parametrize("vector", _of("lengths"), ids=lambda v: v["name"])
+def test_golden_lengths(vector: dict[str, Any]) -> None:
+    assert nfc_length(vector["text"]) == vector["nfc_length"]
+
+
+@pytest.mark.parametrize("vector", _of("alike"), ids=lambda v: v["name"])
+def test_outputs_that_are_the_same_have_one_hash(vector: dict[str, Any]) -> None:
+    written = [canonical_json_of_text(output) for output in vector["outputs"]]
+    assert set(written) == {vector["canonical"].encode()}
+    assert sha256_hex(written[0]) == vector["sha256"]
+
+
+@pytest.mark.parametrize("vector", _of("different"), ids=lambda v: v["name"])
+def test_outputs_that_differ_have_different_hashes(vector: dict[str, Any]) -> None:
+    hashes = {sha256_hex(canonical_json_of_text(output)) for output in vector["outputs"]}
+    assert len(hashes) == len(vector["outputs"])
 
 
 @given(_values)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lace_core import redaction
 from lace_core.redaction import PLAIN_LENGTH, SAMPLE_LENGTH, mask, shown
 
 HEAD = "-----BEGIN RSA PRIVATE " + "KEY-----"
@@ -54,3 +57,24 @@ def test_levels_show_nothing_some_or_all(text: str) -> None:
 def test_a_secret_is_masked_wherever_the_sample_ends(padding: int) -> None:
     sample = shown("x " * (padding // 2) + "sk-" + "a1" * 40, "sample")
     assert "a1a1" not in sample
+
+
+def _with_every_expression(text: str) -> str:
+    """What `mask` comes to without looking for signs first."""
+    secrets = "|".join(redaction.SECRETS).replace(r"\z", r"\Z")
+    for expression in (secrets, *redaction.EMAILS, "|".join(redaction.PHONES), r"\b(?:\d[ -]?){12,19}\b"):
+        text = re.sub(expression, "[redacted]", text)
+    return text
+
+
+_FOUND = [expression.replace(r"\z", r"\Z") for expression in (*redaction.SECRETS, *redaction.EMAILS, *redaction.PHONES)]
+
+
+@given(
+    st.lists(st.one_of([st.text(max_size=12), *(st.from_regex(expression) for expression in _FOUND)]), max_size=4),
+    st.sampled_from(["", " ", "\n", ": "]),
+)
+@example(["\u017fecret: abcdefgh", "to\u212aen=abcdefgh"], " ")
+def test_what_has_no_sign_of_a_secret_holds_none(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    assert mask(text) == _with_every_expression(text)
