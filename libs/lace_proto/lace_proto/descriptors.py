@@ -53,6 +53,8 @@ class RestOptions:
     open: bool = False
     tag: str = ""
     at_once: bool = False
+    other_status: int = 0
+    waits_for_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ def options_of(method: MethodDescriptor) -> RestOptions:
         open=options.open,
         tag=options.tag,
         at_once=options.at_once,
+        other_status=options.other_status,
+        waits_for_model=options.waits_for_model,
     )
 
 

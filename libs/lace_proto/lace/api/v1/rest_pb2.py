@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lace/api/v1/rest.proto\x12\x0blace.api.v1\x1a google/protobuf/descriptor.proto\"\x8d\x01\n\x04Rest\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x12\n\nidempotent\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x08\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x10\n\x08internal\x18\x05 \x01(\x08\x12\x0c\n\x04open\x18\x06 \x01(\x08\x12\x0b\n\x03tag\x18\x07 \x01(\t\x12\x0f\n\x07\x61t_once\x18\x08 \x01(\x08:A\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x11.lace.api.v1.Restb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lace/api/v1/rest.proto\x12\x0blace.api.v1\x1a google/protobuf/descriptor.proto\"\xbc\x01\n\x04Rest\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x12\n\nidempotent\x18\x02 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x03 \x01(\x08\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x10\n\x08internal\x18\x05 \x01(\x08\x12\x0c\n\x04open\x18\x06 \x01(\x08\x12\x0b\n\x03tag\x18\x07 \x01(\t\x12\x0f\n\x07\x61t_once\x18\x08 \x01(\x08\x12\x14\n\x0cother_status\x18\t \x01(\x05\x12\x17\n\x0fwaits_for_model\x18\n \x01(\x08:A\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x11.lace.api.v1.Restb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lace.api.v1.rest_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REST']._serialized_start=74
-  _globals['_REST']._serialized_end=215
+  _globals['_REST']._serialized_end=262
 # @@protoc_insertion_point(module_scope)

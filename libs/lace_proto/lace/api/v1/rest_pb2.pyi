@@ -32,6 +32,8 @@ class Rest(_message.Message):
     OPEN_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     AT_ONCE_FIELD_NUMBER: _builtins.int
+    OTHER_STATUS_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_MODEL_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """HTTP status of success: 200 (also where 0), 201, 202 or 204."""
     idempotent: _builtins.bool
@@ -48,6 +50,10 @@ class Rest(_message.Message):
     """The heading under which the API document lists it."""
     at_once: _builtins.bool
     """Where no run was needed the answer has no run_id, and its HTTP status is 200 instead of 202."""
+    other_status: _builtins.int
+    """Another HTTP status of success, which the server chooses by the trailing metadata x-http-status; 0 for none."""
+    waits_for_model: _builtins.bool
+    """It waits for a model: over REST it may take gateway.model_deadline_s."""
     def __init__(
         self,
         *,
@@ -59,10 +65,12 @@ class Rest(_message.Message):
         open: _builtins.bool = ...,
         tag: _builtins.str = ...,
         at_once: _builtins.bool = ...,
+        other_status: _builtins.int = ...,
+        waits_for_model: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "etag", b"etag", "idempotent", b"idempotent", "internal", b"internal", "open", b"open", "scope", b"scope", "success_status", b"success_status", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "etag", b"etag", "idempotent", b"idempotent", "internal", b"internal", "open", b"open", "other_status", b"other_status", "scope", b"scope", "success_status", b"success_status", "tag", b"tag", "waits_for_model", b"waits_for_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

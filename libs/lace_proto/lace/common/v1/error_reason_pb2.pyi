@@ -202,6 +202,44 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No dead letter dlt_x. (HTTP 404, gRPC NOT_FOUND)"""
     ERROR_REASON_DEAD_LETTER_SETTLED: _ErrorReason.ValueType  # 89
     """dlt_x was redriven already. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_ALS_OVER_LIMIT: _ErrorReason.ValueType  # 90
+    """The context block de has 361 characters, and 350 are allowed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_GROUNDING_REQUIRED: _ErrorReason.ValueType  # 91
+    """The answer had to be grounded and was not: no_search_results. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_BATCH_NOT_FOUND: _ErrorReason.ValueType  # 92
+    """No batch bat_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_BATCH_TRANSITION_ILLEGAL: _ErrorReason.ValueType  # 93
+    """bat_x is completed and cannot be paused. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_BATCH_DRIFTED: _ErrorReason.ValueType  # 94
+    """The model answered as fp_2, and the batch is held to fp_1. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_TEMPLATE_NOT_FOUND: _ErrorReason.ValueType  # 95
+    """No template tpl_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_TEMPLATE_INVALID: _ErrorReason.ValueType  # 96
+    """/messages/0: {{city}} is not declared in variables. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_TEMPLATE_CONFLICT: _ErrorReason.ValueType  # 97
+    """advice 2 stands for another content; the details say how they differ. (HTTP 409, gRPC ALREADY_EXISTS)"""
+    ERROR_REASON_TEMPLATE_CORRUPT: _ErrorReason.ValueType  # 98
+    """The record of tpl_x was changed after it was written. (HTTP 500, gRPC DATA_LOSS)"""
+    ERROR_REASON_TEMPLATE_VARIABLES_INVALID: _ErrorReason.ValueType  # 99
+    """/variables/city: is missing. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_TEMPLATE_RUN_NOT_FOUND: _ErrorReason.ValueType  # 100
+    """tpl_x has no run trn_y. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_MODEL_VERSION_MISMATCH: _ErrorReason.ValueType  # 101
+    """gpt-4o-2024-11-20 answered, and the template is held to gpt-4o-2024-08-06. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_SCHEMA_CYCLE: _ErrorReason.ValueType  # 102
+    """#/$defs/a refers to itself: an answer could have no end. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 103
+    """The model gateway has 1024 calls under way; this one's turn would come too late. Try again in 2 s. (HTTP 503, gRPC UNAVAILABLE)"""
+    ERROR_REASON_PRICE_INVALID: _ErrorReason.ValueType  # 104
+    """The price of openai/gpt-4o is negative. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_PROVIDER_OUTPUT_LEAKED: _ErrorReason.ValueType  # 105
+    """The answer repeats its instructions, and was thrown away. (HTTP 502, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_RECORDING_NOT_FOUND: _ErrorReason.ValueType  # 106
+    """No recording of this input with the model gpt-4o. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_RECORDING_CORRUPT: _ErrorReason.ValueType  # 107
+    """The recording 0f3a.json cannot be read. (HTTP 500, gRPC DATA_LOSS)"""
+    ERROR_REASON_CAPABILITIES_INVALID: _ErrorReason.ValueType  # 108
+    """The capability matrix is wrong about openai/gpt-4o: its limits contradict each other. (HTTP 500, gRPC INTERNAL)"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed; carried as google.rpc.ErrorInfo.reason (without prefix) and as error_code in REST."""
@@ -386,4 +424,42 @@ ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 88
 """No dead letter dlt_x. (HTTP 404, gRPC NOT_FOUND)"""
 ERROR_REASON_DEAD_LETTER_SETTLED: ErrorReason.ValueType  # 89
 """dlt_x was redriven already. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_ALS_OVER_LIMIT: ErrorReason.ValueType  # 90
+"""The context block de has 361 characters, and 350 are allowed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_GROUNDING_REQUIRED: ErrorReason.ValueType  # 91
+"""The answer had to be grounded and was not: no_search_results. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_BATCH_NOT_FOUND: ErrorReason.ValueType  # 92
+"""No batch bat_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_BATCH_TRANSITION_ILLEGAL: ErrorReason.ValueType  # 93
+"""bat_x is completed and cannot be paused. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_BATCH_DRIFTED: ErrorReason.ValueType  # 94
+"""The model answered as fp_2, and the batch is held to fp_1. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_TEMPLATE_NOT_FOUND: ErrorReason.ValueType  # 95
+"""No template tpl_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_TEMPLATE_INVALID: ErrorReason.ValueType  # 96
+"""/messages/0: {{city}} is not declared in variables. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_TEMPLATE_CONFLICT: ErrorReason.ValueType  # 97
+"""advice 2 stands for another content; the details say how they differ. (HTTP 409, gRPC ALREADY_EXISTS)"""
+ERROR_REASON_TEMPLATE_CORRUPT: ErrorReason.ValueType  # 98
+"""The record of tpl_x was changed after it was written. (HTTP 500, gRPC DATA_LOSS)"""
+ERROR_REASON_TEMPLATE_VARIABLES_INVALID: ErrorReason.ValueType  # 99
+"""/variables/city: is missing. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_TEMPLATE_RUN_NOT_FOUND: ErrorReason.ValueType  # 100
+"""tpl_x has no run trn_y. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_MODEL_VERSION_MISMATCH: ErrorReason.ValueType  # 101
+"""gpt-4o-2024-11-20 answered, and the template is held to gpt-4o-2024-08-06. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_SCHEMA_CYCLE: ErrorReason.ValueType  # 102
+"""#/$defs/a refers to itself: an answer could have no end. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 103
+"""The model gateway has 1024 calls under way; this one's turn would come too late. Try again in 2 s. (HTTP 503, gRPC UNAVAILABLE)"""
+ERROR_REASON_PRICE_INVALID: ErrorReason.ValueType  # 104
+"""The price of openai/gpt-4o is negative. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_PROVIDER_OUTPUT_LEAKED: ErrorReason.ValueType  # 105
+"""The answer repeats its instructions, and was thrown away. (HTTP 502, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_RECORDING_NOT_FOUND: ErrorReason.ValueType  # 106
+"""No recording of this input with the model gpt-4o. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_RECORDING_CORRUPT: ErrorReason.ValueType  # 107
+"""The recording 0f3a.json cannot be read. (HTTP 500, gRPC DATA_LOSS)"""
+ERROR_REASON_CAPABILITIES_INVALID: ErrorReason.ValueType  # 108
+"""The capability matrix is wrong about openai/gpt-4o: its limits contradict each other. (HTTP 500, gRPC INTERNAL)"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -179,6 +179,7 @@ class EventPayload(_message.Message):
     WARNING_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     RUN_PROGRESS_V2_FIELD_NUMBER: _builtins.int
+    CONTEXT_CUT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run_requested(self) -> Global___RunRequested:
         """pipeline.run.requested"""
@@ -255,6 +256,10 @@ class EventPayload(_message.Message):
     def run_progress_v2(self) -> Global___RunProgressV2:
         """pipeline.run.progress, version 2"""
 
+    @_builtins.property
+    def context_cut(self) -> Global___ContextCut:
+        """pipeline.context.cut"""
+
     def __init__(
         self,
         *,
@@ -277,12 +282,13 @@ class EventPayload(_message.Message):
         warning: Global___Notice | None = ...,
         error: Global___Notice | None = ...,
         run_progress_v2: Global___RunProgressV2 | None = ...,
+        context_cut: Global___ContextCut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "context_cut", b"context_cut", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_result", b"apply_result", "compile_result", b"compile_result", "context_cut", b"context_cut", "error", b"error", "kind", b"kind", "llm_prompt", b"llm_prompt", "llm_response", b"llm_response", "llm_usage", b"llm_usage", "run_completed", b"run_completed", "run_controlled", b"run_controlled", "run_failed", b"run_failed", "run_progress", b"run_progress", "run_progress_v2", b"run_progress_v2", "run_requested", b"run_requested", "run_started", b"run_started", "step_completed", b"step_completed", "step_failed", b"step_failed", "step_progress", b"step_progress", "step_started", b"step_started", "validation_result", b"validation_result", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["run_requested", "run_started", "run_progress", "run_controlled", "run_completed", "run_failed", "step_started", "step_progress", "step_completed", "step_failed", "llm_prompt", "llm_response", "llm_usage", "validation_result", "apply_result", "compile_result", "warning", "error", "run_progress_v2"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["run_requested", "run_started", "run_progress", "run_controlled", "run_completed", "run_failed", "step_started", "step_progress", "step_completed", "step_failed", "llm_prompt", "llm_response", "llm_usage", "validation_result", "apply_result", "compile_result", "warning", "error", "run_progress_v2", "context_cut"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1099,3 +1105,97 @@ class Notice(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Notice: _TypeAlias = Notice  # noqa: Y015
+
+@_typing.final
+class ContextCut(_message.Message):
+    """Evidence that was found for a section did not fit into the model's context, and was left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    NODE_TITLE_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    NEEDED_TOKENS_FIELD_NUMBER: _builtins.int
+    KEPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COUNT_METHOD_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_UNITS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    """The node; its own summary where it is the root."""
+    node_title: _builtins.str
+    """Its title."""
+    limit_tokens: _builtins.int
+    """Tokens that a prompt may take."""
+    prompt_tokens: _builtins.int
+    """Tokens of the prompt without evidence."""
+    needed_tokens: _builtins.int
+    """Tokens of all the evidence that was found."""
+    kept_tokens: _builtins.int
+    """Tokens of the evidence that is told."""
+    count_method: _builtins.str
+    """How they were counted: tokenizer or bound."""
+    left_out_units: _builtins.int
+    """Units that were left out."""
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitLeftOut]:
+        """These units, the best ranked first; the first two hundred."""
+
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        node_title: _builtins.str = ...,
+        limit_tokens: _builtins.int = ...,
+        prompt_tokens: _builtins.int = ...,
+        needed_tokens: _builtins.int = ...,
+        kept_tokens: _builtins.int = ...,
+        count_method: _builtins.str = ...,
+        left_out_units: _builtins.int = ...,
+        left_out: _abc.Iterable[Global___UnitLeftOut] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_method", b"count_method", "kept_tokens", b"kept_tokens", "left_out", b"left_out", "left_out_units", b"left_out_units", "limit_tokens", b"limit_tokens", "needed_tokens", b"needed_tokens", "node_id", b"node_id", "node_title", b"node_title", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContextCut: _TypeAlias = ContextCut  # noqa: Y015
+
+@_typing.final
+class UnitLeftOut(_message.Message):
+    """A unit of a source that did not fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """The unit."""
+    source_id: _builtins.str
+    """Its source."""
+    facts: _builtins.int
+    """Facts of it that were found for the section."""
+    tokens: _builtins.int
+    """Tokens that they would have taken."""
+    score: _builtins.int
+    """How well it matched what the section asks, 0 to 1000."""
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        facts: _builtins.int = ...,
+        tokens: _builtins.int = ...,
+        score: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "score", b"score", "source_id", b"source_id", "tokens", b"tokens", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitLeftOut: _TypeAlias = UnitLeftOut  # noqa: Y015

@@ -1166,7 +1166,7 @@ Global___CreatePrincipalRequest: _TypeAlias = CreatePrincipalRequest  # noqa: Y0
 
 @_typing.final
 class Quotas(_message.Message):
-    """What a tenant may use at once; 0 is no limit."""
+    """What a tenant may use at once, and spend in a day and a month of UTC; 0 is no limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1177,6 +1177,14 @@ class Quotas(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MONTH_FIELD_NUMBER: _builtins.int
+    MICRO_USD_PER_DAY_FIELD_NUMBER: _builtins.int
+    MICRO_USD_PER_MONTH_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_TOKENS_PER_MONTH_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_MICRO_USD_PER_DAY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_MICRO_USD_PER_MONTH_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     max_concurrent_runs: _builtins.int
@@ -1189,6 +1197,22 @@ class Quotas(_message.Message):
     """Counts up with every change; 0 while nothing is set."""
     updated_by: _builtins.str
     """Who changed them last; empty while nothing is set."""
+    tokens_per_day: _builtins.int
+    """Tokens in and out of model calls within a day."""
+    tokens_per_month: _builtins.int
+    """Tokens in and out of model calls within a month."""
+    micro_usd_per_day: _builtins.int
+    """Cost of model calls within a day, in millionths of a US dollar."""
+    micro_usd_per_month: _builtins.int
+    """Cost of model calls within a month, in millionths of a US dollar."""
+    principal_tokens_per_day: _builtins.int
+    """Tokens of each principal within a day."""
+    principal_tokens_per_month: _builtins.int
+    """Tokens of each principal within a month."""
+    principal_micro_usd_per_day: _builtins.int
+    """Cost of the model calls of each principal within a day, in millionths of a US dollar."""
+    principal_micro_usd_per_month: _builtins.int
+    """Cost of the model calls of each principal within a month, in millionths of a US dollar."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When they were changed last; unset while nothing is set."""
@@ -1203,10 +1227,18 @@ class Quotas(_message.Message):
         version: _builtins.int = ...,
         updated_by: _builtins.str = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        tokens_per_day: _builtins.int = ...,
+        tokens_per_month: _builtins.int = ...,
+        micro_usd_per_day: _builtins.int = ...,
+        micro_usd_per_month: _builtins.int = ...,
+        principal_tokens_per_day: _builtins.int = ...,
+        principal_tokens_per_month: _builtins.int = ...,
+        principal_micro_usd_per_day: _builtins.int = ...,
+        principal_micro_usd_per_month: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at", "max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id", "updated_at", b"updated_at", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at", "max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "micro_usd_per_day", b"micro_usd_per_day", "micro_usd_per_month", b"micro_usd_per_month", "principal_micro_usd_per_day", b"principal_micro_usd_per_day", "principal_micro_usd_per_month", b"principal_micro_usd_per_month", "principal_tokens_per_day", b"principal_tokens_per_day", "principal_tokens_per_month", b"principal_tokens_per_month", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id", "tokens_per_day", b"tokens_per_day", "tokens_per_month", b"tokens_per_month", "updated_at", b"updated_at", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__updated_at: _TypeAlias = _typing.Literal["updated_at"]  # noqa: Y015
     _WhichOneofArgType__updated_at: _TypeAlias = _typing.Literal["_updated_at", b"_updated_at"]  # noqa: Y015
@@ -1237,6 +1269,28 @@ class GetQuotasRequest(_message.Message):
 Global___GetQuotasRequest: _TypeAlias = GetQuotasRequest  # noqa: Y015
 
 @_typing.final
+class ReadQuotasRequest(_message.Message):
+    """Asks, as a service, for the quotas of a tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """The tenant."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadQuotasRequest: _TypeAlias = ReadQuotasRequest  # noqa: Y015
+
+@_typing.final
 class PutQuotasRequest(_message.Message):
     """New quotas of a tenant; what is left out is no limit."""
 
@@ -1246,6 +1300,14 @@ class PutQuotasRequest(_message.Message):
     MAX_CONCURRENT_RUNS_FIELD_NUMBER: _builtins.int
     MAX_QUEUED_RUNS_FIELD_NUMBER: _builtins.int
     RUNS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MONTH_FIELD_NUMBER: _builtins.int
+    MICRO_USD_PER_DAY_FIELD_NUMBER: _builtins.int
+    MICRO_USD_PER_MONTH_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_TOKENS_PER_MONTH_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_MICRO_USD_PER_DAY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_MICRO_USD_PER_MONTH_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The tenant."""
     max_concurrent_runs: _builtins.int
@@ -1254,6 +1316,22 @@ class PutQuotasRequest(_message.Message):
     """Runs that wait for a worker; 0 is no limit."""
     runs_per_minute: _builtins.int
     """Runs that are started within any 60 seconds; 0 is no limit."""
+    tokens_per_day: _builtins.int
+    """Tokens in and out of model calls within a day; 0 is no limit."""
+    tokens_per_month: _builtins.int
+    """Tokens in and out of model calls within a month; 0 is no limit."""
+    micro_usd_per_day: _builtins.int
+    """Cost of model calls within a day, in millionths of a US dollar; 0 is no limit."""
+    micro_usd_per_month: _builtins.int
+    """Cost of model calls within a month, in millionths of a US dollar; 0 is no limit."""
+    principal_tokens_per_day: _builtins.int
+    """Tokens of each principal within a day; 0 is no limit."""
+    principal_tokens_per_month: _builtins.int
+    """Tokens of each principal within a month; 0 is no limit."""
+    principal_micro_usd_per_day: _builtins.int
+    """Cost of the model calls of each principal within a day, in millionths of a US dollar; 0 is no limit."""
+    principal_micro_usd_per_month: _builtins.int
+    """Cost of the model calls of each principal within a month, in millionths of a US dollar; 0 is no limit."""
     def __init__(
         self,
         *,
@@ -1261,10 +1339,18 @@ class PutQuotasRequest(_message.Message):
         max_concurrent_runs: _builtins.int = ...,
         max_queued_runs: _builtins.int = ...,
         runs_per_minute: _builtins.int = ...,
+        tokens_per_day: _builtins.int = ...,
+        tokens_per_month: _builtins.int = ...,
+        micro_usd_per_day: _builtins.int = ...,
+        micro_usd_per_month: _builtins.int = ...,
+        principal_tokens_per_day: _builtins.int = ...,
+        principal_tokens_per_month: _builtins.int = ...,
+        principal_micro_usd_per_day: _builtins.int = ...,
+        principal_micro_usd_per_month: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrent_runs", b"max_concurrent_runs", "max_queued_runs", b"max_queued_runs", "micro_usd_per_day", b"micro_usd_per_day", "micro_usd_per_month", b"micro_usd_per_month", "principal_micro_usd_per_day", b"principal_micro_usd_per_day", "principal_micro_usd_per_month", b"principal_micro_usd_per_month", "principal_tokens_per_day", b"principal_tokens_per_day", "principal_tokens_per_month", b"principal_tokens_per_month", "runs_per_minute", b"runs_per_minute", "tenant_id", b"tenant_id", "tokens_per_day", b"tokens_per_day", "tokens_per_month", b"tokens_per_month"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -828,6 +828,11 @@ class TenantServiceStub:
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.SerializeToString,
                 response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
                 _registered_method=True)
+        self.ReadQuotas = channel.unary_unary(
+                '/lace.control.v1.TenantService/ReadQuotas',
+                request_serializer=lace_dot_control_dot_v1_dot_control__pb2.ReadQuotasRequest.SerializeToString,
+                response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
+                _registered_method=True)
         self.CreatePrincipal = channel.unary_unary(
                 '/lace.control.v1.TenantService/CreatePrincipal',
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.CreatePrincipalRequest.SerializeToString,
@@ -868,7 +873,15 @@ class TenantServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutQuotas(self, request, context):
-        """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin.
+        """Replaces the quotas of a tenant, effective with its next start of a run and within seconds for its model calls; needs
+        the role system_admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadQuotas(self, request, context):
+        """What any tenant may use at once and spend, for a service that holds its calls to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -907,6 +920,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
             'PutQuotas': grpc.unary_unary_rpc_method_handler(
                     servicer.PutQuotas,
                     request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.FromString,
+                    response_serializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.SerializeToString,
+            ),
+            'ReadQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadQuotas,
+                    request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.ReadQuotasRequest.FromString,
                     response_serializer=lace_dot_control_dot_v1_dot_control__pb2.Quotas.SerializeToString,
             ),
             'CreatePrincipal': grpc.unary_unary_rpc_method_handler(
@@ -1050,6 +1068,33 @@ class TenantService:
             target,
             '/lace.control.v1.TenantService/PutQuotas',
             lace_dot_control_dot_v1_dot_control__pb2.PutQuotasRequest.SerializeToString,
+            lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.control.v1.TenantService/ReadQuotas',
+            lace_dot_control_dot_v1_dot_control__pb2.ReadQuotasRequest.SerializeToString,
             lace_dot_control_dot_v1_dot_control__pb2.Quotas.FromString,
             options,
             channel_credentials,

@@ -205,7 +205,11 @@ class TenantServiceStub:
     GetQuotas: _aio.UnaryUnaryMultiCallable[_control_pb2.GetQuotasRequest, _control_pb2.Quotas]
     """What a tenant may use at once; a tenant sees its own."""
     PutQuotas: _aio.UnaryUnaryMultiCallable[_control_pb2.PutQuotasRequest, _control_pb2.Quotas]
-    """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin."""
+    """Replaces the quotas of a tenant, effective with its next start of a run and within seconds for its model calls; needs
+    the role system_admin.
+    """
+    ReadQuotas: _aio.UnaryUnaryMultiCallable[_control_pb2.ReadQuotasRequest, _control_pb2.Quotas]
+    """What any tenant may use at once and spend, for a service that holds its calls to it."""
     CreatePrincipal: _aio.UnaryUnaryMultiCallable[_control_pb2.CreatePrincipalRequest, _control_pb2.Principal]
     """Adds a principal to the caller's tenant."""
 
@@ -250,7 +254,17 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.PutQuotasRequest,
         context: _aio.ServicerContext[_control_pb2.PutQuotasRequest, _abc.Awaitable[_control_pb2.Quotas]],
     ) -> _abc.Awaitable[_control_pb2.Quotas]:
-        """Replaces the quotas of a tenant, effective with its next start of a run; needs the role system_admin."""
+        """Replaces the quotas of a tenant, effective with its next start of a run and within seconds for its model calls; needs
+        the role system_admin.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadQuotas(
+        self,
+        request: _control_pb2.ReadQuotasRequest,
+        context: _aio.ServicerContext[_control_pb2.ReadQuotasRequest, _abc.Awaitable[_control_pb2.Quotas]],
+    ) -> _abc.Awaitable[_control_pb2.Quotas]:
+        """What any tenant may use at once and spend, for a service that holds its calls to it."""
 
     @_abc_1.abstractmethod
     def CreatePrincipal(

@@ -88,6 +88,86 @@ COUNT_METHOD_BOUND: CountMethod.ValueType  # 3
 """An upper bound."""
 Global___CountMethod: _TypeAlias = CountMethod  # noqa: Y015
 
+class _UsageBy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageByEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageBy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USAGE_BY_UNSPECIFIED: _UsageBy.ValueType  # 0
+    """Not set: by day."""
+    USAGE_BY_DAY: _UsageBy.ValueType  # 1
+    """By day, in UTC."""
+    USAGE_BY_MODEL: _UsageBy.ValueType  # 2
+    """By provider and model."""
+    USAGE_BY_PRINCIPAL: _UsageBy.ValueType  # 3
+    """By principal."""
+    USAGE_BY_RUN: _UsageBy.ValueType  # 4
+    """By run; what was asked outside runs is one row with an empty run_id."""
+
+class UsageBy(_UsageBy, metaclass=_UsageByEnumTypeWrapper):
+    """What usage is summed by."""
+
+USAGE_BY_UNSPECIFIED: UsageBy.ValueType  # 0
+"""Not set: by day."""
+USAGE_BY_DAY: UsageBy.ValueType  # 1
+"""By day, in UTC."""
+USAGE_BY_MODEL: UsageBy.ValueType  # 2
+"""By provider and model."""
+USAGE_BY_PRINCIPAL: UsageBy.ValueType  # 3
+"""By principal."""
+USAGE_BY_RUN: UsageBy.ValueType  # 4
+"""By run; what was asked outside runs is one row with an empty run_id."""
+Global___UsageBy: _TypeAlias = UsageBy  # noqa: Y015
+
+class _MeasuringKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MeasuringKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MeasuringKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEASURING_KIND_UNSPECIFIED: _MeasuringKind.ValueType  # 0
+    """Not set."""
+    MEASURING_KIND_EMBEDDING: _MeasuringKind.ValueType  # 1
+    """It turns texts into vectors."""
+    MEASURING_KIND_RERANK: _MeasuringKind.ValueType  # 2
+    """It orders documents by relevance."""
+
+class MeasuringKind(_MeasuringKind, metaclass=_MeasuringKindEnumTypeWrapper):
+    """What a model measures."""
+
+MEASURING_KIND_UNSPECIFIED: MeasuringKind.ValueType  # 0
+"""Not set."""
+MEASURING_KIND_EMBEDDING: MeasuringKind.ValueType  # 1
+"""It turns texts into vectors."""
+MEASURING_KIND_RERANK: MeasuringKind.ValueType  # 2
+"""It orders documents by relevance."""
+Global___MeasuringKind: _TypeAlias = MeasuringKind  # noqa: Y015
+
+class _VersionsSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VersionsSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VersionsSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERSIONS_SOURCE_UNSPECIFIED: _VersionsSource.ValueType  # 0
+    """Not set."""
+    VERSIONS_SOURCE_CACHE: _VersionsSource.ValueType  # 1
+    """It was there already, and holds still."""
+    VERSIONS_SOURCE_LIVE: _VersionsSource.ValueType  # 2
+    """The provider was asked for this answer."""
+
+class VersionsSource(_VersionsSource, metaclass=_VersionsSourceEnumTypeWrapper):
+    """Where an answer about versions comes from."""
+
+VERSIONS_SOURCE_UNSPECIFIED: VersionsSource.ValueType  # 0
+"""Not set."""
+VERSIONS_SOURCE_CACHE: VersionsSource.ValueType  # 1
+"""It was there already, and holds still."""
+VERSIONS_SOURCE_LIVE: VersionsSource.ValueType  # 2
+"""The provider was asked for this answer."""
+Global___VersionsSource: _TypeAlias = VersionsSource  # noqa: Y015
+
 @_typing.final
 class Message(_message.Message):
     """One message of a conversation."""
@@ -131,6 +211,11 @@ class GenerateRequest(_message.Message):
     STEP_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     SETTINGS_JSON_FIELD_NUMBER: _builtins.int
+    OUTPUT_SCHEMA_JSON_FIELD_NUMBER: _builtins.int
+    ACCEPT_PARTIAL_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract, for instance lace.write.v1: names prompt, input schema and output schema."""
     input_json: _builtins.str
@@ -151,9 +236,23 @@ class GenerateRequest(_message.Message):
     """The attempt of the step, from 1."""
     settings_json: _builtins.str
     """The pinned settings that the call depends on, by key, as JSON."""
+    output_schema_json: _builtins.str
+    """A JSON Schema that the answer must match, with messages and without a contract; text mode where empty."""
+    accept_partial: _builtins.bool
+    """In text mode an answer that was cut at its output limit is given with finish reason length, in place of an error."""
+    seed: _builtins.int
+    """Asks providers that can to repeat themselves; others pass it over."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """Messages of text mode."""
+
+    @_builtins.property
+    def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts at which the answer ends, for providers that have such; of those that have none the call is refused."""
+
+    @_builtins.property
+    def left_out(self) -> Global___LeftOut:
+        """What the caller left out of the prompt since it did not fit; kept with the call in the ledger."""
 
     def __init__(
         self,
@@ -169,16 +268,144 @@ class GenerateRequest(_message.Message):
         step_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         settings_json: _builtins.str = ...,
+        output_schema_json: _builtins.str = ...,
+        accept_partial: _builtins.bool = ...,
+        stop: _abc.Iterable[_builtins.str] | None = ...,
+        seed: _builtins.int | None = ...,
+        left_out: Global___LeftOut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_milli", b"_temperature_milli", "temperature_milli", b"temperature_milli"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "left_out", b"left_out", "seed", b"seed", "temperature_milli", b"temperature_milli"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_milli", b"_temperature_milli", "attempt", b"attempt", "contract", b"contract", "input_json", b"input_json", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "model", b"model", "provider", b"provider", "run_id", b"run_id", "settings_json", b"settings_json", "step_id", b"step_id", "temperature_milli", b"temperature_milli"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "accept_partial", b"accept_partial", "attempt", b"attempt", "contract", b"contract", "input_json", b"input_json", "left_out", b"left_out", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "model", b"model", "output_schema_json", b"output_schema_json", "provider", b"provider", "run_id", b"run_id", "seed", b"seed", "settings_json", b"settings_json", "step_id", b"step_id", "stop", b"stop", "temperature_milli", b"temperature_milli"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__temperature_milli: _TypeAlias = _typing.Literal["temperature_milli"]  # noqa: Y015
     _WhichOneofArgType__temperature_milli: _TypeAlias = _typing.Literal["_temperature_milli", b"_temperature_milli"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_milli) -> _WhichOneofReturnType__temperature_milli | None: ...
 
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
+
+@_typing.final
+class StreamGenerateRequest(_message.Message):
+    """Asks for a call whose answer is told while it comes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    PROGRESS_ONLY_FIELD_NUMBER: _builtins.int
+    progress_only: _builtins.bool
+    """Tell how far the answer is, not its text: nothing that was not verified leaves the gateway."""
+    @_builtins.property
+    def request(self) -> Global___GenerateRequest:
+        """The call."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___GenerateRequest | None = ...,
+        progress_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["progress_only", b"progress_only", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamGenerateRequest: _TypeAlias = StreamGenerateRequest  # noqa: Y015
+
+@_typing.final
+class StreamGenerateResponse(_message.Message):
+    """A part of a streamed call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELTA_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def delta(self) -> Global___Delta:
+        """A piece of the answer."""
+
+    @_builtins.property
+    def progress(self) -> Global___Progress:
+        """How far the answer is."""
+
+    @_builtins.property
+    def settled(self) -> Global___GenerateResponse:
+        """The settled call; the last message."""
+
+    def __init__(
+        self,
+        *,
+        delta: Global___Delta | None = ...,
+        progress: Global___Progress | None = ...,
+        settled: Global___GenerateResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "progress", b"progress", "settled", b"settled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "progress", b"progress", "settled", b"settled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["delta", "progress", "settled"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___StreamGenerateResponse: _TypeAlias = StreamGenerateResponse  # noqa: Y015
+
+@_typing.final
+class Delta(_message.Message):
+    """A piece of an answer's text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The piece."""
+    provisional: _builtins.bool
+    """The answer is not checked against its schema yet, and may still be refused or made anew."""
+    answer: _builtins.int
+    """Which answer it belongs to, from 1: where a repair is asked for, the text begins anew under the next number."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        provisional: _builtins.bool = ...,
+        answer: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "provisional", b"provisional", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delta: _TypeAlias = Delta  # noqa: Y015
+
+@_typing.final
+class Progress(_message.Message):
+    """How far an answer is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    output_tokens: _builtins.int
+    """Tokens of the answer so far, counted piece by piece."""
+    def __init__(
+        self,
+        *,
+        output_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
 class GenerateResponse(_message.Message):
@@ -251,6 +478,13 @@ class Call(_message.Message):
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     PROMPT_SAMPLE_FIELD_NUMBER: _builtins.int
     OUTPUT_SAMPLE_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_ID_FIELD_NUMBER: _builtins.int
+    TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    HEDGED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    RESPONSE_API_FIELD_NUMBER: _builtins.int
+    TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Id of the call."""
     run_id: _builtins.str
@@ -299,9 +533,27 @@ class Call(_message.Message):
     """The first characters of the prompt, redacted."""
     output_sample: _builtins.str
     """The first characters of the answer, redacted."""
+    principal_id: _builtins.str
+    """Who asked."""
+    template_id: _builtins.str
+    """The stored template of the prompt; empty where the prompt was given as messages."""
+    hedged: _builtins.bool
+    """Whether a second request was sent beside a slow first one."""
+    response_api: _builtins.str
+    """The provider's kind of call: chat_completions, responses, messages, generate_content or compose."""
+    template_version: _builtins.str
+    """The version of the stored template; empty without."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
+
+    @_builtins.property
+    def trail(self) -> _containers.RepeatedCompositeFieldContainer[Global___Try]:
+        """The tries at providers, in order."""
+
+    @_builtins.property
+    def left_out(self) -> Global___LeftOut:
+        """What did not fit and was left out of the prompt."""
 
     def __init__(
         self,
@@ -331,14 +583,91 @@ class Call(_message.Message):
         error_code: _builtins.str = ...,
         prompt_sample: _builtins.str = ...,
         output_sample: _builtins.str = ...,
+        principal_id: _builtins.str = ...,
+        template_id: _builtins.str = ...,
+        trail: _abc.Iterable[Global___Try] | None = ...,
+        hedged: _builtins.bool = ...,
+        left_out: Global___LeftOut | None = ...,
+        response_api: _builtins.str = ...,
+        template_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "hedged", b"hedged", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "left_out", b"left_out", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "response_api", b"response_api", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash", "template_id", b"template_id", "template_version", b"template_version", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Call: _TypeAlias = Call  # noqa: Y015
+
+@_typing.final
+class Try(_message.Message):
+    """One try at a provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    HEDGE_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    model: _builtins.str
+    """The model asked for."""
+    error_code: _builtins.str
+    """Stable code of the failure; empty where it answered."""
+    duration_ms: _builtins.int
+    """How long it took, in milliseconds."""
+    result: _builtins.str
+    """answered, failed, cancelled, or refused: not sent, as its circuit was open or the call was too large for it."""
+    hedge: _builtins.bool
+    """Whether it was made beside a slow one."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        error_code: _builtins.str = ...,
+        duration_ms: _builtins.int = ...,
+        result: _builtins.str = ...,
+        hedge: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "error_code", b"error_code", "hedge", b"hedge", "model", b"model", "provider", b"provider", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Try: _TypeAlias = Try  # noqa: Y015
+
+@_typing.final
+class LeftOut(_message.Message):
+    """What did not fit into a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_IDS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    tokens: _builtins.int
+    """Tokens that it would have taken."""
+    @_builtins.property
+    def fact_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the evidence that was left out, the best ranked first."""
+
+    def __init__(
+        self,
+        *,
+        fact_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact_ids", b"fact_ids", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOut: _TypeAlias = LeftOut  # noqa: Y015
 
 @_typing.final
 class CountTokensRequest(_message.Message):
@@ -347,18 +676,32 @@ class CountTokensRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def request(self) -> Global___GenerateRequest:
         """The request."""
+
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___GenerateRequest]:
+        """Further requests, counted likewise."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pieces of JSON of which prompts could be put together, counted by themselves for the model of the first request, as
+        they would be sent: who knows their counts can leave out what does not fit without asking again.
+        """
 
     def __init__(
         self,
         *,
         request: Global___GenerateRequest | None = ...,
+        more: _abc.Iterable[Global___GenerateRequest] | None = ...,
+        parts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "parts", b"parts", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,23 +715,69 @@ class CountTokensResponse(_message.Message):
 
     TOKENS_FIELD_NUMBER: _builtins.int
     COUNT_METHOD_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    PART_TOKENS_FIELD_NUMBER: _builtins.int
     tokens: _builtins.int
     """Tokens."""
     count_method: Global___CountMethod.ValueType
     """How they were counted."""
+    limit_tokens: _builtins.int
+    """Tokens that the request may send: what the setting llm.context_tokens and the model's limit leave for it."""
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenCount]:
+        """The counts of the further requests, in their order."""
+
+    @_builtins.property
+    def part_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The counts of the pieces, in their order."""
+
     def __init__(
         self,
         *,
         tokens: _builtins.int = ...,
         count_method: Global___CountMethod.ValueType = ...,
+        limit_tokens: _builtins.int = ...,
+        more: _abc.Iterable[Global___TokenCount] | None = ...,
+        part_tokens: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_method", b"count_method", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_method", b"count_method", "limit_tokens", b"limit_tokens", "more", b"more", "part_tokens", b"part_tokens", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountTokensResponse: _TypeAlias = CountTokensResponse  # noqa: Y015
+
+@_typing.final
+class TokenCount(_message.Message):
+    """The count of one request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    COUNT_METHOD_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    tokens: _builtins.int
+    """Tokens."""
+    count_method: Global___CountMethod.ValueType
+    """How they were counted."""
+    limit_tokens: _builtins.int
+    """Tokens that it may send."""
+    def __init__(
+        self,
+        *,
+        tokens: _builtins.int = ...,
+        count_method: Global___CountMethod.ValueType = ...,
+        limit_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_method", b"count_method", "limit_tokens", b"limit_tokens", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenCount: _TypeAlias = TokenCount  # noqa: Y015
 
 @_typing.final
 class ListCallsRequest(_message.Message):
@@ -449,6 +838,130 @@ class ListCallsResponse(_message.Message):
 Global___ListCallsResponse: _TypeAlias = ListCallsResponse  # noqa: Y015
 
 @_typing.final
+class ListUsageRequest(_message.Message):
+    """Asks for a page of sums."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    FROM_DAY_FIELD_NUMBER: _builtins.int
+    TO_DAY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    by: Global___UsageBy.ValueType
+    """What is summed by."""
+    from_day: _builtins.str
+    """The first day, as 2026-11-21, in UTC; 30 days ago where empty."""
+    to_day: _builtins.str
+    """The last day; today where empty."""
+    page_size: _builtins.int
+    """Rows in a page; 0 means 50, more than 500 means 500."""
+    page_token: _builtins.str
+    """Where the page begins, from the page before."""
+    def __init__(
+        self,
+        *,
+        by: Global___UsageBy.ValueType = ...,
+        from_day: _builtins.str = ...,
+        to_day: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "from_day", b"from_day", "page_size", b"page_size", "page_token", b"page_token", "to_day", b"to_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsageRequest: _TypeAlias = ListUsageRequest  # noqa: Y015
+
+@_typing.final
+class ListUsageResponse(_message.Message):
+    """A page of sums."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Usage]:
+        """The sums: days newest first, all others in order of their names."""
+
+    def __init__(
+        self,
+        *,
+        usage: _abc.Iterable[Global___Usage] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUsageResponse: _TypeAlias = ListUsageResponse  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """What calls used. Of day, provider and model, principal_id and run_id those are set that it is summed by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    FAILED_CALLS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_MICRO_USD_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """The day, in UTC."""
+    provider: _builtins.str
+    """The provider."""
+    model: _builtins.str
+    """The model asked for."""
+    principal_id: _builtins.str
+    """The principal."""
+    run_id: _builtins.str
+    """The run."""
+    calls: _builtins.int
+    """Calls."""
+    failed_calls: _builtins.int
+    """Of these, calls that did not succeed."""
+    input_tokens: _builtins.int
+    """Tokens in."""
+    output_tokens: _builtins.int
+    """Tokens out."""
+    cost_micro_usd: _builtins.int
+    """Cost in millionths of a US dollar."""
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        principal_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        failed_calls: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost_micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micro_usd", b"cost_micro_usd", "day", b"day", "failed_calls", b"failed_calls", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "provider", b"provider", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
 class ListCapabilitiesRequest(_message.Message):
     """Asks what providers can do."""
 
@@ -499,15 +1012,36 @@ class ProviderCapability(_message.Message):
     CONFIGURED_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    DEFAULT_MODEL_FIELD_NUMBER: _builtins.int
+    RESPONSE_APIS_FIELD_NUMBER: _builtins.int
+    FINISH_REASONS_FIELD_NUMBER: _builtins.int
+    UNLISTED_MODELS_FIELD_NUMBER: _builtins.int
+    MEASURING_MODELS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Its name."""
     configured: _builtins.bool
     """Whether it can be used with the settings and keys in force."""
     offline: _builtins.bool
     """Whether it works without network."""
+    default_model: _builtins.str
+    """The model that is asked where nobody names one; empty where there is none."""
+    unlisted_models: _builtins.bool
+    """Whether models may be asked for that are not in the list; nothing is known of those."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelCapability]:
         """Its models."""
+
+    @_builtins.property
+    def response_apis(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The kinds of call that it is asked by, for instance chat_completions, messages, generate_content."""
+
+    @_builtins.property
+    def finish_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___FinishReasonWord]:
+        """What its own words for the end of an answer mean here; any other is unknown."""
+
+    @_builtins.property
+    def measuring_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuringModel]:
+        """Its models that embed or rerank; of a server of one's own none are listed, and every name is passed on."""
 
     def __init__(
         self,
@@ -516,14 +1050,45 @@ class ProviderCapability(_message.Message):
         configured: _builtins.bool = ...,
         offline: _builtins.bool = ...,
         models: _abc.Iterable[Global___ModelCapability] | None = ...,
+        default_model: _builtins.str = ...,
+        response_apis: _abc.Iterable[_builtins.str] | None = ...,
+        finish_reasons: _abc.Iterable[Global___FinishReasonWord] | None = ...,
+        unlisted_models: _builtins.bool = ...,
+        measuring_models: _abc.Iterable[Global___MeasuringModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "models", b"models", "offline", b"offline", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "default_model", b"default_model", "finish_reasons", b"finish_reasons", "measuring_models", b"measuring_models", "models", b"models", "offline", b"offline", "provider", b"provider", "response_apis", b"response_apis", "unlisted_models", b"unlisted_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProviderCapability: _TypeAlias = ProviderCapability  # noqa: Y015
+
+@_typing.final
+class FinishReasonWord(_message.Message):
+    """A provider's own word for the end of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORD_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
+    word: _builtins.str
+    """The word, as the provider writes it."""
+    finish_reason: Global___FinishReason.ValueType
+    """What it means."""
+    def __init__(
+        self,
+        *,
+        word: _builtins.str = ...,
+        finish_reason: Global___FinishReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish_reason", b"finish_reason", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishReasonWord: _TypeAlias = FinishReasonWord  # noqa: Y015
 
 @_typing.final
 class ModelCapability(_message.Message):
@@ -540,6 +1105,12 @@ class ModelCapability(_message.Message):
     OUTPUT_PRICE_MICRO_USD_FIELD_NUMBER: _builtins.int
     PRICE_DATE_FIELD_NUMBER: _builtins.int
     COUNT_METHOD_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_PRICE_MICRO_USD_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    GROUNDING_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    RETIRES_ON_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Its name."""
     context_tokens: _builtins.int
@@ -558,6 +1129,18 @@ class ModelCapability(_message.Message):
     """The day from which the prices hold; empty where there is no price."""
     count_method: Global___CountMethod.ValueType
     """How its tokens are counted before a call."""
+    cached_input_price_micro_usd: _builtins.int
+    """Price of a million tokens in that the provider had in its cache, in millionths of a US dollar."""
+    tools: _builtins.bool
+    """Whether it can ask for tools; LACE offers it none but web search."""
+    grounding: _builtins.bool
+    """Whether it can search the web and show what it found."""
+    temperature: _builtins.bool
+    """Whether it takes a temperature; one that does not is asked without."""
+    retires_on: _builtins.str
+    """The day on which the provider ends it, as far as announced; empty otherwise."""
+    source: _builtins.str
+    """Where limits and prices were read."""
     def __init__(
         self,
         *,
@@ -570,14 +1153,74 @@ class ModelCapability(_message.Message):
         output_price_micro_usd: _builtins.int = ...,
         price_date: _builtins.str = ...,
         count_method: Global___CountMethod.ValueType = ...,
+        cached_input_price_micro_usd: _builtins.int = ...,
+        tools: _builtins.bool = ...,
+        grounding: _builtins.bool = ...,
+        temperature: _builtins.bool = ...,
+        retires_on: _builtins.str = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "count_method", b"count_method", "deterministic", b"deterministic", "input_price_micro_usd", b"input_price_micro_usd", "max_output_tokens", b"max_output_tokens", "model", b"model", "native_schema", b"native_schema", "output_price_micro_usd", b"output_price_micro_usd", "price_date", b"price_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_price_micro_usd", b"cached_input_price_micro_usd", "context_tokens", b"context_tokens", "count_method", b"count_method", "deterministic", b"deterministic", "grounding", b"grounding", "input_price_micro_usd", b"input_price_micro_usd", "max_output_tokens", b"max_output_tokens", "model", b"model", "native_schema", b"native_schema", "output_price_micro_usd", b"output_price_micro_usd", "price_date", b"price_date", "retires_on", b"retires_on", "source", b"source", "temperature", b"temperature", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelCapability: _TypeAlias = ModelCapability  # noqa: Y015
+
+@_typing.final
+class MeasuringModel(_message.Message):
+    """What one model that embeds or reranks can do; a limit of 0 is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    REDUCIBLE_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    PRICE_MICRO_USD_FIELD_NUMBER: _builtins.int
+    PRICE_DATE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its name."""
+    kind: Global___MeasuringKind.ValueType
+    """What it does."""
+    configured: _builtins.bool
+    """Whether it can be used with the settings, keys and packages in force."""
+    dimensions: _builtins.int
+    """Numbers in its vectors."""
+    reducible: _builtins.bool
+    """Whether it can give shorter vectors."""
+    max_tokens: _builtins.int
+    """Tokens in one text at most."""
+    max_items: _builtins.int
+    """Texts in one call at most."""
+    price_micro_usd: _builtins.int
+    """Price of a million tokens, in millionths of a US dollar."""
+    price_date: _builtins.str
+    """The day from which the price holds; empty where there is none."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        kind: Global___MeasuringKind.ValueType = ...,
+        configured: _builtins.bool = ...,
+        dimensions: _builtins.int = ...,
+        reducible: _builtins.bool = ...,
+        max_tokens: _builtins.int = ...,
+        max_items: _builtins.int = ...,
+        price_micro_usd: _builtins.int = ...,
+        price_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "dimensions", b"dimensions", "kind", b"kind", "max_items", b"max_items", "max_tokens", b"max_tokens", "model", b"model", "price_date", b"price_date", "price_micro_usd", b"price_micro_usd", "reducible", b"reducible"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasuringModel: _TypeAlias = MeasuringModel  # noqa: Y015
 
 @_typing.final
 class ValidateProviderRequest(_message.Message):
@@ -617,6 +1260,9 @@ class ValidateProviderResponse(_message.Message):
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     DURATION_MS_FIELD_NUMBER: _builtins.int
+    CAPABILITY_FIELD_NUMBER: _builtins.int
+    ANSWERED_MODEL_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     model: _builtins.str
@@ -629,6 +1275,14 @@ class ValidateProviderResponse(_message.Message):
     """What is wrong and what to do."""
     duration_ms: _builtins.int
     """How long the answer took, in milliseconds."""
+    answered_model: _builtins.str
+    """The model that the provider says it used; empty where it did not answer."""
+    finish_reason: Global___FinishReason.ValueType
+    """Why the model stopped."""
+    @_builtins.property
+    def capability(self) -> Global___ModelCapability:
+        """What the model can do, as far as known; unset where the provider has no such model."""
+
     def __init__(
         self,
         *,
@@ -638,11 +1292,92 @@ class ValidateProviderResponse(_message.Message):
         error_code: _builtins.str = ...,
         message: _builtins.str = ...,
         duration_ms: _builtins.int = ...,
+        capability: Global___ModelCapability | None = ...,
+        answered_model: _builtins.str = ...,
+        finish_reason: Global___FinishReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capability", b"capability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "error_code", b"error_code", "message", b"message", "model", b"model", "ok", b"ok", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "capability", b"capability", "duration_ms", b"duration_ms", "error_code", b"error_code", "finish_reason", b"finish_reason", "message", b"message", "model", b"model", "ok", b"ok", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ValidateProviderResponse: _TypeAlias = ValidateProviderResponse  # noqa: Y015
+
+@_typing.final
+class ListVersionsRequest(_message.Message):
+    """Asks for the versions of a provider's models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    FORCE_REFRESH_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    force_refresh: _builtins.bool
+    """Ask the provider though the last answer still holds."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        force_refresh: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force_refresh", b"force_refresh", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVersionsRequest: _TypeAlias = ListVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListVersionsResponse(_message.Message):
+    """The versions of a provider's models."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    LAST_CHECKED_UTC_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_UTC_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The provider."""
+    current: _builtins.str
+    """The version that the provider's default model stands for now."""
+    etag: _builtins.str
+    """The provider's entity tag of the list, or one of ours where it gives none."""
+    source: Global___VersionsSource.ValueType
+    """Where this answer comes from."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of all versions, sorted."""
+
+    @_builtins.property
+    def last_checked_utc(self) -> _timestamp_pb2.Timestamp:
+        """When the provider was last asked."""
+
+    @_builtins.property
+    def expires_at_utc(self) -> _timestamp_pb2.Timestamp:
+        """Until when the answer holds."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        versions: _abc.Iterable[_builtins.str] | None = ...,
+        current: _builtins.str = ...,
+        last_checked_utc: _timestamp_pb2.Timestamp | None = ...,
+        expires_at_utc: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+        source: Global___VersionsSource.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at_utc", b"expires_at_utc", "last_checked_utc", b"last_checked_utc"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "etag", b"etag", "expires_at_utc", b"expires_at_utc", "last_checked_utc", b"last_checked_utc", "provider", b"provider", "source", b"source", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse  # noqa: Y015

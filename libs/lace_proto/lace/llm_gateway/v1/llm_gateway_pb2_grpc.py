@@ -40,6 +40,11 @@ class GenerationServiceStub:
                 request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.StreamGenerate = channel.unary_stream(
+                '/lace.llm_gateway.v1.GenerationService/StreamGenerate',
+                request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateRequest.SerializeToString,
+                response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateResponse.FromString,
+                _registered_method=True)
         self.CountTokens = channel.unary_unary(
                 '/lace.llm_gateway.v1.GenerationService/CountTokens',
                 request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.CountTokensRequest.SerializeToString,
@@ -50,6 +55,11 @@ class GenerationServiceStub:
                 request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListCallsRequest.SerializeToString,
                 response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListCallsResponse.FromString,
                 _registered_method=True)
+        self.ListUsage = channel.unary_unary(
+                '/lace.llm_gateway.v1.GenerationService/ListUsage',
+                request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageRequest.SerializeToString,
+                response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -58,6 +68,15 @@ class GenerationServiceServicer:
 
     def Generate(self, request, context):
         """Calls a model under a contract (schema mode) or with plain messages (text mode), and records the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamGenerate(self, request, context):
+        """Calls a model as Generate does and tells the answer while it comes: deltas, then the settled call as the last message.
+        A stream that ends without it ends with an error: half an answer is never passed off as whole. When the caller
+        leaves, the call is cancelled at the provider at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +96,13 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUsage(self, request, context):
+        """What the tenant's calls used and cost, summed by day, model, principal or run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +110,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateRequest.FromString,
                     response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateResponse.SerializeToString,
+            ),
+            'StreamGenerate': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamGenerate,
+                    request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateRequest.FromString,
+                    response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateResponse.SerializeToString,
             ),
             'CountTokens': grpc.unary_unary_rpc_method_handler(
                     servicer.CountTokens,
@@ -94,6 +125,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.ListCalls,
                     request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListCallsRequest.FromString,
                     response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListCallsResponse.SerializeToString,
+            ),
+            'ListUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsage,
+                    request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageRequest.FromString,
+                    response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -124,6 +160,33 @@ class GenerationService:
             '/lace.llm_gateway.v1.GenerationService/Generate',
             lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateRequest.SerializeToString,
             lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamGenerate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lace.llm_gateway.v1.GenerationService/StreamGenerate',
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateRequest.SerializeToString,
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.StreamGenerateResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -188,6 +251,33 @@ class GenerationService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def ListUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.llm_gateway.v1.GenerationService/ListUsage',
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageRequest.SerializeToString,
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class ProviderServiceStub:
     """The providers and what they can do.
@@ -209,6 +299,11 @@ class ProviderServiceStub:
                 request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderRequest.SerializeToString,
                 response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderResponse.FromString,
                 _registered_method=True)
+        self.ListVersions = channel.unary_unary(
+                '/lace.llm_gateway.v1.ProviderService/ListVersions',
+                request_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsRequest.SerializeToString,
+                response_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsResponse.FromString,
+                _registered_method=True)
 
 
 class ProviderServiceServicer:
@@ -229,6 +324,14 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVersions(self, request, context):
+        """Which versions of its models a provider offers: out of a cache that holds for a while, or from the provider itself.
+        All who ask at one time, in whatever process, cost the provider one request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -241,6 +344,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.ValidateProvider,
                     request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderRequest.FromString,
                     response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderResponse.SerializeToString,
+            ),
+            'ListVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVersions,
+                    request_deserializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsRequest.FromString,
+                    response_serializer=lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -298,6 +406,33 @@ class ProviderService:
             '/lace.llm_gateway.v1.ProviderService/ValidateProvider',
             lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderRequest.SerializeToString,
             lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ValidateProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.llm_gateway.v1.ProviderService/ListVersions',
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsRequest.SerializeToString,
+            lace_dot_llm__gateway_dot_v1_dot_llm__gateway__pb2.ListVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,10 +18,17 @@ class GenerationServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.GenerateRequest, _llm_gateway_pb2.GenerateResponse]
     """Calls a model under a contract (schema mode) or with plain messages (text mode), and records the call."""
+    StreamGenerate: _aio.UnaryStreamMultiCallable[_llm_gateway_pb2.StreamGenerateRequest, _llm_gateway_pb2.StreamGenerateResponse]
+    """Calls a model as Generate does and tells the answer while it comes: deltas, then the settled call as the last message.
+    A stream that ends without it ends with an error: half an answer is never passed off as whole. When the caller
+    leaves, the call is cancelled at the provider at once.
+    """
     CountTokens: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.CountTokensRequest, _llm_gateway_pb2.CountTokensResponse]
     """Counts the tokens that a request would send."""
     ListCalls: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.ListCallsRequest, _llm_gateway_pb2.ListCallsResponse]
     """Lists the calls of a run, oldest first, with tokens and cost."""
+    ListUsage: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.ListUsageRequest, _llm_gateway_pb2.ListUsageResponse]
+    """What the tenant's calls used and cost, summed by day, model, principal or run."""
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Calls models."""
@@ -33,6 +40,17 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_llm_gateway_pb2.GenerateRequest, _abc.Awaitable[_llm_gateway_pb2.GenerateResponse]],
     ) -> _abc.Awaitable[_llm_gateway_pb2.GenerateResponse]:
         """Calls a model under a contract (schema mode) or with plain messages (text mode), and records the call."""
+
+    @_abc_1.abstractmethod
+    def StreamGenerate(
+        self,
+        request: _llm_gateway_pb2.StreamGenerateRequest,
+        context: _aio.ServicerContext[_llm_gateway_pb2.StreamGenerateRequest, _abc.AsyncIterator[_llm_gateway_pb2.StreamGenerateResponse]],
+    ) -> _abc.AsyncIterator[_llm_gateway_pb2.StreamGenerateResponse]:
+        """Calls a model as Generate does and tells the answer while it comes: deltas, then the settled call as the last message.
+        A stream that ends without it ends with an error: half an answer is never passed off as whole. When the caller
+        leaves, the call is cancelled at the provider at once.
+        """
 
     @_abc_1.abstractmethod
     def CountTokens(
@@ -50,6 +68,14 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_llm_gateway_pb2.ListCallsResponse]:
         """Lists the calls of a run, oldest first, with tokens and cost."""
 
+    @_abc_1.abstractmethod
+    def ListUsage(
+        self,
+        request: _llm_gateway_pb2.ListUsageRequest,
+        context: _aio.ServicerContext[_llm_gateway_pb2.ListUsageRequest, _abc.Awaitable[_llm_gateway_pb2.ListUsageResponse]],
+    ) -> _abc.Awaitable[_llm_gateway_pb2.ListUsageResponse]:
+        """What the tenant's calls used and cost, summed by day, model, principal or run."""
+
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _aio.Server) -> None: ...
 
 class ProviderServiceStub:
@@ -60,6 +86,10 @@ class ProviderServiceStub:
     """What each provider and model can do: limits, modes, finish reasons, prices."""
     ValidateProvider: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.ValidateProviderRequest, _llm_gateway_pb2.ValidateProviderResponse]
     """Tries a provider with the settings in force and says what is wrong where it does not answer."""
+    ListVersions: _aio.UnaryUnaryMultiCallable[_llm_gateway_pb2.ListVersionsRequest, _llm_gateway_pb2.ListVersionsResponse]
+    """Which versions of its models a provider offers: out of a cache that holds for a while, or from the provider itself.
+    All who ask at one time, in whatever process, cost the provider one request.
+    """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """The providers and what they can do."""
@@ -79,5 +109,15 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_llm_gateway_pb2.ValidateProviderRequest, _abc.Awaitable[_llm_gateway_pb2.ValidateProviderResponse]],
     ) -> _abc.Awaitable[_llm_gateway_pb2.ValidateProviderResponse]:
         """Tries a provider with the settings in force and says what is wrong where it does not answer."""
+
+    @_abc_1.abstractmethod
+    def ListVersions(
+        self,
+        request: _llm_gateway_pb2.ListVersionsRequest,
+        context: _aio.ServicerContext[_llm_gateway_pb2.ListVersionsRequest, _abc.Awaitable[_llm_gateway_pb2.ListVersionsResponse]],
+    ) -> _abc.Awaitable[_llm_gateway_pb2.ListVersionsResponse]:
+        """Which versions of its models a provider offers: out of a cache that holds for a while, or from the provider itself.
+        All who ask at one time, in whatever process, cost the provider one request.
+        """
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _aio.Server) -> None: ...

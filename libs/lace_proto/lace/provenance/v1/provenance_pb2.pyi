@@ -431,6 +431,7 @@ class GenAi(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     CALL_IDS_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model that answered."""
     model_provider: _builtins.str
@@ -453,6 +454,10 @@ class GenAi(_message.Message):
     def call_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The calls in the ledger."""
 
+    @_builtins.property
+    def contents(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallContent]:
+        """Where what was sent and answered is kept whole, in the order of the calls."""
+
     def __init__(
         self,
         *,
@@ -463,14 +468,59 @@ class GenAi(_message.Message):
         usage: _struct_pb2.Struct | None = ...,
         tool_calls: _abc.Iterable[_builtins.str] | None = ...,
         call_ids: _abc.Iterable[_builtins.str] | None = ...,
+        contents: _abc.Iterable[Global___CallContent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "model_id", b"model_id", "model_provider", b"model_provider", "model_version", b"model_version", "parameters", b"parameters", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "contents", b"contents", "model_id", b"model_id", "model_provider", b"model_provider", "model_version", b"model_version", "parameters", b"parameters", "tool_calls", b"tool_calls", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenAi: _TypeAlias = GenAi  # noqa: Y015
+
+@_typing.final
+class CallContent(_message.Message):
+    """Where one call's prompt and answer are kept whole, for those with the scope payloads:read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    PROMPT_HASH_FIELD_NUMBER: _builtins.int
+    PROMPT_URI_FIELD_NUMBER: _builtins.int
+    OUTPUT_HASH_FIELD_NUMBER: _builtins.int
+    OUTPUT_URI_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call in the ledger."""
+    prompt_hash: _builtins.str
+    """SHA-256 of the prompt as it was sent."""
+    prompt_uri: _builtins.str
+    """Where it is kept; empty where it could not be kept."""
+    output_hash: _builtins.str
+    """SHA-256 of the answer."""
+    output_uri: _builtins.str
+    """Where it is kept; empty where it could not be kept."""
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp:
+        """When both are deleted; unset where they are kept for ever."""
+
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        prompt_hash: _builtins.str = ...,
+        prompt_uri: _builtins.str = ...,
+        output_hash: _builtins.str = ...,
+        output_uri: _builtins.str = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after", b"not_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "not_after", b"not_after", "output_hash", b"output_hash", "output_uri", b"output_uri", "prompt_hash", b"prompt_hash", "prompt_uri", b"prompt_uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallContent: _TypeAlias = CallContent  # noqa: Y015
 
 @_typing.final
 class GetRunProvenanceRequest(_message.Message):
