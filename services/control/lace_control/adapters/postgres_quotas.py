@@ -8,16 +8,16 @@ from typing import Any
 from sqlalchemy import Row
 
 from lace_control.adapters.postgres_settings import CHANGES_CHANNEL
-from lace_control.domain.quotas import Limits, Quotas
+from lace_control.domain.quotas import LIMITS, Limits, Quotas
 from lace_platform.db.transaction import Transaction
 
-_COLUMNS = "tenant_id, max_concurrent_runs, max_queued_runs, runs_per_minute, version, updated_by, updated_at"
+_LIMITS = ", ".join(LIMITS)
+_COLUMNS = f"tenant_id, {_LIMITS}, version, updated_by, updated_at"
 
 PUT_QUOTAS = f"""
 INSERT INTO control.tenant_quotas ({_COLUMNS})
-VALUES (:tenant_id, :max_concurrent_runs, :max_queued_runs, :runs_per_minute, 1, :updated_by, :updated_at)
-ON CONFLICT (tenant_id) DO UPDATE SET max_concurrent_runs = excluded.max_concurrent_runs,
-  max_queued_runs = excluded.max_queued_runs, runs_per_minute = excluded.runs_per_minute,
+VALUES (:tenant_id, {", ".join(f":{name}" for name in LIMITS)}, 1, :updated_by, :updated_at)
+ON CONFLICT (tenant_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in LIMITS)},
   version = tenant_quotas.version + 1, updated_by = excluded.updated_by, updated_at = excluded.updated_at
 RETURNING {_COLUMNS}
 """
@@ -46,5 +46,5 @@ class PostgresQuotaRepository:
 
 
 def _quotas_of(row: Row[Any]) -> Quotas:
-    limits = Limits(row.max_concurrent_runs, row.max_queued_runs, row.runs_per_minute)
+    limits = Limits(**{name: getattr(row, name) for name in LIMITS})
     return Quotas(row.tenant_id, limits, row.version, row.updated_by, row.updated_at)

@@ -16,7 +16,7 @@ from lace_control.domain.access import Caller
 from lace_control.domain.audit import OUTCOMES, AuditEntry
 from lace_control.domain.dead_letters import DeadLetter, DeadLetterState, Search, letter_id
 from lace_control.domain.identities import SignedIdentity, VerificationKey
-from lace_control.domain.quotas import Limits, Quotas
+from lace_control.domain.quotas import LIMITS, Limits, Quotas
 from lace_control.domain.revocations import Revocation
 from lace_control.domain.settings import ResolvedSettings, ScopeType, SettingsView
 from lace_control.domain.tenants import Bootstrapped, Principal, Tenant
@@ -212,9 +212,7 @@ def quotas_to_wire(quotas: Quotas) -> wire.Quotas:
     """What a tenant may use at once."""
     return wire.Quotas(
         tenant_id=quotas.tenant_id,
-        max_concurrent_runs=quotas.limits.max_concurrent_runs,
-        max_queued_runs=quotas.limits.max_queued_runs,
-        runs_per_minute=quotas.limits.runs_per_minute,
+        **quotas.limits.as_details(),
         version=quotas.version,
         updated_by=quotas.updated_by,
         updated_at=None if quotas.updated_at is None else time_to_wire(quotas.updated_at),
@@ -229,7 +227,7 @@ def quotas_of_wire(message: wire.Quotas) -> Quotas:
 
 def limits_of_wire(message: wire.Quotas | wire.PutQuotasRequest) -> Limits:
     """The limits alone."""
-    return Limits(message.max_concurrent_runs, message.max_queued_runs, message.runs_per_minute)
+    return Limits(**{name: getattr(message, name) for name in LIMITS})
 
 
 def definition_to_wire(setting: Setting) -> wire.SettingDefinition:

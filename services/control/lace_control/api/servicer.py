@@ -188,6 +188,10 @@ class TenantServicer(grpc_wire.TenantServiceServicer):
         """What a tenant may use at once."""
         return convert.quotas_to_wire(await quotas.get_quotas(self._control, _caller(), request.tenant_id))
 
+    async def ReadQuotas(self, request: wire.ReadQuotasRequest, context: Any) -> wire.Quotas:
+        """What any tenant may use at once and spend, for a service."""
+        return convert.quotas_to_wire(await quotas.read_quotas(self._control, request.tenant_id))
+
     async def PutQuotas(self, request: wire.PutQuotasRequest, context: Any) -> wire.Quotas:
         """Replaces the quotas of a tenant."""
         once = mutation(_PUT_QUOTAS, request, wire.Quotas, convert.quotas_to_wire, convert.quotas_of_wire)

@@ -1,4 +1,4 @@
-"""Quotas: what a tenant may use at once, told to the services with its settings."""
+"""Quotas: what a tenant may use at once and spend, told to the services that hold it to them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ async def get_quotas(control: Control, caller: Caller, tenant_id: str) -> Quotas
         return await uow.quotas.get(tenant_id)
 
 
+async def read_quotas(control: Control, tenant_id: str) -> Quotas:
+    """The quotas of any tenant, for a service. Raises TENANT_NOT_FOUND."""
+    async with control.units.of_tenant(tenant_id) as uow:
+        await _require_tenant(uow, tenant_id)
+        return await uow.quotas.get(tenant_id)
+
+
 async def put_quotas(
     control: Control, caller: Caller, tenant_id: str, limits: Limits, mutation: Mutation[Quotas]
 ) -> Quotas:
-    """Replace a tenant's quotas; they hold from its next start of a run on.
+    """Replace a tenant's quotas; they hold from its next start of a run on, and within seconds for model calls.
 
     Raises PERMISSION_DENIED, TENANT_NOT_FOUND, IDEMPOTENCY_*.
     """
