@@ -254,7 +254,7 @@ async def test_tokens_are_counted(service: Service, tenant_id: str) -> None:
     with service.acting(tenant_id):
         counted = await service.calls.CountTokens(wire.CountTokensRequest(request=wire.GenerateRequest(**run())))
     assert counted.tokens > 500
-    assert counted.count_method == wire.COUNT_METHOD_TOKENIZER
+    assert counted.count_method == wire.COUNT_METHOD_BOUND  # nobody says how a schema is written into the prompt
 
 
 async def test_capabilities_and_trials(service: Service, tenant_id: str) -> None:
@@ -262,12 +262,20 @@ async def test_capabilities_and_trials(service: Service, tenant_id: str) -> None
         offered = await service.providers.ListCapabilities(wire.ListCapabilitiesRequest())
         good = await service.providers.ValidateProvider(wire.ValidateProviderRequest(provider="openai"))
         own = await service.providers.ValidateProvider(wire.ValidateProviderRequest())
-    assert [(p.provider, p.configured, p.offline) for p in offered.providers] == [
+    answering = [provider for provider in offered.providers if provider.response_apis]
+    assert [(p.provider, p.configured, p.offline) for p in answering] == [
+        ("anthropic", False, False),
         ("extractive", True, True),
+        ("gemini", False, False),
         ("openai", True, False),
+        ("replay", False, True),
     ]
-    assert all(model.price_date for model in offered.providers[1].models)
-    assert (good.ok, good.model) == (True, "gpt-4o-mini")
+    for provider in answering:
+        assert all(bool(model.price_date) != provider.offline for model in provider.models)
+        known = {each.word: each.finish_reason for each in provider.finish_reasons}
+        assert not known or wire.FINISH_REASON_STOP in known.values()
+    assert (good.ok, good.model, good.capability.model) == (True, "gpt-4o-mini", "gpt-4o-mini")
+    assert (good.answered_model, good.finish_reason) == ("gpt-4o-mini-2026-01-01", wire.FINISH_REASON_STOP)
     assert (own.ok, own.provider) == (True, "extractive")
 
 
@@ -315,3 +323,67 @@ async def test_a_caller_without_identity_is_turned_away(service: Service) -> Non
         await service.calls.Generate(wire.GenerateRequest(**run()))
     assert failure.value.reason is Reason.TOKEN_MISSING
     assert not isinstance(failure.value, grpc.RpcError)
+
+
+ASK = wire.Message(role="user", content="What became of the trunk main?")
+
+
+async def test_an_answer_is_told_while_it_comes_and_is_in_the_sums(
+    service: Service, replies: Any, tenant_id: str
+) -> None:
+    service.double.will(replies.text("It was replaced between 2024 and 2025."))
+    with service.acting(tenant_id):
+        asked = wire.StreamGenerateRequest(request=wire.GenerateRequest(messages=[ASK], provider="openai"))
+        events = [event async for event in service.calls.StreamGenerate(asked)]
+    told = "".join(event.delta.text for event in events[:-1])
+    assert told == events[-1].settled.output == "It was replaced between 2024 and 2025."
+    call = events[-1].settled.call
+    assert (call.principal_id, [tried.result for tried in call.trail]) == ("prn_1", ["answered"])
+    with service.acting(tenant_id):
+        for by, named in ((wire.USAGE_BY_PRINCIPAL, "principal_id"), (wire.USAGE_BY_MODEL, "model")):
+            [sums] = (await service.calls.ListUsage(wire.ListUsageRequest(by=by))).usage
+            assert getattr(sums, named) == getattr(call, named if named != "model" else "requested_model")
+            assert (sums.calls, sums.input_tokens, sums.output_tokens) == (1, call.input_tokens, call.output_tokens)
+    with service.acting(new_id("ten")):
+        assert not (await service.calls.ListUsage(wire.ListUsageRequest())).usage
+
+
+async def test_pages_of_sums_and_days_that_are_none(service: Service, replies: Any, tenant_id: str) -> None:
+    for model in ("gpt-4o", "gpt-4o-mini", "gpt-4.1"):
+        service.double.will(replies.text("Yes."))
+        await service.generate(tenant_id, messages=[ASK], provider="openai", model=model)
+    found, token = [], ""
+    with service.acting(tenant_id):
+        while True:
+            request = wire.ListUsageRequest(by=wire.USAGE_BY_MODEL, page_size=2, page_token=token)
+            page = await service.calls.ListUsage(request)
+            found += [each.model for each in page.usage]
+            token = page.next_page_token
+            if not token:
+                break
+        assert found == ["gpt-4.1", "gpt-4o", "gpt-4o-mini"]
+        wrong: Any
+        for wrong in (
+            {"from_day": "soon"},
+            {"to_day": "2026-13-01"},
+            {"from_day": "2026-02-01", "to_day": "2026-01-01"},
+        ):
+            with pytest.raises(LaceError) as refused:
+                await service.calls.ListUsage(wire.ListUsageRequest(**wrong))
+            assert refused.value.reason is Reason.INVALID_ARGUMENT
+
+
+async def test_a_stream_that_is_left_ends_at_the_provider(service: Service, replies: Any, tenant_id: str) -> None:
+    service.double.left_early.clear()
+    service.double.will(replies.dripping(replies.text("word " * 400), 0.05))
+    with service.acting(tenant_id):
+        asked = wire.StreamGenerateRequest(request=wire.GenerateRequest(messages=[ASK], provider="openai"))
+        events = service.calls.StreamGenerate(asked)
+        await anext(events)
+        events.cancel()
+        async with asyncio.timeout(1):
+            await service.double.left_early.wait()
+        async with asyncio.timeout(5):
+            while not (sums := (await service.calls.ListUsage(wire.ListUsageRequest())).usage):
+                await asyncio.sleep(0.02)
+    assert (sums[0].calls, sums[0].failed_calls) == (1, 1)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,130 +12,29 @@ import orjson
 import pytest
 
 from lace_core import contracts
-from lace_core.canonical import sha256_hex
+from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.adapters.memory_calls import MemoryUnits
-from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
-from lace_llm_gateway.app.count_tokens import count_tokens
-from lace_llm_gateway.app.gateway import Gateway
-from lace_llm_gateway.app.generate import Order, generate
-from lace_llm_gateway.app.list_calls import list_calls
-from lace_llm_gateway.app.list_capabilities import list_capabilities
-from lace_llm_gateway.app.validate_provider import validate_provider
-from lace_llm_gateway.domain.calls import Call, CallState, CountMethod
-from lace_llm_gateway.domain.exchange import FinishReason, Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.app.calls.count_tokens import count_tokens
+from lace_llm_gateway.app.calls.generate import Order
+from lace_llm_gateway.app.providers.list_capabilities import list_capabilities
+from lace_llm_gateway.app.providers.validate_provider import validate_provider
+from lace_llm_gateway.domain.calls import CallState, CountMethod
+from lace_llm_gateway.domain.exchange import FinishReason, Message
+from tests.doubles.call_world import GOOD, TENANT, Scripted, World, call_world, said
 
-TENANT = "ten_1"
+MARK = re.compile("</?input-[0-9a-f]{16}>")
 JUDGE_INPUT = msgspec.json.encode(
     contracts.JudgeInput(
         sentences=(contracts.JudgedSentence(sentence_id="s1", text="It rains.", quotes=("It rains.",)),)
     )
 ).decode()
-GOOD = '{"verdicts": [{"verdict": "supported", "sentence_id": "s1", "reason": "quote"}]}'
 BAD = '{"verdicts": [{"verdict": "perhaps", "sentence_id": "s1", "reason": "quote"}]}'
 
 
-def said(text: str, finish: FinishReason = FinishReason.STOP, **more: Any) -> ProviderAnswer:
-    return ProviderAnswer(
-        text, finish, "gpt-4o", "gpt-4o-2024-08-06", **{"input_tokens": 1000, "output_tokens": 100, **more}
-    )
-
-
-@dataclass
-class Scripted:
-    """A provider that answers or fails as it is told; behind the same port as any."""
-
-    name: str = "openai"
-    default_model: str = "gpt-4o"
-    script: deque[ProviderAnswer | LaceError | None] = field(default_factory=deque)
-    requests: list[ProviderRequest] = field(default_factory=list)
-
-    def configured(self) -> bool:
-        return True
-
-    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
-        self.requests.append(request)
-        step = self.script.popleft() if self.script else said(GOOD)
-        if step is None:
-            await asyncio.sleep(3600)
-        if isinstance(step, LaceError):
-            raise step
-        assert step is not None
-        return step
-
-    async def close(self) -> None:
-        return
-
-
-class Unobserved:
-    @asynccontextmanager
-    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[Unobserved]:
-        yield self
-
-    def answered(self, answer: ProviderAnswer) -> None:
-        return
-
-
-@dataclass
-class Shelf:
-    """Keeps payloads in memory, or fails as it is told."""
-
-    kept: dict[str, bytes] = field(default_factory=dict)
-    failures: deque[LaceError] = field(default_factory=deque)
-
-    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
-        if self.failures:
-            raise self.failures.popleft()
-        assert sha256_hex(data) == sha256
-        uri = f"lace-replay/{tenant_id}/{run_id}/payloads/{sha256}"
-        self.kept[uri] = data
-        return uri
-
-
-@dataclass
-class World:
-    """A gateway around the scripted provider; time moves a second with every look at the clock, waits are noted."""
-
-    provider: Scripted
-    gateway: Gateway
-    waits: list[float]
-    shelf: Shelf
-
-    async def generate(self, order: Order, remaining_s: float | None = None) -> Call:
-        return await generate(self.gateway, TENANT, order, remaining_s)
-
-    async def fails(self, order: Order, remaining_s: float | None = None) -> LaceError:
-        with pytest.raises(LaceError) as failure:
-            await self.generate(order, remaining_s)
-        return failure.value
-
-    async def ledger(self, run_id: str = "run_1") -> list[Call]:
-        return list((await list_calls(self.gateway.units, TENANT, run_id, 100, None)).calls)
-
-
 @pytest.fixture
-def world() -> World:
-    provider, shelf = Scripted(), Shelf()
-    waits: list[float] = []
-    moments = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(10_000))
-    ids = (f"cal_{at:04}" for at in range(10_000))
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    gateway = Gateway(
-        providers={"openai": provider},
-        units=MemoryUnits(),
-        counter=BpeTokenCounter(),
-        observer=Unobserved(),
-        payloads=shelf,
-        now=lambda: next(moments),
-        defaults=lambda: {"llm.provider": "openai"},
-        new_id=lambda prefix: next(ids),
-        chance=lambda: 0.5,
-        sleep=sleep,
-    )
-    return World(provider, gateway, waits, shelf)
+async def world() -> AsyncIterator[World]:
+    async with call_world() as made:
+        yield made
 
 
 def order(**more: Any) -> Order:
@@ -206,7 +102,10 @@ async def test_what_is_wrong_with_an_order_is_said_before_any_call(
     failure = await world.fails(order(**wrong))
     assert failure.reason is reason
     assert world.provider.requests == []
-    assert await world.ledger() == []
+    [refused] = await world.ledger()
+    assert refused.settlement is not None
+    assert (refused.settlement.state, refused.settlement.error_code) == (CallState.FAILED, reason.value)
+    assert (refused.settlement.tries, refused.settlement.cost_micro_usd) == (0, 0)
 
 
 async def test_violations_of_the_input_are_named(world: World) -> None:
@@ -361,13 +260,19 @@ async def test_tokens_are_counted_here_where_the_provider_reports_none(world: Wo
     world.provider.script.append(said(GOOD, input_tokens=None, output_tokens=None))
     call = await world.generate(order())
     assert call.settlement is not None
-    assert call.settlement.count_method is CountMethod.TOKENIZER
+    assert call.settlement.count_method is CountMethod.BOUND  # nobody says how a schema is written into the prompt
     assert call.settlement.input_tokens > 100
+    world.provider.script.append(said("ready", input_tokens=None, output_tokens=None))
+    plain = await world.generate(Order(messages=(Message("user", "hello"),)))
+    assert plain.settlement is not None
+    assert plain.settlement.count_method is CountMethod.TOKENIZER
+    assert plain.settlement.input_tokens == 3 + 4 + 1
 
 
 async def test_counting_names_its_method(world: World) -> None:
-    exact = await count_tokens(world.gateway, order(model="gpt-4o"))
-    bound = await count_tokens(world.gateway, order(model="llama3:8b"))
+    said_plainly = {"contract": "", "input_json": "", "messages": (Message("user", "What does it say?"),)}
+    exact = (await count_tokens(world.gateway, [order(model="gpt-4o", **said_plainly)])).prompts[0].counted
+    bound = (await count_tokens(world.gateway, [order(model="llama3:8b", **said_plainly)])).prompts[0].counted
     assert exact.method is CountMethod.TOKENIZER
     assert bound.method is CountMethod.BOUND
     assert bound.tokens > exact.tokens
@@ -397,7 +302,8 @@ async def test_a_provider_is_tried_and_its_failure_explained(world: World) -> No
 
 def test_capabilities_say_what_is_configured(world: World) -> None:
     offered = {each.capability.provider: each.configured for each in list_capabilities(world.gateway.providers)}
-    assert offered == {"extractive": False, "openai": True}
+    assert {name for name, configured in offered.items() if configured} == {"openai"}
+    assert {"anthropic", "extractive", "gemini", "replay"} < set(offered)
 
 
 AWAY = LaceError(Reason.SERVICE_UNAVAILABLE, "The file store cannot be reached; try again.", retryable=True)
@@ -408,7 +314,8 @@ async def test_prompt_and_answer_are_kept_whole_under_the_hashes_of_the_ledger(w
     assert call.settlement is not None
     prompt = orjson.loads(world.shelf.kept[call.kept.prompt_uri])
     sent = [{"role": message.role, "content": message.content} for message in world.provider.requests[0].messages]
-    assert prompt == sent
+    assert MARK.sub("", canonical_json(prompt).decode()) == MARK.sub("", canonical_json(sent).decode())
+    assert prompt != sent  # the nonce of what is sent is in no record
     assert world.shelf.kept[call.kept.output_uri].decode() == call.settlement.output
     assert call.kept.prompt_uri.endswith(f"{TENANT}/run_1/payloads/{call.key.input_hash}")
     assert call.kept.output_uri.endswith(call.settlement.output_hash)
@@ -460,3 +367,108 @@ async def test_a_level_that_there_is_not_is_refused(world: World) -> None:
     with pytest.raises(LaceError) as refused:
         await world.generate(order(settings={"events.redaction": "everything"}))
     assert refused.value.reason is Reason.SETTING_INVALID
+
+
+SCHEMA = '{"type":"object","properties":{"word":{"type":"string"}},"required":["word"],"additionalProperties":false}'
+SAY = Order(messages=(Message("user", "Say a word."),), output_schema_json=SCHEMA)
+
+
+async def test_messages_may_be_answered_under_a_schema_of_the_caller(world: World) -> None:
+    world.provider.script.append(said('{"word": "two" }'))
+    call = await world.generate(SAY)
+    assert call.settlement is not None
+    assert call.settlement.output == '{"word":"two"}'
+    sent = world.provider.requests[0].output_schema
+    assert sent is not None
+    assert sent["required"] == ["word"]
+    world.provider.script.append(said('{"word": 2}'))
+    assert (await world.fails(SAY)).reason is Reason.PROVIDER_OUTPUT_INVALID
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ("{", Reason.SCHEMA_INVALID),
+        ("[]", Reason.SCHEMA_INVALID),
+        ('{"type": "sentence"}', Reason.SCHEMA_INVALID),
+        ('{"$ref": "#/$defs/none"}', Reason.SCHEMA_INVALID),
+        ('{"$ref": "http://127.0.0.1:9/schema.json"}', Reason.SCHEMA_INVALID),
+        ('{"pattern": "(a)\\\\1"}', Reason.SCHEMA_INVALID),
+        ('{"$ref": "#"}', Reason.SCHEMA_CYCLE),
+        ('{"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"items": {"$ref": "#/$defs/a"}}}}', Reason.SCHEMA_CYCLE),
+        ('{"properties": {"child": {"$ref": "#"}}}', Reason.SCHEMA_CYCLE),
+    ],
+)
+async def test_a_schema_that_is_itself_wrong_is_refused_before_any_call(
+    world: World, schema: str, reason: Reason
+) -> None:
+    failure = await world.fails(Order(messages=SAY.messages, output_schema_json=schema))
+    assert failure.reason is reason
+    assert world.provider.requests == []
+    [refused] = await world.ledger("")
+    assert refused.settlement is not None
+    assert refused.settlement.error_code == reason.value
+
+
+async def test_a_name_that_looks_like_a_reference_is_none(world: World) -> None:
+    schema = '{"properties": {"$ref": {"const": {"$ref": "#"}}, "a": {"$ref": "#/$defs/w"}}, "$defs": {"w": {}}}'
+    world.provider.script.append(said("{}"))
+    call = await world.generate(Order(messages=SAY.messages, output_schema_json=schema))
+    assert call.settlement is not None
+    assert call.settlement.output == "{}"
+
+
+async def test_a_contract_brings_its_own_schema(world: World) -> None:
+    assert (await world.fails(order(output_schema_json=SCHEMA))).reason is Reason.INVALID_ARGUMENT
+
+
+async def test_a_call_beyond_the_budget_is_refused_and_in_the_ledger(world: World) -> None:
+    world.quotas.put(tokens_per_day=100)
+    failure = await world.fails(SAY)
+    assert failure.reason is Reason.QUOTA_EXCEEDED
+    assert world.provider.requests == []
+    [refused] = await world.ledger("")
+    assert refused.settlement is not None
+    assert refused.settlement.error_code == "QUOTA_EXCEEDED"
+
+
+async def test_a_repair_that_the_budget_does_not_cover_is_not_made(world: World) -> None:
+    world.quotas.put(tokens_per_day=1_800)
+    world.provider.script.append(said('{"word": 2}'))  # used 1,100 tokens, and would need as many again
+    repairing = Order(
+        messages=SAY.messages,
+        output_schema_json=SCHEMA,
+        max_output_tokens=500,
+        settings={"llm.repair_attempts": 3},
+    )
+    assert (await world.fails(repairing)).reason is Reason.QUOTA_EXCEEDED
+    assert len(world.provider.requests) == 1
+    [kept] = await world.ledger("")
+    assert kept.settlement is not None
+    assert (kept.settlement.input_tokens, kept.settlement.output_tokens) == (1000, 100)
+
+
+async def test_who_asked_with_which_prompt_is_in_the_ledger(world: World) -> None:
+    world.provider.script.append(said("two"))
+    asked = Order(messages=SAY.messages, principal_id="prn_7", template_id="tpl_1", template_hash="d" * 64)
+    await world.generate(asked)
+    [kept] = await world.ledger("")
+    assert (kept.principal_id, kept.template_id, kept.template_hash) == ("prn_7", "tpl_1", "d" * 64)
+    assert kept.settlement is not None
+    assert [tried.result.value for tried in kept.settlement.trail] == ["answered"]
+
+
+async def test_a_fallback_answers_what_the_first_cannot() -> None:
+    other = Scripted(name="anthropic", default_model="claude-sonnet-4-5")
+    other.script.append(said("from elsewhere"))
+    async with call_world(other) as world:
+        world.provider.script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "refused"))
+        call = await world.generate(
+            Order(messages=SAY.messages, settings={"llm.fallbacks": ["anthropic/claude-sonnet-4-5"]})
+        )
+        assert call.settlement is not None
+        assert call.settlement.output == "from elsewhere"
+        assert [(tried.provider, tried.error_code) for tried in call.settlement.trail] == [
+            ("openai", "PROVIDER_CREDENTIALS"),
+            ("anthropic", ""),
+        ]

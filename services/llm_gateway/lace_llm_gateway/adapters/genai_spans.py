@@ -1,77 +1,136 @@
-"""OpenTelemetry's GenAI conventions, all of them in this one module: their names are still in development."""
+"""OpenTelemetry's GenAI conventions around a try at a provider: its span, and what its metrics are told."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from types import TracebackType
 
 from opentelemetry import trace
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as names
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
-from prometheus_client import Histogram
 
 from lace_core.errors import LaceError
+from lace_llm_gateway.adapters.genai_metrics import GenAiMetrics, Tried
 from lace_llm_gateway.domain.exchange import ProviderAnswer, ProviderRequest
+from lace_platform.rpc.tracing import spans_are_wanted
 
 _TRACER = "lace.llm_gateway"
-_DURATION = Histogram(
-    "gen_ai_client_operation_duration_seconds", "Duration of a try at a provider.", ["provider", "model", "error"]
-)
-_TOKENS = Histogram(
-    "gen_ai_client_token_usage",
-    "Tokens of an answer, by kind.",
-    ["provider", "model", "kind"],
-    buckets=(16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144),
-)
-
-
-class SpanNotes:
-    """Puts the outcome of a try on its span."""
-
-    def __init__(self, span: trace.Span, provider: str, model: str) -> None:
-        self._span = span
-        self._labels = (provider, model)
-
-    def answered(self, answer: ProviderAnswer) -> None:
-        """The provider answered; its text is never put on a span."""
-        self._span.set_attribute(names.GEN_AI_RESPONSE_MODEL, answer.answered_model)
-        self._span.set_attribute(names.GEN_AI_RESPONSE_ID, answer.response_id)
-        self._span.set_attribute(names.GEN_AI_RESPONSE_FINISH_REASONS, [answer.finish_reason.value])
-        for kind, attribute, tokens in (
-            ("input", names.GEN_AI_USAGE_INPUT_TOKENS, answer.input_tokens),
-            ("output", names.GEN_AI_USAGE_OUTPUT_TOKENS, answer.output_tokens),
-        ):
-            if tokens is not None:
-                self._span.set_attribute(attribute, tokens)
-                _TOKENS.labels(*self._labels, kind).observe(tokens)
+# Where the conventions have a name of their own; any other provider goes by ours.
+_PROVIDERS = {"gemini": names.GenAiProviderNameValues.GCP_GEMINI.value}
+_OPERATIONS = {"gemini": names.GenAiOperationNameValues.GENERATE_CONTENT.value}
+_CHAT = names.GenAiOperationNameValues.CHAT.value
+_CANCELLED = "cancelled"
+_OTHER = "_OTHER"  # the conventions' word for an error without a code
 
 
 class SpanObserver:
-    """A span and a duration for every try."""
+    """A span for every try where somebody collects them, and its metrics always.
 
-    @asynccontextmanager
-    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[SpanNotes]:
-        """Around one try; the span is a no-op where no traces are exported."""
-        tracer = trace.get_tracer(_TRACER)
-        started, failure = time.perf_counter(), ""
-        with tracer.start_as_current_span(
-            f"chat {request.model}", kind=trace.SpanKind.CLIENT, attributes=_attributes(request, provider)
-        ) as span:
-            try:
-                yield SpanNotes(span, provider, request.model)
-            except LaceError as error:
-                failure = error.reason.value
-                span.set_attribute(ERROR_TYPE, failure)
-                raise
-            finally:
-                _DURATION.labels(provider, request.model, failure).observe(time.perf_counter() - started)
+    `tracer` is for who collects otherwise than by the process's own exporter.
+    """
+
+    def __init__(self, metrics: GenAiMetrics | None = None, tracer: trace.Tracer | None = None) -> None:
+        self._metrics = metrics or GenAiMetrics()
+        self._tracer = tracer
+
+    def observe(self, request: ProviderRequest, provider: str) -> Observed:
+        """Around one try."""
+        tracer = self._tracer or (trace.get_tracer(_TRACER) if spans_are_wanted() else None)
+        return Observed(request, _tried(provider, request.model), self._metrics, tracer)
 
 
-def _attributes(request: ProviderRequest, provider: str) -> dict[str, str | int | float]:
-    return {
-        names.GEN_AI_OPERATION_NAME: "chat",
-        names.GEN_AI_PROVIDER_NAME: provider,
+class Observed:
+    """One try; an async context manager, written out for its speed."""
+
+    def __init__(
+        self, request: ProviderRequest, tried: Tried, metrics: GenAiMetrics, tracer: trace.Tracer | None
+    ) -> None:
+        self._request = request
+        self._tried = tried
+        self._metrics = metrics
+        self._tracer = tracer
+        self._opened: AbstractContextManager[trace.Span] | None = None
+        self._span: trace.Span = trace.INVALID_SPAN
+        self._started = 0.0
+        self._last_piece = 0.0
+
+    def piece(self) -> None:
+        """A piece of the answer came."""
+        now, before = time.perf_counter(), self._last_piece
+        self._metrics.came(self._tried, now - (before or self._started), is_first=not before)
+        if not before:
+            self._span.set_attribute(names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, now - self._started)
+        self._last_piece = now
+
+    def answered(self, answer: ProviderAnswer) -> None:
+        """The provider answered; its text is never put on a span."""
+        for kind, tokens in (("input", answer.input_tokens), ("output", answer.output_tokens)):
+            if tokens is not None:
+                self._metrics.used(self._tried, kind, tokens)
+        if self._opened is not None:
+            self._span.set_attributes(_outcome(answer))
+
+    async def __aenter__(self) -> Observed:
+        self._started = time.perf_counter()
+        if self._tracer is not None:
+            self._opened = self._tracer.start_as_current_span(
+                f"{self._tried.operation} {self._tried.model}",
+                kind=trace.SpanKind.CLIENT,
+                attributes=_attributes(self._request, self._tried),
+            )
+            self._span = self._opened.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        failure = _failure(error)
+        self._metrics.ended(self._tried, time.perf_counter() - self._started, failure)
+        if self._opened is not None:
+            if failure:
+                self._span.set_attribute(ERROR_TYPE, failure)
+            self._opened.__exit__(kind, error, where)
+
+
+@lru_cache(maxsize=1024)
+def _tried(provider: str, model: str) -> Tried:
+    return Tried(_OPERATIONS.get(provider, _CHAT), _PROVIDERS.get(provider, provider), model)
+
+
+def _failure(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, LaceError):
+        return error.reason.value
+    return _OTHER if isinstance(error, Exception) else _CANCELLED
+
+
+def _outcome(answer: ProviderAnswer) -> dict[str, str | int | list[str]]:
+    found: dict[str, str | int | list[str]] = {
+        names.GEN_AI_RESPONSE_MODEL: answer.answered_model,
+        names.GEN_AI_RESPONSE_ID: answer.response_id,
+        names.GEN_AI_RESPONSE_FINISH_REASONS: [answer.finish_reason.value],
+    }
+    if answer.input_tokens is not None:
+        found[names.GEN_AI_USAGE_INPUT_TOKENS] = answer.input_tokens
+    if answer.output_tokens is not None:
+        found[names.GEN_AI_USAGE_OUTPUT_TOKENS] = answer.output_tokens
+    if answer.cached_input_tokens:
+        found[names.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = answer.cached_input_tokens
+    return found
+
+
+def _attributes(request: ProviderRequest, tried: Tried) -> dict[str, str | int | float | list[str]]:
+    own: dict[str, str | int | float | list[str]] = {}
+    if request.seed is not None:
+        own[names.GEN_AI_REQUEST_SEED] = request.seed
+    if request.stop:
+        own[names.GEN_AI_REQUEST_STOP_SEQUENCES] = list(request.stop)
+    return own | {
+        names.GEN_AI_OPERATION_NAME: tried.operation,
+        names.GEN_AI_PROVIDER_NAME: tried.provider,
         names.GEN_AI_REQUEST_MODEL: request.model,
         names.GEN_AI_REQUEST_TEMPERATURE: request.temperature_milli / 1000,
         names.GEN_AI_REQUEST_MAX_TOKENS: request.max_output_tokens,

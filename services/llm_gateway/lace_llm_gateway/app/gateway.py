@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.app.ports import CallObserver, Clock, Defaults, Payloads, Provider, TokenCounter, Units
-from lace_llm_gateway.domain.capabilities import ModelCapability, ProviderCapability, capability_of
+from lace_core.prices import Price
+from lace_llm_gateway.app.calls.ledger import Ledger
+from lace_llm_gateway.app.ports import CallObserver, Clock, Defaults, Payloads, Prompts, Provider, TokenCounter
+from lace_llm_gateway.app.templates.packaged_prompts import PackagedPrompts
+from lace_llm_gateway.domain.capabilities import ModelCapability, ProviderCapability, capability_of, price_of
 from lace_llm_gateway.domain.settings import CallSettings, call_settings
+
+if TYPE_CHECKING:
+    from lace_llm_gateway.app.budgets.leasing import Budgets
+    from lace_llm_gateway.app.calls.admission import Admission
+    from lace_llm_gateway.app.calls.routing import Router
+
+_MOST_SETTINGS = 512
 
 
 @dataclass(frozen=True)
@@ -17,7 +28,10 @@ class Gateway:
     """The outside world as the use cases see it; `chance` gives numbers between 0 and 1."""
 
     providers: Mapping[str, Provider]
-    units: Units
+    ledger: Ledger
+    router: Router
+    admission: Admission
+    budgets: Budgets
     counter: TokenCounter
     observer: CallObserver
     payloads: Payloads
@@ -26,13 +40,27 @@ class Gateway:
     new_id: Callable[[str], str]
     chance: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    # From it come the nonces of prompts; one that is made up here holds for this process alone.
+    prompt_secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    prompts: Prompts = field(default_factory=PackagedPrompts)
+    _settings: dict[str, CallSettings] = field(default_factory=dict, repr=False)
 
     def settings(self, given: Mapping[str, Any]) -> CallSettings:
-        """The settings of a call: those that it carries, over the defaults."""
-        return call_settings({**self.defaults(), **given})
+        """The settings of a call: those that it carries, over the defaults. Raises LaceError SETTING_INVALID.
 
-    def choose(self, provider: str, model: str) -> Choice:
-        """The provider and the model to call; an empty model is the default.
+        Calls of one run carry the same ones; what they come to is worked out once.
+        """
+        named = repr(sorted(given.items()))
+        known = self._settings.get(named)
+        if known is None:
+            known = call_settings({**self.defaults(), **given})
+            if len(self._settings) >= _MOST_SETTINGS:
+                self._settings.clear()
+            self._settings[named] = known
+        return known
+
+    def choose(self, provider: str, model: str, prices: Sequence[Price] = ()) -> Choice:
+        """The provider and the model to call, at a price of these where it has one; an empty model is the default.
 
         Raises LaceError PROVIDER_UNKNOWN, MODEL_UNKNOWN.
         """
@@ -41,7 +69,9 @@ class Gateway:
         if adapter is None:
             raise LaceError(Reason.PROVIDER_UNKNOWN, f"The provider {provider} is not installed.")
         name = model or adapter.default_model or capability.default_model
-        return Choice(adapter, capability, capability.model(name))
+        known = capability.model(name)
+        price = price_of(prices, provider, name) if prices else None
+        return Choice(adapter, capability, known.priced(price) if price else known)
 
 
 @dataclass(frozen=True)

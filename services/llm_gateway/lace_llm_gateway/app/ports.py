@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from lace_llm_gateway.domain.calls import Call, CallKey, Counted, Settlement
+from lace_llm_gateway.domain.breaker import BreakerState
+from lace_llm_gateway.domain.calls import Counted
 from lace_llm_gateway.domain.capabilities import ModelCapability
-from lace_llm_gateway.domain.exchange import Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.exchange import Delta, Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.prompts import PromptTemplate
+from lace_llm_gateway.domain.versions import OfferedVersions, ProviderVersions
 
 
 class Provider(Protocol):
@@ -38,67 +41,117 @@ class Provider(Protocol):
         """
         ...
 
+    def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
+        """The same, piece by piece: deltas as they come, then exactly one whole answer, last.
+
+        The deltas joined are the answer's text where no schema was asked for; under a schema the answer may drop a
+        fence around its JSON. A stream that breaks off raises PROVIDER_UNAVAILABLE and never ends quietly. Close the
+        generator (contextlib.aclosing) where it is left early: that ends the call at the provider.
+        """
+        ...
+
     async def close(self) -> None:
         """Ends its connections."""
+        ...
+
+
+@runtime_checkable
+class VersionSource(Protocol):
+    """A provider that can say which versions of its models it offers; an adapter is both."""
+
+    async def versions(self, etag: str, timeout_s: float) -> OfferedVersions | None:
+        """What it offers now; None where it says that nothing changed since `etag`, sent as If-None-Match if not empty.
+
+        `current` is the version that its default model stands for now, its name where the provider tells no version.
+        Raises LaceError like `Provider.complete`.
+        """
+        ...
+
+
+class VersionCache(Protocol):
+    """The versions of providers as they were last heard, shared by all processes; they belong to no tenant."""
+
+    async def read(self, provider: str) -> ProviderVersions | None:
+        """What is kept, however old."""
+        ...
+
+    def refreshing(self, provider: str) -> AbstractAsyncContextManager[bool]:
+        """True within for the one process that may ask the provider now, False for all others meanwhile."""
+        ...
+
+    async def write(self, versions: ProviderVersions) -> None:
+        """Keep what was heard in place of what was kept; committed when this returns."""
+        ...
+
+
+class DeterminismMetrics(Protocol):
+    """Counts what breaks, or keeps, the promise that the same template gives the same output."""
+
+    def single_flight(self, provider: str) -> None:
+        """A process took the lock and asks the provider for its versions."""
+        ...
+
+    def version_mismatch(self, provider: str) -> None:
+        """A model answered under another version or fingerprint than the template or its batch holds it to."""
+        ...
+
+    def batch_drift_pause(self, provider: str) -> None:
+        """A batch stopped because the model changed under it."""
+        ...
+
+    def als_over_limit(self) -> None:
+        """A context block was longer than its limit, and nothing was sent."""
+        ...
+
+    def grounding_required_failure(self, provider: str, reason: str) -> None:
+        """An answer that had to be grounded was not; `reason` is its why_not_grounded code."""
         ...
 
 
 class TokenCounter(Protocol):
     """Counts tokens before a call."""
 
-    def count(self, model: ModelCapability, messages: Sequence[Message]) -> Counted:
-        """Tokens that the messages take: exact where the model's tokenizer is at hand, else an upper bound."""
+    def count(
+        self, model: ModelCapability, messages: Sequence[Message], output_schema: Mapping[str, Any] | None = None
+    ) -> Counted:
+        """Tokens that a request takes with its schema and what the wire format adds.
+
+        Exact where the model's tokenizer is at hand, else an upper bound that holds for any text.
+        """
         ...
 
     def count_text(self, model: ModelCapability, text: str) -> Counted:
         """Tokens of a text."""
         ...
 
-
-class CallRepository(Protocol):
-    """The calls of a tenant."""
-
-    async def add(self, tenant_id: str, call: Call) -> None:
-        """Keep the intent of a call."""
+    def bound(
+        self, model: ModelCapability, messages: Sequence[Message], output_schema: Mapping[str, Any] | None = None
+    ) -> Counted:
+        """What `count` cannot exceed, for microseconds: a token for every byte."""
         ...
 
-    async def settle(self, tenant_id: str, call_id: str, settlement: Settlement) -> None:
-        """Keep how a pending call ended; one that was settled before stays as it is."""
-        ...
+    def observe(
+        self,
+        model: ModelCapability,
+        messages: Sequence[Message],
+        output_schema: Mapping[str, Any] | None,
+        reported: int,
+    ) -> None:
+        """Take in what the provider counted for a request, so that later counts of the model are not too low.
 
-    async def answered(self, tenant_id: str, key: CallKey) -> Call | None:
-        """The newest call of the key that has an outcome which holds (see domain.calls.replayable)."""
-        ...
-
-    async def abandon(self, tenant_id: str, key: CallKey, before: datetime) -> int:
-        """Mark pending calls of the key that began before then as abandoned; how many there were."""
-        ...
-
-    async def of_run(
-        self, tenant_id: str, run_id: str, limit: int, after: tuple[datetime, str] | None
-    ) -> Sequence[Call]:
-        """The calls of a run, oldest first, those after a place (time of start, id)."""
+        Not for requests with grounding: what the provider searches is counted in, and was never ours.
+        """
         ...
 
 
-class UnitOfWork(Protocol):
-    """One transaction in a tenant; leaving it without `commit` undoes everything."""
+class Prompts(Protocol):
+    """The prompts of contracts, which do not change: another text is another version with another hash."""
 
-    @property
-    def calls(self) -> CallRepository:
-        """The ledger."""
-        ...
+    async def of_contract(self, tenant_id: str, contract: str, pinned: str) -> PromptTemplate:
+        """The prompt of that hash; the one that comes with this version where `pinned` is empty.
 
-    async def commit(self) -> None:
-        """Make it durable."""
-        ...
-
-
-class Units(Protocol):
-    """Opens units of work."""
-
-    def of_tenant(self, tenant_id: str) -> AbstractAsyncContextManager[UnitOfWork]:
-        """Within a tenant."""
+        Raises LaceError CONTRACT_UNKNOWN, TEMPLATE_NOT_FOUND, TEMPLATE_CORRUPT, TEMPLATE_INVALID.
+        """
         ...
 
 
@@ -107,6 +160,14 @@ class Payloads(Protocol):
 
     async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
         """Where the bytes are now, under their hash; again changes nothing. Raises LaceError BLOB_*, SERVICE_*."""
+        ...
+
+
+class ExpiringPayloads(Protocol):
+    """What keeps payloads, as who ends their time sees it."""
+
+    async def expire(self, before: datetime) -> int:
+        """Delete what was kept before that moment; how many files. Raises LaceError SERVICE_UNAVAILABLE."""
         ...
 
 
@@ -120,6 +181,10 @@ class CallObserver(Protocol):
 
 class CallNotes(Protocol):
     """Takes the outcome of a try."""
+
+    def piece(self) -> None:
+        """A piece of a streamed answer came."""
+        ...
 
     def answered(self, answer: ProviderAnswer) -> None:
         """The provider answered."""
@@ -139,4 +204,40 @@ class Defaults(Protocol):
 
     def __call__(self) -> Mapping[str, Any]:
         """Values by key."""
+        ...
+
+
+class ResilienceEvents(Protocol):
+    """Is told of what is done for calls that fail, wait or are refused, for logs and metrics."""
+
+    def breaker_changed(self, provider: str, model: str, state: BreakerState) -> None:
+        """The circuit to a provider and model went into another state."""
+        ...
+
+    def retried(self, provider: str, model: str, reason: str, *, allowed: bool) -> None:
+        """A call is tried again, or is not, since the provider's budget of retries is spent."""
+        ...
+
+    def failed_over(self, source: str, target: str, reason: str) -> None:
+        """A call goes from one provider/model to the next in its list."""
+        ...
+
+    def hedged(self, provider: str, model: str, *, won: bool) -> None:
+        """A second call was made beside a slow one, and was first or not."""
+        ...
+
+    def shed(self, reason: str) -> None:
+        """A call was not admitted: tenant_full, overloaded or too_late."""
+        ...
+
+    def budget_refused(self, limit: str) -> None:
+        """A call was refused as it would go beyond this limit (see domain.budgets.LIMITS)."""
+        ...
+
+    def budget_leased(self, tokens: int, micro_usd: int) -> None:
+        """A slice of a budget was leased."""
+        ...
+
+    def leases_reconciled(self, count: int) -> None:
+        """Leases of processes that died were settled from the ledger."""
         ...

@@ -12,6 +12,7 @@ from lace_core.canonical import canonical_json_of_text, canonical_text
 from lace_core.contracts import CONTRACTS
 from lace_core.errors import Detail, LaceError, Reason
 from lace_llm_gateway.domain.exchange import FinishReason, Message, ProviderAnswer
+from lace_llm_gateway.domain.schemas import AnswerSchema
 
 _MOST_DETAILS = 20
 _LONGEST_DETAIL = 300
@@ -31,10 +32,13 @@ def check_input(contract: str, input_json: str) -> None:
         raise LaceError(Reason.INVALID_ARGUMENT, f"input_json breaks {contract}: {where}", details=found)
 
 
-def refuse_unfinished(answer: ProviderAnswer) -> None:
-    """Raises LaceError for an answer that did not come to its end: half an answer is never parsed or repaired."""
+def refuse_unfinished(answer: ProviderAnswer, *, partial: bool = False) -> None:
+    """Raises LaceError for an answer that did not come to its end: half an answer is never parsed or repaired.
+
+    With `partial` the caller takes one that was cut at its output limit, and is told so by its finish reason.
+    """
     match answer.finish_reason:
-        case FinishReason.LENGTH:
+        case FinishReason.LENGTH if not partial:
             raise LaceError(
                 Reason.PROVIDER_OUTPUT_TRUNCATED,
                 "The answer was cut at its output limit; raise llm.max_output_tokens or ask for less.",
@@ -44,23 +48,35 @@ def refuse_unfinished(answer: ProviderAnswer) -> None:
             raise LaceError(Reason.PROVIDER_REFUSED, f"The model {answer.answered_model} {what}.")
         case FinishReason.TOOL:
             raise LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The model asked for a tool, and it was given none.")
+        case FinishReason.STOP | FinishReason.UNKNOWN if not answer.text.strip():
+            raise LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The model answered with nothing.", retryable=True)
         case _:
             return
 
 
-def canonical_output(contract: str, text: str) -> str:
-    """The canonical JSON (schema mode) or text (text mode) of an answer; raises LaceError PROVIDER_OUTPUT_INVALID."""
-    if not contract:
-        return canonical_text(text)
+def canonical_output(contract: str, text: str, schema: AnswerSchema | None = None) -> str:
+    """The canonical JSON (schema mode) or text (text mode) of an answer; raises LaceError PROVIDER_OUTPUT_INVALID.
+
+    `schema` is the caller's own, where there is no contract.
+    """
+    if not contract and schema is None:
+        return _plain_text(text)
+    validator = _validator(contract, "output") if schema is None else schema.validator
     try:
         output = canonical_json_of_text(text).decode()
         value = orjson.loads(output)
     except (ValueError, RecursionError) as error:
         raise _invalid(contract, [Detail("", f"is not JSON: {error}"[:_LONGEST_DETAIL])]) from None
-    found = _violations(_validator(contract, "output"), value)
+    found = _violations(validator, value)
     if found:
         raise _invalid(contract, found)
     return output
+
+
+def _plain_text(text: str) -> str:
+    if "\0" in text:  # no database keeps it, and no text has it
+        raise _invalid("", [Detail("", "holds the character 0, which is no text")])
+    return canonical_text(text)
 
 
 def repair_messages(answer: str, failure: LaceError) -> tuple[Message, Message]:
@@ -79,7 +95,10 @@ def repair_messages(answer: str, failure: LaceError) -> tuple[Message, Message]:
 def _invalid(contract: str, details: list[Detail]) -> LaceError:
     where = f"{details[0].field or '/'}: {details[0].description}"
     return LaceError(
-        Reason.PROVIDER_OUTPUT_INVALID, f"The answer breaks {contract}: {where}", details=details, retryable=True
+        Reason.PROVIDER_OUTPUT_INVALID,
+        f"The answer breaks {contract or 'what was asked for'}: {where}",
+        details=details,
+        retryable=True,
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from lace_llm_gateway.domain.exchange import FinishReason
+from lace_llm_gateway.domain.exchange import FinishReason, GroundingEvidence
+from lace_llm_gateway.domain.routing import Tried
 
 
 class CallState(StrEnum):
@@ -58,8 +59,19 @@ class CallKey:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Evidence that did not fit into the prompt, the best ranked first, and the tokens that it would have taken."""
+
+    fact_ids: tuple[str, ...] = ()
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
 class Settlement:
-    """How a call ended. Cost is in millionths of a US dollar, duration in milliseconds."""
+    """How a call ended. Cost is in millionths of a US dollar, duration in milliseconds.
+
+    `trail` holds the tries at providers in order; `hedged` is set where a second request went out beside a slow one.
+    """
 
     state: CallState
     output: str = ""
@@ -78,6 +90,19 @@ class Settlement:
     duration_ms: int = 0
     error_code: str = ""
     error_message: str = ""
+    response_api: str = ""
+    grounding: GroundingEvidence | None = None
+    trail: tuple[Tried, ...] = ()
+    hedged: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a call reserved of a budget, and from which lease; cost in millionths of a US dollar."""
+
+    lease_id: str = ""
+    tokens: int = 0
+    micro_usd: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +116,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Call:
-    """A call in the ledger; `settlement` is None while it is under way. `kept` is known to who made it alone."""
+    """A call in the ledger; `settlement` is None while it is under way.
+
+    The fields named template_ tell the prompt's stored template and its hash. `kept` and `held`
+    are known to who made it alone.
+    """
 
     call_id: str
     key: CallKey
@@ -100,10 +129,17 @@ class Call:
     started_at: datetime
     settlement: Settlement | None = None
     kept: Kept = field(default=Kept(), compare=False)
+    principal_id: str = ""
+    template_id: str = ""
+    template_version: str = ""
+    left_out: LeftOut = LeftOut()
+    held: Held = field(default=Held(), compare=False)
 
 
 # Outcomes that were paid for and would not be another the next time: a repeated step is told the same again.
-LASTING_FAILURES = frozenset({"PROVIDER_OUTPUT_INVALID", "PROVIDER_OUTPUT_TRUNCATED", "PROVIDER_REFUSED"})
+LASTING_FAILURES = frozenset(
+    {"PROVIDER_OUTPUT_INVALID", "PROVIDER_OUTPUT_LEAKED", "PROVIDER_OUTPUT_TRUNCATED", "PROVIDER_REFUSED"}
+)
 
 
 def replayable(settlement: Settlement | None) -> bool:

@@ -29,7 +29,12 @@ class Message:
 
 @dataclass(frozen=True)
 class ProviderRequest:
-    """One call: `contract` is empty and `output_schema` None in text mode; temperature in thousandths."""
+    """One call: `contract` is empty and `output_schema` None in text mode; temperature in thousandths.
+
+    A schema may come without a contract, as templates and other clients bring their own. With `grounding` the
+    provider's own web search is offered to the model; the schema then binds the answer as far as the provider can.
+    `stop` are texts at which the answer ends, refused by providers that have no such; `seed` is passed over by them.
+    """
 
     contract: str
     messages: tuple[Message, ...]
@@ -38,11 +43,53 @@ class ProviderRequest:
     temperature_milli: int
     max_output_tokens: int
     timeout_s: float
+    grounding: bool = False
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of the answer's text as it comes; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """One use of the provider's web search: what was asked, and the addresses found, as far as it tells."""
+
+    tool: str
+    queries: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A source that the answer names; `start` and `end` are its place in the text in characters, -1 where untold."""
+
+    url: str
+    title: str = ""
+    start: int = -1
+    end: int = -1
+
+
+@dataclass(frozen=True)
+class GroundingEvidence:
+    """What the provider itself shows of its searching: searches made, and the citations that came with the answer."""
+
+    searches: tuple[Search, ...] = ()
+    citations: tuple[Citation, ...] = ()
 
 
 @dataclass(frozen=True)
 class ProviderAnswer:
-    """What the provider said, not yet checked; token counts are None where it reports none."""
+    """What the provider said, not yet checked; token counts are None where it reports none.
+
+    `input_tokens` holds all that went in, of which `cached_input_tokens` were read from the provider's cache.
+    `response_api` names the kind of call (chat_completions, responses, messages, generate_content, compose);
+    `grounding` is None where the answer shows no use of a search tool at all.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -52,3 +99,6 @@ class ProviderAnswer:
     response_id: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_input_tokens: int = 0
+    response_api: str = ""
+    grounding: GroundingEvidence | None = None

@@ -1,54 +1,82 @@
-"""The prompt templates, one file for each contract, and how a contract's input becomes messages."""
+"""The pipelines' prompts: one packaged file for each contract, as the template that is stored, and its rendering."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 import orjson
 
-from lace_core.canonical import canonical_json, canonical_text, sha256_hex
+from lace_core.canonical import canonical_json, canonical_text
 from lace_core.contracts import CONTRACTS
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.domain.exchange import Message
+from lace_llm_gateway.domain.marks import mark_as_data
+from lace_llm_gateway.domain.stored_templates import TemplateContent, TemplateMode, Variable, VariableType
 
-_PLACE = "{{input}}"
-_NONCE_DIGITS = 16
-# A source that holds the end mark, or a tag of its own, must not be able to end the data: JSON lets us write
-# these characters as escapes, so that none of them stands literally between the marks.
-_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+INPUT = "input"
+_PLACE = f"{{{{{INPUT}}}}}"
+_VERSION_DIGITS = 12
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A contract's prompt; `template_hash` is the SHA-256 of its canonical text."""
+    """A contract's prompt; `template_hash` is the SHA-256 of the stored content, schema of the answer included.
+
+    `template_id` is empty where the prompt comes from the package alone.
+    """
 
     contract: str
-    system: str
-    user: str
+    messages: tuple[Message, ...]
     template_hash: str
+    version: str
+    template_id: str = ""
 
     def render(self, input_json: str) -> tuple[Message, ...]:
         """The messages for an input (JSON text); the same input always gives the same bytes."""
-        return (
-            Message("system", self.system),
-            Message("user", self.user.replace(_PLACE, mark_as_data(canonical_json(orjson.loads(input_json)).decode()))),
-        )
-
-
-def mark_as_data(canonical: str) -> str:
-    """The JSON between marks that hold a nonce of its own hash; nothing inside can be taken for a mark."""
-    nonce = sha256_hex(canonical.encode())[:_NONCE_DIGITS]
-    return f"<input-{nonce}>\n{canonical.translate(_ESCAPES)}\n</input-{nonce}>"
+        data = mark_as_data(canonical_json(orjson.loads(input_json)).decode())
+        return tuple(Message(each.role, each.content.replace(_PLACE, data)) for each in self.messages)
 
 
 @cache
-def template_of(contract: str) -> PromptTemplate:
-    """The template of a contract; raises LaceError CONTRACT_UNKNOWN."""
+def packaged(contract: str) -> TemplateContent:
+    """The template of a contract as this version brings it; raises LaceError CONTRACT_UNKNOWN.
+
+    Its version is made of its content: who edits the file has made another version.
+    """
     if contract not in CONTRACTS:
         raise LaceError(Reason.CONTRACT_UNKNOWN, f"No contract {contract}; there are {', '.join(sorted(CONTRACTS))}.")
     place = files("lace_llm_gateway.domain") / "templates" / f"{contract}.md"
     text = canonical_text(place.read_text(encoding="utf-8"))
     system, user = text.removeprefix("# system\n").split("\n# user\n")
-    return PromptTemplate(contract, system, user, sha256_hex(text.encode()))
+    content = TemplateContent(
+        name=contract,
+        version="",
+        messages=(Message("system", system), Message("user", user)),
+        variables=(Variable(INPUT, VariableType.JSON),),
+        mode=TemplateMode.JSON,
+        output_schema=CONTRACTS[contract].output_schema(),
+    )
+    return replace(content, version=content.template_sha256[:_VERSION_DIGITS])
+
+
+@cache
+def template_of(contract: str) -> PromptTemplate:
+    """The packaged prompt of a contract; raises LaceError CONTRACT_UNKNOWN."""
+    return prompt_of(contract, packaged(contract))
+
+
+def prompt_of(contract: str, content: TemplateContent, template_id: str = "") -> PromptTemplate:
+    """The prompt that a stored template is for a contract; raises LaceError TEMPLATE_INVALID where it cannot be one.
+
+    It must ask for the answer that the contract checks, and take the contract's input and nothing else.
+    """
+    takes = [(variable.name, variable.type) for variable in content.variables]
+    if takes != [(INPUT, VariableType.JSON)] or content.mode is not TemplateMode.JSON:
+        raise LaceError(
+            Reason.TEMPLATE_INVALID,
+            f"{content.name} {content.version} is no prompt of {contract}: it must be of the mode json and take one "
+            f"variable {INPUT} of the type json.",
+        )
+    return PromptTemplate(contract, content.messages, content.template_sha256, content.version, template_id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
 from lace_core import contracts
+from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.extractive.intent import understand
 from lace_llm_gateway.adapters.extractive.judge import judge
 from lace_llm_gateway.adapters.extractive.outline import plan_outline
@@ -18,10 +19,13 @@ from lace_llm_gateway.adapters.extractive.request import input_of
 from lace_llm_gateway.adapters.extractive.revise import enrich, patch, write_more
 from lace_llm_gateway.adapters.extractive.strategy import decide
 from lace_llm_gateway.adapters.extractive.write import write_section
-from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.exchange import Delta, FinishReason, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.versions import OfferedVersions
 
 NAME = "extractive"
 MODEL = "extractive-1"
+_API = "compose"
+_PIECE = 200
 
 _ANSWERS: Mapping[str, Callable[[Any], msgspec.Struct]] = {
     contracts.INTENT.name: understand,
@@ -51,10 +55,23 @@ class ExtractiveProvider:
         return True
 
     async def complete(self, request: ProviderRequest) -> ProviderAnswer:
-        """The composed answer; raises LaceError INVALID_ARGUMENT where the messages hold no input."""
+        """The composed answer; raises LaceError INVALID_ARGUMENT for messages without input, and for stop texts."""
+        if request.stop:
+            raise LaceError(Reason.INVALID_ARGUMENT, "The provider extractive knows no stop texts.")
         loop = asyncio.get_running_loop()
         text = await loop.run_in_executor(self._worker, compose, request)
-        return ProviderAnswer(text=text, finish_reason=FinishReason.STOP, resolved_model=MODEL, answered_model=MODEL)
+        return ProviderAnswer(text, FinishReason.STOP, resolved_model=MODEL, answered_model=MODEL, response_api=_API)
+
+    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
+        """The composed answer in pieces; it is composed as a whole, so the first comes when all is there."""
+        answer = await self.complete(request)
+        for start in range(0, len(answer.text), _PIECE):
+            yield Delta(answer.text[start : start + _PIECE])
+        yield answer
+
+    async def versions(self, etag: str, timeout_s: float) -> OfferedVersions | None:
+        """The one there is."""
+        return OfferedVersions(versions=(MODEL,), current=MODEL)
 
     async def close(self) -> None:
         """Ends the thread; what it composes now is finished."""

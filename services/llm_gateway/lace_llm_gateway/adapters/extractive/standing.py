@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lace_llm_gateway.adapters.extractive import wording
+from lace_llm_gateway.adapters.extractive.commands import is_command
 from lace_llm_gateway.adapters.extractive.words import word_count
 
 _LONGEST = 420
@@ -47,7 +48,7 @@ def screen(text: str) -> Screened:
     """How the sentence can be used; linear in its length, and at once for one that is far too long."""
     if len(text) > _LONGEST:
         return Screened(Standing.NEVER, 0.0)
-    if _is_out_of_place(text):
+    if is_command(text) or _is_out_of_place(text):
         return Screened(Standing.NEVER, 0.0)
     if text.rstrip().endswith((":", "\uff1a")):
         # A list is carried out of its place with the line before it, but not with the lines before that.

@@ -1,0 +1,175 @@
+"""One pool of connections to a provider; a call costs a request on a connection that is open already."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
+
+from lace_core.errors import LaceError
+from lace_llm_gateway.adapters.http import failures
+from lace_llm_gateway.adapters.http.events import EventParser, EventTooLong
+from lace_llm_gateway.adapters.http.wire import HttpCall, Refused
+
+if TYPE_CHECKING:
+    import aiohttp
+    import yarl
+
+_MIB = 1 << 20
+_MOST_BYTES = 64 * _MIB
+_MOST_EVENT_BYTES = 16 * _MIB
+_MOST_REFUSAL_BYTES = _MIB
+_CONNECT_S = 10.0
+_IDLE_S = 30.0
+_END_S = 0.25
+_EVENT_STREAM = "text/event-stream"
+# A model that thinks for minutes sends nothing meanwhile; probes keep what lies between from forgetting the connection.
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
+
+
+class HttpResponse:
+    """An answer whose head has come, read once."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.streams = response.headers.get("content-type", "").startswith(_EVENT_STREAM)
+
+    async def body(self, most: int = _MOST_BYTES) -> bytes:
+        """The whole of it. Raises LaceError PROVIDER_OUTPUT_INVALID for more than `most` bytes."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in self._response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise failures.no_answer()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def events(self) -> AsyncIterator[list[bytes]]:
+        """The data of its events, those together that came together."""
+        parser = EventParser(_MOST_EVENT_BYTES)
+        try:
+            async for part in self._response.content.iter_any():
+                found = parser.feed(part)
+                if found:
+                    yield found
+        except EventTooLong:
+            raise failures.no_answer() from None
+
+    async def finish(self) -> None:
+        """Read what comes after the last event, so that the connection serves again; not long, and never in vain."""
+        if not self._response.content.at_eof():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await self._response.content.readany()
+
+
+class HttpClient:
+    """Calls under one address with the headers of every call; opened by the first call, in the loop that makes it."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"content-type": "application/json", "user-agent": "lace", **headers}
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, yarl.URL] = {}
+
+    @asynccontextmanager
+    async def post(self, call: HttpCall, timeout_s: float) -> AsyncIterator[HttpResponse]:
+        """The answer's head, with the body to be read within the block, all within `timeout_s`.
+
+        Leaving the block early closes the connection. Raises Refused for a status other than 200, and LaceError
+        PROVIDER_UNAVAILABLE, PROVIDER_OUTPUT_INVALID.
+        """
+        async with self._request("POST", call.path, timeout_s, data=call.body, headers=call.headers) as response:
+            if response.status != 200:
+                raise await _refused(response)
+            yield HttpResponse(response)
+
+    async def get(
+        self, path: str, timeout_s: float, headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of a GET that answers 200 or 304. Raises as `post` does."""
+        async with self._request("GET", path, timeout_s, headers=headers) as response:
+            if response.status not in (200, 304):
+                raise await _refused(response)
+            return response.status, response.headers, await HttpResponse(response).body()
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, timeout_s: float, **more: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        import aiohttp
+
+        begun = False
+        url = self._url(path)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
+        try:
+            session = self._session or self._open()
+            async with session.request(method, url, timeout=timeout, allow_redirects=False, **more) as response:
+                begun = True
+                yield response
+        except TimeoutError:
+            raise failures.too_late(timeout_s) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(error, begun) from error
+
+    def _url(self, path: str) -> yarl.URL:
+        import yarl
+
+        found = self._urls.get(path)
+        if found is None:
+            try:
+                found = self._urls[path] = yarl.URL(self._base_url + path, encoded=True)
+            except ValueError:
+                raise failures.untrusted() from None
+        return found
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        # How many calls are under way is decided before they come here; nothing waits for a free connection.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S, socket_factory=_socket)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Looking for a proxy at every call costs more than the rest of the request.
+            trust_env=bool(getproxies()),
+        )
+        return self._session
+
+
+async def _refused(response: aiohttp.ClientResponse) -> Refused | LaceError:
+    return Refused(response.status, response.headers, await HttpResponse(response).body(_MOST_REFUSAL_BYTES))
+
+
+def _failure(error: Exception, begun: bool) -> LaceError:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientSSLError | aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return failures.untrusted()
+    if isinstance(error, aiohttp.ClientResponseError):
+        return failures.no_answer()
+    return failures.broken_off() if begun else failures.unreachable()
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that answers at once and is probed while it is silent; the loop makes it non-blocking."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made

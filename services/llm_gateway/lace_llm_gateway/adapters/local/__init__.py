@@ -1,0 +1,1 @@
+"""The provider `local`: embeddings and relevance computed in this process, without network."""

@@ -1,0 +1,1 @@
+"""Answers that were recorded before, for runs that must be the same again without any provider."""

@@ -1,0 +1,1 @@
+"""What tenants and principals may spend, leased in slices."""

@@ -1,0 +1,35 @@
+"""Which protection a call gets: by the tenant's settings, and by where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lace_llm_gateway.app.gateway import Choice, Gateway
+from lace_llm_gateway.domain.calls import CallKey
+from lace_llm_gateway.domain.exchange import ProviderRequest
+from lace_llm_gateway.domain.protection import Protected, call_key, protect
+from lace_llm_gateway.domain.redaction import Policy
+from lace_llm_gateway.domain.settings import CallSettings
+
+
+def policy_for(settings: CallSettings, choices: Sequence[Choice]) -> Policy:
+    """What is replaced in a call that may go to these providers; with `remote`, where one of them is elsewhere."""
+    is_remote = any(not choice.capability.offline for choice in choices)
+    wanted = settings.redacts == "all" or (settings.redacts == "remote" and is_remote)
+    return Policy(settings.redaction_kinds, settings.redaction_patterns) if wanted else Policy()
+
+
+def protected(
+    gateway: Gateway,
+    settings: CallSettings,
+    choices: Sequence[Choice],
+    request: ProviderRequest,
+    key: CallKey,
+    template_hash: str,
+) -> Protected:
+    """The request's messages as they are sent; the same for the same attempt of the same step.
+
+    Raises LaceError SETTING_INVALID for patterns that cannot be read.
+    """
+    own = call_key(gateway.prompt_secret, key.run_id, key.step_id, str(key.attempt), template_hash)
+    return protect(request.messages, policy_for(settings, choices), own, templated=bool(template_hash))

@@ -1,0 +1,1 @@
+"""Embeddings and reranking: calls that give numbers."""

@@ -1,0 +1,1 @@
+"""What providers are, can do and have."""
