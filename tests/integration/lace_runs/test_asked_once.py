@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -31,10 +31,17 @@ class ListeningModel(RuleModel):
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
         self.attempts.append((step_id, attempt))
         return await super().generate(
-            contract, input_json, run_id=run_id, step_id=step_id, attempt=attempt, settings=settings
+            contract,
+            input_json,
+            run_id=run_id,
+            step_id=step_id,
+            attempt=attempt,
+            settings=settings,
+            progress=progress,
         )
 
 

@@ -279,15 +279,15 @@ async def _written_by_the_release_before(world: World) -> str:
         await tx.execute("UPDATE runs.run_events SET schema_version = 1 WHERE run_id = :run_id", {"run_id": run.run_id})
         for sequence, (event_type, status, payload) in enumerate(rows, 2):
             await tx.execute(
-                """INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status,
+                """INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status,
                      step_id, attempt, progress_pct, payload_json, redaction_level, content_hash, content_uri,
                      schema_version, payload_schema_version)
-                   VALUES (:tenant_id, :run_id, :sequence, :event_id, :event_type, :at, :status, '', 1, 25,
+                   VALUES (:tenant_id, :run_id, :sequence, :event_type, :at, :status, '', 1, 25,
                      CAST(:payload AS jsonb), 'none', '', '', 1, 1)""",
                 {
                     "tenant_id": world.tenant_id, "run_id": run.run_id, "sequence": sequence,
-                    "event_id": event_id_of(run.run_id, sequence), "event_type": event_type, "at": utc_now(),
-                    "status": status, "payload": orjson.dumps(payload).decode(),
+                    "event_type": event_type, "at": utc_now(), "status": status,
+                    "payload": orjson.dumps(payload).decode(),
                 },
             )  # fmt: skip
         await tx.execute(

@@ -28,6 +28,15 @@ async def _written(world: World) -> str:
     return run.run_id
 
 
+async def _cut(world: World) -> str:
+    """A model that takes less than was found."""
+    world.model = RuleModel(context_tokens=1500)
+    run = await world.start("generate", title="The bridge")
+    async with world.worker():
+        await world.until(run.run_id, "succeeded")
+    return run.run_id
+
+
 async def _compiled(world: World) -> str:
     """A document that is compiled to one format, by a compiler that this test is."""
     run = await world.start("generate", title="The bridge", targets=("md",))
@@ -106,6 +115,7 @@ SCENARIOS: Mapping[str, tuple[Callable[[World], Awaitable[str]], Sequence[str]]]
             "pipeline.validation.result", "pipeline.apply.result", "pipeline.warning", f"{RUN}completed",
         ],
     ),
+    "cut": (_cut, ["pipeline.context.cut", "pipeline.warning", f"{RUN}completed"]),
     "compiled": (_compiled, [f"{STEP}progress", "pipeline.compile.result", f"{RUN}completed"]),
     "controlled": (_controlled, CONTROL),
     "failed": (_failed, [f"{STEP}failed", "pipeline.error", f"{RUN}failed"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -41,13 +41,20 @@ class ShuffledModel(RuleModel):
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
         self.now += 1
         self.most = max(self.most, self.now)
         kind, _, node_id = step_id.partition(":")
         await asyncio.sleep(Random(f"{self.seed}/{kind}/{len(self.ended)}/{node_id}").random() * 0.02)
         answer = await super().generate(
-            contract, input_json, run_id=run_id, step_id=step_id, attempt=attempt, settings=settings
+            contract,
+            input_json,
+            run_id=run_id,
+            step_id=step_id,
+            attempt=attempt,
+            settings=settings,
+            progress=progress,
         )
         self.now -= 1
         self.ended.append(step_id)

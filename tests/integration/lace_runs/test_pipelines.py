@@ -137,14 +137,15 @@ async def test_only_a_worker_that_knows_all_kinds_of_steps_takes_it(world: World
     kinds = [kind_key(kind) for kind in KINDS.values()]
     try:
         older = [kind for kind in kinds if kind != kind_key(KINDS["verify"])]
-        assert await lease.claim([], [*shipped, *older], 5) == []
-        claimed = await lease.claim([], [*shipped, *kinds], 5)
+        # Runs that other tests left queued may be claimed too.
+        assert run.run_id not in {work.run.run_id for work in await lease.claim([], [*shipped, *older], 1000)}
+        claimed = await lease.claim([], [*shipped, *kinds], 1000)
     finally:
         await lease.close()
         async with world.system.transaction() as tx:  # or the worker of the next test takes it
             await tx.execute("UPDATE runs.runs SET state = 'cancelled' WHERE run_id = :run_id", {"run_id": run.run_id})
             await tx.commit()
-    assert [(work.run.run_id, work.pipeline) for work in claimed] == [(run.run_id, made.pipeline)]
+    assert (run.run_id, made.pipeline) in [(work.run.run_id, work.pipeline) for work in claimed]
 
 
 async def _settled(world: World, pipeline_id: str, artifact_id: str = "", **request: object) -> Start:

@@ -17,7 +17,7 @@ from lace_core.settings import resolve
 from lace_platform.auth import Identity
 from lace_platform.clock import utc_now
 from lace_platform.rpc import CallContext, acting_as
-from lace_runs.adapters.starts import GroupStart
+from lace_runs.adapters.starts import KEEP_SETTINGS, GroupStart
 from lace_runs.app import starting
 from lace_runs.app.ports import Caller, Claimed, Resolved
 from lace_runs.app.runs import GRANT, Start, start_run
@@ -225,7 +225,9 @@ class Lost:
         self._system = world.system
 
     async def execute_now(self, sql: str, parameters: Any = None) -> Sequence[Any]:
-        await self._system.execute_now(sql, parameters)
+        rows = await self._system.execute_now(sql, parameters)
+        if sql == KEEP_SETTINGS:
+            return rows
         raise psycopg.OperationalError("the connection is lost")
 
 

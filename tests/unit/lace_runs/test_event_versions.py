@@ -89,10 +89,16 @@ def released_event() -> type[Message]:
 def test_a_client_of_the_last_release_understands_every_event_of_its_version(event_type: str) -> None:
     told = served(stored(frozen(2, event_type)), 1)
     kind = released_event()
-    assert wire_json.to_python(wire_json.from_python(kind, told, tolerant=True)) == frozen(1, event_type)
+    expected = frozen(1, event_type)
+    payload = kind.DESCRIPTOR.fields_by_name["payload"].message_type
+    assert payload is not None
+    # Of a type that is newer than itself the release sees the envelope.
+    if not set(expected["payload"]) <= set(payload.fields_by_name):
+        expected["payload"] = {}
+    assert wire_json.to_python(wire_json.from_python(kind, told, tolerant=True)) == expected
     by_grpc = kind()
     by_grpc.ParseFromString(convert.event_message(as_version(stored(frozen(2, event_type)), 1)).SerializeToString())
-    assert wire_json.to_python(by_grpc) == frozen(1, event_type)
+    assert wire_json.to_python(by_grpc) == expected
 
 
 def test_the_second_version_breaks_the_shape_of_the_first() -> None:

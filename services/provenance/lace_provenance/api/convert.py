@@ -16,6 +16,7 @@ from lace_platform.auth import require_identity
 from lace_platform.rpc import CallContext
 from lace_proto.json import from_python, to_python
 from lace_provenance.domain.logs import (
+    CallContent,
     EntityRef,
     GenAi,
     Governance,
@@ -236,6 +237,7 @@ def _genai_to_wire(genai: GenAi) -> wire.GenAi:
         usage=_struct(genai.usage),
         tool_calls=genai.tool_calls,
         call_ids=genai.call_ids,
+        contents=map(_content_to_wire, genai.contents),
     )
 
 
@@ -248,6 +250,25 @@ def _genai_of_wire(message: wire.GenAi) -> GenAi:
         usage=to_python(message.usage),
         tool_calls=tuple(message.tool_calls),
         call_ids=tuple(message.call_ids),
+        contents=tuple(map(_content_of_wire, message.contents)),
+    )
+
+
+def _content_to_wire(content: CallContent) -> wire.CallContent:
+    return wire.CallContent(
+        call_id=content.call_id,
+        prompt_hash=content.prompt_hash,
+        prompt_uri=content.prompt_uri,
+        output_hash=content.output_hash,
+        output_uri=content.output_uri,
+        not_after=None if content.not_after is None else _time_to_wire(content.not_after),
+    )
+
+
+def _content_of_wire(message: wire.CallContent) -> CallContent:
+    not_after = _time_of_wire(message.not_after) if message.HasField("not_after") else None
+    return CallContent(
+        message.call_id, message.prompt_hash, message.prompt_uri, message.output_hash, message.output_uri, not_after
     )
 
 

@@ -75,6 +75,18 @@ class Governance:
 
 
 @dataclass(frozen=True)
+class CallContent:
+    """Where one call's prompt and answer are kept whole, and until when; `not_after` is None where for ever."""
+
+    call_id: str
+    prompt_hash: str = ""
+    prompt_uri: str = ""
+    output_hash: str = ""
+    output_uri: str = ""
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True)
 class GenAi:
     """The model that took part; parameters and usage are JSON values by name."""
 
@@ -85,6 +97,7 @@ class GenAi:
     usage: Mapping[str, Any] = field(default_factory=dict)
     tool_calls: tuple[str, ...] = ()
     call_ids: tuple[str, ...] = ()
+    contents: tuple[CallContent, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
 from lace_runs.app.ports import EVENT_REFERENCE, Boundary
 from lace_runs.domain.events import SCHEMA_VERSION, cause_of
-from lace_runs.domain.runs import COMMANDS, LEAVES, Command, Job, Trigger
+from lace_runs.domain.runs import COMMANDS, LEAVES, Command, Job, RunState, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,31 @@ _TELL_EVERY_S = 0.005
 _Entry = tuple[Boundary, dict[str, Any], asyncio.Future[Sequence[Command]]]
 _RETRY_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0)
 
+_STEPS = """
+  INSERT INTO runs.step_runs (tenant_id, run_id, step_id, attempt, step, node_id, status, started_at, ended_at,
+    output_hash, output_uri, metrics, error_code, error_message, summary, log)
+  SELECT run.tenant_id, run.run_id, s.step_id, s.attempt, s.step, s.node_id, s.state, s.started_at, s.ended_at,
+    s.output_hash, s.output_uri, s.metrics, s.error_code, s.error_message, s.summary, s.log
+  FROM json_to_recordset(CAST(:{given} AS json)) AS s(run_id text, step_id text, attempt int, step text, node_id text,
+    state text, started_at timestamptz, ended_at timestamptz, output_hash text, output_uri text, metrics jsonb,
+    error_code text, error_message text, summary text, log jsonb) JOIN run USING (run_id)
+"""
+_CHECKPOINTS = """
+  INSERT INTO runs.run_checkpoints (tenant_id, run_id, step_id, output_type, output_hash, data, uri, created_at)
+  SELECT run.tenant_id, run.run_id, c.step_id, c.output_type, c.output_hash, c.data, c.uri, clock_timestamp()
+  FROM json_to_recordset(CAST(:{given} AS json)) AS c(run_id text, step_id text, output_type text,
+    output_hash text, data text, uri text) JOIN run USING (run_id)
+"""
+_REPLACE_STEP = """
+  ON CONFLICT (run_id, step_id, attempt) DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at,
+    output_hash = excluded.output_hash, output_uri = excluded.output_uri, metrics = excluded.metrics,
+    error_code = excluded.error_code, error_message = excluded.error_message, summary = excluded.summary,
+    log = excluded.log
+"""
+_REPLACE_RESULT = """
+  ON CONFLICT (run_id, step_id) DO UPDATE SET output_type = excluded.output_type, output_hash = excluded.output_hash,
+    data = excluded.data, uri = excluded.uri, created_at = excluded.created_at
+"""
 # One element of :rows for each run; the other parameters hold the parts of all runs, each element with its run's id, so
 # that each part is unpacked once for the batch. A run stands from paused until the boundary by which it works again:
 # that one adds it up.
@@ -62,32 +87,12 @@ WITH b AS (
   RETURNING r.tenant_id, r.run_id, r.next_sequence - b.event_count AS first_sequence,
     CASE WHEN r.state = 'succeeded' THEN 100 WHEN r.steps_total > 0
       THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct,
-    b.applied, b.event_count, b.boundary_id, b.publish
-), step AS (
-  INSERT INTO runs.step_runs (tenant_id, run_id, step_id, attempt, step, node_id, status, started_at, ended_at,
-    output_hash, output_uri, metrics, error_code, error_message, summary, log)
-  SELECT run.tenant_id, run.run_id, s.step_id, s.attempt, s.step, s.node_id, s.state, s.started_at, s.ended_at,
-    s.output_hash, s.output_uri, s.metrics, s.error_code, s.error_message, s.summary, s.log
-  FROM json_to_recordset(CAST(:steps AS json)) AS s(run_id text, step_id text, attempt int, step text, node_id text,
-    state text, started_at timestamptz, ended_at timestamptz, output_hash text, output_uri text, metrics jsonb,
-    error_code text, error_message text, summary text, log jsonb) JOIN run USING (run_id)
-  ON CONFLICT (tenant_id, run_id, step_id, attempt) DO UPDATE SET status = excluded.status,
-    ended_at = excluded.ended_at, output_hash = excluded.output_hash, output_uri = excluded.output_uri,
-    metrics = excluded.metrics, error_code = excluded.error_code, error_message = excluded.error_message,
-    summary = excluded.summary, log = excluded.log
-), checkpoint AS (
-  INSERT INTO runs.run_checkpoints (tenant_id, run_id, step_id, output_type, output_hash, data, uri, created_at)
-  SELECT run.tenant_id, run.run_id, c.step_id, c.output_type, c.output_hash, c.data, c.uri, clock_timestamp()
-  FROM json_to_recordset(CAST(:checkpoints AS json)) AS c(run_id text, step_id text, output_type text,
-    output_hash text, data text, uri text) JOIN run USING (run_id)
-  ON CONFLICT (tenant_id, run_id, step_id) DO UPDATE SET output_type = excluded.output_type,
-    output_hash = excluded.output_hash, data = excluded.data, uri = excluded.uri, created_at = excluded.created_at
-), event AS (
-  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+    b.applied, b.event_count, b.boundary_id, b.publish, b.state AS enters, r.artifact_id
+), step AS ({_STEPS.format(given="steps")}), checkpoint AS ({_CHECKPOINTS.format(given="checkpoints")}), event AS (
+  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
     progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version,
     cause)
-  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place,
-    'evt_' || substr(run.run_id, 5) || '_' || (run.first_sequence + e.place), e.event_type, e.occurred_at, e.status,
+  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place, e.event_type, e.occurred_at, e.status,
     e.step_id, e.attempt, run.progress_pct, e.payload, e.redaction_level, e.content_hash, e.content_uri,
     {SCHEMA_VERSION}, e.payload_schema_version, coalesce(e.cause, '{{}}')
   FROM json_to_recordset(CAST(:events AS json)) AS e(run_id text, place int, event_type text, occurred_at timestamptz,
@@ -105,6 +110,9 @@ FROM (
 """
 # What few boundaries write: a part that no row of a batch has is left out of its statement.
 _SELDOM = {
+    # Of rows that may be there: to look for them costs each new one a second record in the log.
+    "steps_again": f"), step_again AS ({_STEPS.format(given='steps_again')}{_REPLACE_STEP}",
+    "checkpoints_again": f"), checkpoint_again AS ({_CHECKPOINTS.format(given='checkpoints_again')}{_REPLACE_RESULT}",
     "forget": """), forgotten AS (
   DELETE FROM runs.run_checkpoints k
   USING json_to_recordset(CAST(:forget AS json)) AS f(run_id text, step_id text) JOIN run USING (run_id)
@@ -128,6 +136,11 @@ _SELDOM = {
     payload json, headers jsonb) JOIN run USING (run_id)
   ON CONFLICT (id) DO NOTHING
 """,
+    "unlocks": """), unlocked AS ( -- what failed or was cancelled writes no more; what succeeded has let go itself
+  DELETE FROM runs.artifact_locks l USING run
+  WHERE run.enters IN ('failed', 'cancelled') AND l.tenant_id = run.tenant_id AND l.artifact_id = run.artifact_id
+    AND l.lock_owner = run.run_id
+""",
     "publish": f"""), reference AS ( -- one row for all events of the boundary: the relay reads them where they are
   INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
   SELECT 'ref_' || run.boundary_id, run.tenant_id, '{EVENT_REFERENCE}', run.run_id,
@@ -149,13 +162,15 @@ _AGAIN = """  UNION ALL -- committed by an earlier try whose answer was lost
 
 @lru_cache(maxsize=64)
 def commit_boundaries(seldom: frozenset[str] = frozenset(_SELDOM), *, again: bool = True) -> str:
-    """The statement with those of its seldom parts: `forget`, `jobs`, `messages`, `publish`, `applied`."""
+    """The statement with those of its seldom parts: the names are those of _SELDOM."""
     parts = "".join(text for name, text in _SELDOM.items() if name in seldom)
     return _BOUNDARIES.replace("@PARTS@", parts).replace("@AGAIN@", _AGAIN if again else "")
 
 
 # In order of run and place, so that the statement's parts name them as they are.
-_PARTS = ("steps", "checkpoints", "forget", "jobs", "events", "messages", "applied")
+_PARTS = (
+    "steps", "steps_again", "checkpoints", "checkpoints_again", "forget", "jobs", "events", "messages", "applied",
+)  # fmt: skip
 
 OPEN_COMMANDS = """
 SELECT run_id, command_id, command AS trigger, requested_by, reason, from_step_id, cause
@@ -352,11 +367,14 @@ def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str
     headers = dict(trace()) if boundary.messages else {}
     row = {name: getattr(boundary, name) for name in _PLAIN}
     row |= {"applied": boundary.applied, "event_count": len(boundary.events), "boundary_id": new_id("bnd")}
+    again = "_again" if boundary.again else ""
     return {
         "row": row,
         "publish": False,
-        "steps": [of | vars(step) for step in boundary.steps],
-        "checkpoints": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],
+        "unlocks": boundary.state in (RunState.FAILED, RunState.CANCELLED),
+        **_NO_RESULTS,
+        f"steps{again}": [of | vars(step) for step in boundary.steps],
+        f"checkpoints{again}": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],
         "forget": [of | {"step_id": step_id} for step_id in boundary.forget_checkpoints],
         "jobs": [of | vars(job) for job in boundary.jobs],
         "events": [of | {"place": place} | vars(event) for place, event in enumerate(boundary.events)],
@@ -365,6 +383,9 @@ def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str
     }
 
 
+_NO_RESULTS: Mapping[str, Sequence[Any]] = dict.fromkeys(
+    ("steps", "steps_again", "checkpoints", "checkpoints_again"), ()
+)
 _PLAIN = (
     "tenant_id",
     "run_id",

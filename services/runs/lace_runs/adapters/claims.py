@@ -91,7 +91,7 @@ UPDATE runs.runs r SET worker_id = :worker_id, epoch = r.epoch + 1, state = CASE
   THEN 'running' ELSE r.state END
 FROM (SELECT run_id FROM chosen UNION SELECT run_id FROM attended) AS c
 WHERE r.run_id = c.run_id AND {_FREE}
-RETURNING {", ".join("r." + column.strip() for column in RUN_COLUMNS.split(","))},
+RETURNING {RUN_COLUMNS},
   EXISTS (SELECT FROM runs.run_control_commands o WHERE o.run_id = r.run_id AND o.applied_at IS NULL) AS is_commanded
 """
 CLAIM_WAITING = CLAIM.replace("{abandoned}", _NONE_ABANDONED)

@@ -14,11 +14,11 @@ from lace_core.errors import LaceError, Reason
 from lace_platform.db.database import SystemDatabase
 from lace_platform.db.transaction import Transaction
 from lace_runs.app.ports import EventPage, RunKey
-from lace_runs.domain.events import Event, EventDraft, cause_of
+from lace_runs.domain.events import Event, EventDraft, cause_of, event_id_of
 from lace_runs.domain.runs import RunState
 
 EVENT_COLUMNS = """r.state, r.pipeline_id, r.request_id, r.correlation_id, r.idempotency_key, r.traceparent,
-  r.tenant_id, r.run_id, e.event_id, e.sequence, e.event_type, e.occurred_at, e.status, e.step_id, e.attempt,
+  r.tenant_id, r.run_id, e.sequence, e.event_type, e.occurred_at, e.status, e.step_id, e.attempt,
   e.progress_pct, e.payload_json, e.redaction_level, e.content_hash, e.content_uri, e.schema_version,
   e.payload_schema_version, nullif(e.cause, '{}'), r.next_sequence - 1"""
 
@@ -57,7 +57,7 @@ class PostgresEvents:
         rows = await self._tx.fetch_all(EVENT_PAGE, parameters)
         if not rows:
             raise LaceError(Reason.RUN_NOT_FOUND, f"No run {run_id}.")
-        has_events = rows[0][_EVENT_ID] is not None
+        has_events = rows[0][_SEQUENCE] is not None
         events = [event_of(row) for row in rows] if has_events else []
         return EventPage(events, RunState(rows[0][0]).is_final, rows[0][-1])
 
@@ -86,13 +86,13 @@ class PostgresNews:
         return found
 
 
-_EVENT_ID = 8
+_SEQUENCE = 8
 
 
 def event_of(row: Sequence[Any]) -> Event:
     """The event in a row of EVENT_COLUMNS."""
     (
-        _, pipeline_id, request_id, correlation_id, idempotency_key, traceparent, tenant_id, run_id, event_id, sequence,
+        _, pipeline_id, request_id, correlation_id, idempotency_key, traceparent, tenant_id, run_id, sequence,
         event_type, occurred_at, status, step_id, attempt, progress_pct, payload, redaction_level, content_hash,
         content_uri, schema_version, payload_schema_version, cause, _,
     ) = row  # fmt: skip
@@ -105,6 +105,6 @@ def event_of(row: Sequence[Any]) -> Event:
         request_id, correlation_id = by.request_id, by.correlation_id
         idempotency_key, traceparent = by.idempotency_key, by.traceparent
     return Event(
-        event_id, sequence, tenant_id, run_id, pipeline_id, draft, progress_pct, request_id, correlation_id,
-        idempotency_key, traceparent, schema_version,
+        event_id_of(run_id, sequence), sequence, tenant_id, run_id, pipeline_id, draft, progress_pct, request_id,
+        correlation_id, idempotency_key, traceparent, schema_version,
     )  # fmt: skip

@@ -11,34 +11,45 @@ import orjson
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.transaction import Transaction
-from lace_runs.domain.events import SCHEMA_VERSION, EventDraft, event_id_of
+from lace_runs.domain.events import SCHEMA_VERSION, EventDraft
 from lace_runs.domain.runs import Checkpoint, Command, Request, Run, RunState, StepRecord, Trigger
 
-RUN_COLUMNS = """tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, revision_id,
- requested_by, settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id,
- idempotency_key,
- traceparent, epoch, attempt, steps_done, steps_total, error_code, error_message, restarted_from_run_id, result,
- warnings, created_at, started_at, ended_at, priority, paused_at, stood_ms"""
+_OWN_COLUMNS = """tenant_id run_id pipeline_id pipeline_version state request artifact_id revision_id requested_by
+ effective_settings_hash settings_uri scopes labels request_id correlation_id idempotency_key traceparent epoch attempt
+ steps_done steps_total error_code error_message restarted_from_run_id result warnings created_at started_at ended_at
+ priority paused_at stood_ms"""
+# Of a run `r`. Settings stand once for all runs that have them; a run of an earlier version keeps its own.
+RUN_COLUMNS = (
+    ", ".join(f"r.{column}" for column in _OWN_COLUMNS.split())
+    + """, coalesce(r.settings, (
+  SELECT s.settings FROM runs.settings_snapshots s
+  WHERE s.tenant_id = r.tenant_id AND s.settings_hash = r.effective_settings_hash)) AS settings"""
+)
+
+KEEP_SETTINGS = """
+INSERT INTO runs.settings_snapshots (tenant_id, settings_hash, settings)
+VALUES (:tenant_id, :settings_hash, CAST(:settings AS jsonb)) ON CONFLICT DO NOTHING
+"""
 
 INSERT_RUN = """
 INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,
-  settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
+  effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
   traceparent, restarted_from_run_id, created_at, priority, next_sequence)
 VALUES (:tenant_id, :run_id, :pipeline_id, :pipeline_version, :state, CAST(:request AS jsonb), :artifact_id,
-  :requested_by, CAST(:settings AS jsonb), :settings_hash, :settings_uri, CAST(:scopes AS jsonb),
+  :requested_by, :settings_hash, :settings_uri, CAST(:scopes AS jsonb),
   CAST(:labels AS jsonb), :request_id, :correlation_id, :idempotency_key, :traceparent, :restarted_from_run_id,
   :created_at, :priority, 2)
 """
 
 INSERT_FIRST_EVENT = """
-INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
   progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-VALUES (:tenant_id, :run_id, 1, :event_id, :event_type, :occurred_at, :status, '', 1, 0, CAST(:payload AS jsonb),
+VALUES (:tenant_id, :run_id, 1, :event_type, :occurred_at, :status, '', 1, 0, CAST(:payload AS jsonb),
   :redaction_level, '', '', :schema_version, :payload_schema_version)
 """
 
 LIST_RUNS = f"""
-SELECT {RUN_COLUMNS} FROM runs.runs WHERE tenant_id = :tenant_id AND (:state = '' OR state = :state)
+SELECT {RUN_COLUMNS} FROM runs.runs r WHERE tenant_id = :tenant_id AND (:state = '' OR state = :state)
   AND (CAST(:at AS timestamptz) IS NULL OR (created_at, run_id) < (CAST(:at AS timestamptz), :run_id))
 ORDER BY created_at DESC, run_id DESC LIMIT :limit
 """
@@ -73,13 +84,14 @@ class PostgresRuns:
 
     async def insert(self, tenant_id: str, run: Run, event: EventDraft) -> None:
         """Add a run in its first state, with its first event."""
+        pinned = {"tenant_id": tenant_id, "settings_hash": run.settings_hash, "settings": _json(run.settings)}
+        await self._tx.execute(KEEP_SETTINGS, pinned)
         await self._tx.execute(
             INSERT_RUN,
             {
                 **{name: getattr(run, name) for name in _PLAIN},
                 "tenant_id": tenant_id,
                 "request": _json(asdict(run.request)),
-                "settings": _json(run.settings),
                 "scopes": _json(run.scopes),
                 "labels": _json(run.labels),
             },
@@ -89,7 +101,6 @@ class PostgresRuns:
             {
                 "tenant_id": tenant_id,
                 "run_id": run.run_id,
-                "event_id": event_id_of(run.run_id, 1),
                 "event_type": event.event_type,
                 "occurred_at": event.occurred_at,
                 "status": event.status,
@@ -103,7 +114,7 @@ class PostgresRuns:
     async def get(self, tenant_id: str, run_id: str) -> Run:
         """A run; raises LaceError RUN_NOT_FOUND."""
         row = await self._tx.fetch_one(
-            f"SELECT {RUN_COLUMNS} FROM runs.runs WHERE tenant_id = :tenant_id AND run_id = :run_id",
+            f"SELECT {RUN_COLUMNS} FROM runs.runs r WHERE tenant_id = :tenant_id AND run_id = :run_id",
             {"tenant_id": tenant_id, "run_id": run_id},
         )
         if row is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc
 from lace_core.contracts import Contract, SourceOutline, SourceSection
+from lace_core.errors import LaceError, Reason
 from lace_core.ir import Source
 from lace_core.planning import Hit, Unit, UnitTable
 from lace_platform.blobs import BlobStore
@@ -24,7 +25,7 @@ from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, ServiceIdentity, acting_as
 from lace_proto import json as wire_json
-from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo
+from lace_runs.app.ports import Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, TokenCounts
 from lace_runs.domain.artifacts import snapshot_key
 from lace_runs.domain.quotas import Limits
 from lace_runs.domain.runs import Run
@@ -201,6 +202,20 @@ class GatewayModels:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = llm_gateway_pb2_grpc.GenerationServiceStub(channel)
 
+    async def count(
+        self, prompts: Sequence[tuple[Contract, str]], parts: Sequence[str], settings: Mapping[str, Any]
+    ) -> TokenCounts:
+        """See app.ports.Models.count."""
+        first, *more = [
+            llm_gateway_pb2.GenerateRequest(
+                contract=contract.name, input_json=input_json, settings_json=_own_settings(settings)
+            )
+            for contract, input_json in prompts
+        ]
+        request = llm_gateway_pb2.CountTokensRequest(request=first, more=more, parts=parts)
+        answer = await self._stub.CountTokens(request)
+        return TokenCounts((_counted(answer), *map(_counted, answer.more)), tuple(answer.part_tokens))
+
     async def generate(
         self,
         contract: Contract,
@@ -210,21 +225,41 @@ class GatewayModels:
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
         """Raises LaceError PROVIDER_* and the like."""
-        own = {key: value for key, value in settings.items() if key.startswith(("llm.", "events."))}
-        answer = await self._stub.Generate(
-            llm_gateway_pb2.GenerateRequest(
-                contract=contract.name,
-                input_json=input_json,
-                run_id=run_id,
-                step_id=step_id,
-                attempt=attempt,
-                settings_json=orjson.dumps(own, option=orjson.OPT_SORT_KEYS).decode(),
-            )
+        request = llm_gateway_pb2.GenerateRequest(
+            contract=contract.name,
+            input_json=input_json,
+            run_id=run_id,
+            step_id=step_id,
+            attempt=attempt,
+            settings_json=_own_settings(settings),
         )
-        call = wire_json.to_python(answer.call)
-        return ModelAnswer(answer.output, call, answer.prompt_uri, answer.output_uri, answer.redaction)
+        # What was not verified stays in the gateway: a run's stream hears how far the answer is, not what it says.
+        asked = llm_gateway_pb2.StreamGenerateRequest(request=request, progress_only=True)
+        events: Any = self._stub.StreamGenerate(asked)
+        async with aclosing(events):
+            async for event in events:
+                if event.WhichOneof("event") == "settled":
+                    return _answer(event.settled)
+                progress(event.progress.output_tokens)
+        raise LaceError(Reason.SERVICE_UNAVAILABLE, "The model gateway ended the call without a word.", retryable=True)
+
+
+def _counted(answer: llm_gateway_pb2.CountTokensResponse | llm_gateway_pb2.TokenCount) -> PromptTokens:
+    return PromptTokens(answer.tokens, answer.limit_tokens, wire_json.to_python(answer).get("count_method", ""))
+
+
+def _own_settings(settings: Mapping[str, Any]) -> str:
+    """What calls depend on, as JSON."""
+    own = {key: value for key, value in settings.items() if key.startswith(("llm.", "events."))}
+    return orjson.dumps(own, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _answer(settled: llm_gateway_pb2.GenerateResponse) -> ModelAnswer:
+    call = wire_json.to_python(settled.call)
+    return ModelAnswer(settled.output, call, settled.prompt_uri, settled.output_uri, settled.redaction)
 
 
 class BlobSnapshots:

@@ -28,7 +28,7 @@ from lace_runs.adapters.boundary import OUTBOX_CHANNEL
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.adapters.work import WORK_CHANNEL
 from lace_runs.app.ports import EVENT_REFERENCE, Claimed, Fresh, Hands
-from lace_runs.domain.events import SCHEMA_VERSION, event_id_of
+from lace_runs.domain.events import SCHEMA_VERSION
 from lace_runs.domain.runs import RunState
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,15 @@ log = structlog.get_logger(__name__)
 _BATCH = 100
 _EVERY_S = 0.004  # a start that finds nothing under way is written at once; under load they are written together
 
+# Of a tenant's settings each set is written once, before the first start under it.
+KEEP_SETTINGS = """
+INSERT INTO runs.settings_snapshots (tenant_id, settings_hash, settings)
+SELECT s.tenant_id, s.settings_hash, s.settings
+FROM json_to_recordset(CAST(:settings AS json)) AS s(tenant_id text, settings_hash text, settings jsonb)
+ON CONFLICT DO NOTHING
+"""
+_MOST_KNOWN = 1000
+# A start whose settings are not kept after all is made in a transaction of its own, which keeps them.
 # Who gets a key's lock after its holder's commit may still not see that one's record: the insert finds it all the same.
 COMMIT_STARTS = f"""
 WITH asked AS MATERIALIZED (
@@ -44,7 +53,7 @@ WITH asked AS MATERIALIZED (
     principal_id text, request_hash text, request_json text, response text, run_id text, pipeline_id text,
     pipeline_version int, request jsonb, artifact_id text, settings_hash text, settings_uri text, scopes jsonb,
     labels jsonb, request_id text, correlation_id text, traceparent text, created_at timestamptz, priority smallint,
-    state text, worker_id text, epoch bigint, title text, language text, event_id text, event_type text, status text,
+    state text, worker_id text, epoch bigint, title text, language text, event_type text, status text,
     payload jsonb, payload_schema_version int, redaction_level text, message_id text)
 ), answer AS (
   INSERT INTO runs.idempotency_keys (tenant_id, route, key, principal_id, request_hash, request_json, response,
@@ -52,6 +61,8 @@ WITH asked AS MATERIALIZED (
   SELECT a.tenant_id, a.route, a.key, a.principal_id, a.request_hash, decode(a.request_json, 'hex'),
     decode(a.response, 'hex'), now() + make_interval(secs => :kept_s)
   FROM asked a WHERE a.is_free AND NOT EXISTS (SELECT FROM runs.runs r WHERE r.run_id = a.run_id)
+    AND EXISTS (SELECT FROM runs.settings_snapshots s
+      WHERE s.tenant_id = a.tenant_id AND s.settings_hash = a.settings_hash)
   ON CONFLICT (tenant_id, route, key) DO NOTHING
   RETURNING tenant_id, route, key
 ), fresh AS MATERIALIZED (
@@ -62,17 +73,16 @@ WITH asked AS MATERIALIZED (
   FROM fresh WHERE artifact_id <> '' ON CONFLICT DO NOTHING
 ), run AS (
   INSERT INTO runs.runs (tenant_id, run_id, pipeline_id, pipeline_version, state, request, artifact_id, requested_by,
-    settings, effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
+    effective_settings_hash, settings_uri, scopes, labels, request_id, correlation_id, idempotency_key,
     traceparent, created_at, priority, next_sequence, worker_id, epoch)
   SELECT f.tenant_id, f.run_id, f.pipeline_id, f.pipeline_version, f.state, f.request, f.artifact_id, f.principal_id,
-    s.settings, f.settings_hash, f.settings_uri, f.scopes, f.labels, f.request_id, f.correlation_id, f.key,
+    f.settings_hash, f.settings_uri, f.scopes, f.labels, f.request_id, f.correlation_id, f.key,
     f.traceparent, f.created_at, f.priority, 2, f.worker_id, f.epoch
-  FROM fresh f JOIN json_to_recordset(CAST(:settings AS json)) AS s(settings_hash text, settings jsonb)
-    USING (settings_hash)
+  FROM fresh f
 ), event AS (
-  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
     progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-  SELECT tenant_id, run_id, 1, event_id, event_type, created_at, status, '', 1, 0, payload, redaction_level, '', '',
+  SELECT tenant_id, run_id, 1, event_type, created_at, status, '', 1, 0, payload, redaction_level, '', '',
     {SCHEMA_VERSION}, payload_schema_version
   FROM fresh
 ), reference AS ( -- the first event, which is also the dispatch
@@ -108,6 +118,7 @@ class GroupStart:
         self._publish_events = publish_events
         self._waiting: list[_Entry] = []
         self._locks: set[str] = set()
+        self._settings_kept: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -156,6 +167,7 @@ class GroupStart:
         async with self._hands.open(len(batch)) as room:
             taken = {f.run.run_id: replace(f.run, state=RunState.RUNNING, epoch=1) for f, _, _ in batch[:room]}
             try:
+                await self._keep_settings(batch)
                 rows = await self._database.execute_now(COMMIT_STARTS, self._parameters(batch, taken))
             except (psycopg.Error, OSError) as error:
                 # What has been written after all is found by its key.
@@ -167,6 +179,17 @@ class GroupStart:
                     self._hands.begin(Claimed(run, {}, {}, {}, ()))
         self._settle(batch, rows)
         await self._tell(written, taken)
+
+    async def _keep_settings(self, batch: Sequence[_Entry]) -> None:
+        pinned = {(f.run.tenant_id, f.run.settings_hash): f.run.settings for f, _, _ in batch}
+        fresh = pinned.keys() - self._settings_kept
+        if not fresh:
+            return
+        rows = [{"tenant_id": key[0], "settings_hash": key[1], "settings": pinned[key]} for key in sorted(fresh)]
+        await self._database.execute_now(KEEP_SETTINGS, {"settings": orjson.dumps(rows).decode()})
+        if len(self._settings_kept) > _MOST_KNOWN:
+            self._settings_kept.clear()
+        self._settings_kept |= fresh
 
     def _settle(self, batch: Sequence[_Entry], rows: Iterable[Any]) -> None:
         found = {row.run_id: row for row in rows}
@@ -198,13 +221,7 @@ class GroupStart:
     def _parameters(self, batch: Sequence[_Entry], taken: Iterable[str]) -> dict[str, Any]:
         own = set(taken)
         starts = [self._row(fresh, answer, fresh.run.run_id in own) for fresh, answer, _ in batch]
-        settings = {fresh.run.settings_hash: fresh.run.settings for fresh, _, _ in batch}
-        pinned = [{"settings_hash": digest, "settings": values} for digest, values in settings.items()]
-        return {
-            "starts": orjson.dumps(starts).decode(),
-            "settings": orjson.dumps(pinned).decode(),
-            "kept_s": KEPT.total_seconds(),
-        }
+        return {"starts": orjson.dumps(starts).decode(), "kept_s": KEPT.total_seconds()}
 
     def _row(self, fresh: Fresh, answer: FirstAnswer, is_taken: bool) -> dict[str, Any]:
         run, event = fresh.run, fresh.event
@@ -223,7 +240,6 @@ class GroupStart:
             "state": RunState.RUNNING if is_taken else run.state,
             "worker_id": self._worker_id if is_taken else None,
             "epoch": 1 if is_taken else 0,
-            "event_id": event_id_of(run.run_id, 1),
             "status": event.status,
             "message_id": derive("msg", run.run_id) if sends else None,
         }

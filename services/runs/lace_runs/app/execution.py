@@ -21,6 +21,7 @@ from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
 from lace_core.pipeline import Pipeline, Step
 from lace_runs.app.ports import Acting, Attempts, Boundary, Claimed, Message, RunLog, Snapshots, Spans
+from lace_runs.app.progress import Progress
 from lace_runs.app.provenance import Taken, UnsentLogs, output_entity
 from lace_runs.app.results import ResultLost, read_result, require_known
 from lace_runs.app.step_scope import StepScope, Target
@@ -32,7 +33,6 @@ from lace_runs.domain.retries import Retries
 from lace_runs.domain.runs import IN_DOUBT, LEAVES, Checkpoint, Command, Job, RunState, StepRecord, Trigger, transition
 
 OPENING_PAUSE_S = 0.02
-PROGRESS_EVERY_S = 0.05
 INLINE_BYTES = 64 * 1024
 JOB_POLL_S = 0.5
 COMMITTING = "validate"  # the step that moves the head
@@ -80,8 +80,10 @@ class Execution:
         self._first_commands = list(claimed.commands)
         self._taken: set[str] = set()
         self._decoded: dict[str, Struct] = {}
-        self._total = claimed.run.steps_total
+        self._progress = Progress(claimed.run.steps_done, claimed.run.steps_total)
         self._opening_steps: list[StepRecord] = []
+        self._written: set[tuple[str, int]] = set()  # attempts of which a row may be there
+        self._in_doubt = False  # whether a boundary was left before it was known what became of it
         self._opening_events: list[EventDraft] = []
         self._opening: asyncio.Task[None] | None = None
         # A run that was to pause when its worker died is still to pause.
@@ -91,7 +93,6 @@ class Execution:
         self._last: dict[str, Any] = {}  # what the last step leaves, to be written with the end
         self._let_go = False
         self._logs = UnsentLogs(claimed.run, tools.worker_id, claimed.unlogged)
-        self._began = self._progress_told_at = time.monotonic()
         self._spent_before_s = claimed.run.spent_s(tools.now())
         self.finish: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
 
@@ -316,18 +317,18 @@ class Execution:
         await self._boundary(state=state, events=events, applied={command.command_id: "done"})
 
     def _remaining_s(self) -> float:
-        spent = self._spent_before_s + time.monotonic() - self._began
+        spent = self._spent_before_s + self._progress.worked_s
         return max(0.0, float(self.run.settings["runs.deadline_s"]) - spent)
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def expect(self, more: int) -> None:
         """There are more steps than was known."""
-        self._total += more
+        self._progress.total += more
 
     def set_total(self, total: int) -> None:
         """The number of steps as far as it is known."""
-        self._total = max(total, len(self.checkpoints))
+        self._progress.total = max(total, len(self.checkpoints))
 
     def result(self, step_id: str, kind: type[T], scope: StepScope | None = None) -> T:
         """The result of a step that is done; with a scope it is recorded as an input of that step."""
@@ -454,7 +455,7 @@ class Execution:
             "done": record,
             "checkpoints": [checkpoint],
             "steps_done": done,
-            "steps_total": max(done, self._total),
+            "steps_total": self._progress.total_at(done),
             "events": [*scope.events, *self._run_progress(done, scope.node_id, target.title)],
             "warnings": self.notices.found or None,
         }
@@ -467,23 +468,10 @@ class Execution:
         return output
 
     def _run_progress(self, done: int, node_id: str, title: str) -> Sequence[EventDraft]:
-        """A tick where the last one is long enough ago, and at the end; the next one says it all again."""
-        if time.monotonic() - self._progress_told_at < PROGRESS_EVERY_S and done < self._total:
+        told = self._progress.tick(done, node_id, title)
+        if told is None:
             return ()
-        self._progress_told_at = time.monotonic()
-        progress = {"run_progress_v2": self._progress(done, node_id, title)}
-        return (self._run_event("pipeline.run.progress", progress, payload_schema_version=2),)
-
-    def _progress(self, done: int, node_id: str, title: str) -> dict[str, Any]:
-        total = max(done, self._total)
-        spent_ms = (time.monotonic() - self._began) * 1000
-        mine = done - self.run.steps_done
-        progress: dict[str, Any] = {"steps_done": done, "steps_total": total}
-        if node_id:
-            progress["node"] = {"node_id": node_id, "title": title}
-        if mine > 1:
-            progress["remaining_ms"] = round(spent_ms / mine * (total - done))
-        return progress
+        return (self._run_event("pipeline.run.progress", {"run_progress_v2": told}, payload_schema_version=2),)
 
     async def _step_failed(self, scope: StepScope, error: LaceError, again: bool) -> None:
         if error.reason in IN_DOUBT:
@@ -550,7 +538,9 @@ class Execution:
         taken = self._logs.take() if sending else Taken()
         logs = self._logs.messages(taken, [done] if done is not None and sending else [])
         closed = {(record.step_id, record.attempt) for record in steps}
+        again = self._in_doubt or not self._written.isdisjoint(closed)
         kept = [record for record in opened if (record.step_id, record.attempt) not in closed]
+        self._written.update((record.step_id, record.attempt) for record in (*kept, *steps))
         boundary = Boundary(
             tenant_id=self.run.tenant_id,
             run_id=self.run.run_id,
@@ -560,6 +550,7 @@ class Execution:
             steps=(*kept, *steps),
             events=(*said, *events),
             messages=(*messages, *logs),
+            again=again,
             **values,
         )
         commands = await self._commit(boundary, taken, None if sending else done)
@@ -576,6 +567,7 @@ class Execution:
             self._logs.put_back(sent)
             raise
         except asyncio.CancelledError:
+            self._in_doubt = True
             if unsent is not None:  # the boundary is on its way and will be committed
                 self._logs.add(unsent)
             raise

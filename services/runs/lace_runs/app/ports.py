@@ -64,7 +64,10 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Boundary:
-    """All that one step boundary of one run writes, in one statement; None and empty leave things as they are."""
+    """All that one step boundary of one run writes, in one statement; None and empty leave things as they are.
+
+    `again` says that rows of its steps or checkpoints may be there, which it then replaces.
+    """
 
     tenant_id: str
     run_id: str
@@ -87,6 +90,7 @@ class Boundary:
     events: Sequence[EventDraft] = ()
     messages: Sequence[Message] = ()
     applied: Mapping[str, str] = field(default_factory=dict)  # command id → outcome
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -435,8 +439,33 @@ class ModelAnswer:
     redaction: str = "sample"
 
 
+@dataclass(frozen=True)
+class PromptTokens:
+    """What a prompt takes, what it may take, and how that was counted (tokenizer or bound)."""
+
+    tokens: int
+    limit: int
+    method: str
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """The counts of prompts, and of pieces of JSON by themselves, in the order in which they were asked for."""
+
+    prompts: tuple[PromptTokens, ...]
+    parts: tuple[int, ...]
+
+
 class Models(Protocol):
     """Calls models under a contract."""
+
+    async def count(
+        self, prompts: Sequence[tuple[Contract, str]], parts: Sequence[str], settings: Mapping[str, Any]
+    ) -> TokenCounts:
+        """What inputs (JSON) of contracts would take with the model in force, and pieces of them, in one question.
+
+        Raises LaceError as `generate` does before it calls anybody.
+        """
 
     async def generate(
         self,
@@ -447,8 +476,12 @@ class Models(Protocol):
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
-        """Raises LaceError PROVIDER_* and the like."""
+        """The answer; while a long one comes, `progress` is told now and then how many tokens have come.
+
+        Raises LaceError PROVIDER_* and the like.
+        """
 
 
 class Snapshots(Protocol):

@@ -211,6 +211,9 @@ def _log(run: Run, step: StepRecord) -> dict[str, Any]:
     return log
 
 
+_PARAMETERS = ("temperature_milli", "template_id", "template_version", "template_hash")
+
+
 def _genai(calls: list[Mapping[str, Any]]) -> dict[str, Any]:
     last = calls[-1]
     usage = {
@@ -220,7 +223,8 @@ def _genai(calls: list[Mapping[str, Any]]) -> dict[str, Any]:
         "model_id": last["answered_model"] or last["requested_model"],
         "model_provider": last["provider"],
         "model_version": last["fingerprint"],
-        "parameters": {"temperature_milli": last["temperature_milli"], "template_hash": last["template_hash"]},
+        "parameters": {name: last[name] for name in _PARAMETERS if name in last},
         "usage": usage,
         "call_ids": [call["call_id"] for call in calls],
+        "contents": [{"call_id": call["call_id"], **call["content"]} for call in calls if "content" in call],
     }

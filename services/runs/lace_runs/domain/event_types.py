@@ -34,6 +34,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
     "pipeline.step.progress": EventType("step_progress", "step", "A part of a long step is done, or a job was sent."),
     "pipeline.step.completed": EventType("step_completed", "step", "The step's result is committed."),
     "pipeline.step.failed": EventType("step_failed", "step", "An attempt failed; it says whether another follows."),
+    "pipeline.context.cut": EventType("context_cut", "step", "Evidence did not fit; it says what was left out."),
     "pipeline.llm.prompt": EventType("llm_prompt", "step", "A prompt was sent; said when the answer is there."),
     "pipeline.llm.response": EventType("llm_response", "step", "The model answered."),
     "pipeline.llm.usage": EventType("llm_usage", "step", "What the call used."),

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
-from lace_core import contracts, planning
+from lace_core import contracts
 from lace_core import ir as model
 from lace_core.errors import LaceError, Reason
 from lace_core.merkle import ir_hash
+from lace_runs.app.documents.fitting import fitted_outlines
 from lace_runs.app.documents.work import StepWork
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
-
-_PROMPT_TOKENS = 3000
-_BYTES_A_TOKEN = 2  # a careful guess: where no tokenizer is known, the gateway counts a third more than there are
 
 
 class Planning(StepWork):
@@ -58,16 +54,14 @@ class Planning(StepWork):
             title=self.run.request.title,
             instructions=self.run.request.instructions,
             language=self.run.request.language,
-            sources=self._fitted(info.outline for info in ready if info.outline is not None),
+            sources=(),
         )
+        outlines = [info.outline for info in ready if info.outline is not None]
+        fitting = await fitted_outlines(self._writers.models, self.settings, contracts.INTENT, asked, outlines)
+        asked = msgspec.structs.replace(asked, sources=fitting)
         intent = await self._ask(scope, contracts.INTENT, asked, contracts.Intent)
         scope.summary = intent.purpose
         return intent
-
-    def _fitted(self, outlines: Iterable[contracts.SourceOutline]) -> tuple[contracts.SourceOutline, ...]:
-        """The outlines in what the model may be told, with room for the prompt and the intent."""
-        room = int(self.settings["llm.context_tokens"]) - _PROMPT_TOKENS
-        return planning.fit_outlines(tuple(outlines), max(_PROMPT_TOKENS, room) * _BYTES_A_TOKEN)
 
     async def sources(self, scope: StepScope) -> out.Selected:
         """The sources that can be used; what could not be read is said, and does not stop the rest."""
@@ -103,10 +97,14 @@ class Planning(StepWork):
             instructions=self.run.request.instructions,
             language=self.run.request.language,
             intent=intent,
-            sources=self._fitted(selected.outlines),
+            sources=(),
             max_sections=int(self.settings["runs.max_sections"]),
             target_words=int(self.settings["runs.target_words"]),
         )
+        fitting = await fitted_outlines(
+            self._writers.models, self.settings, contracts.OUTLINE, asked, selected.outlines
+        )
+        asked = msgspec.structs.replace(asked, sources=fitting)
         outline = await self._ask(scope, contracts.OUTLINE, asked, contracts.Outline)
         if not outline.sections:
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing to make sections of.")

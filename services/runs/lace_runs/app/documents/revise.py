@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from lace_core import actions as act
-from lace_core import constraints, contracts, planning, revising, writing
+from lace_core import contracts, planning, revising, writing
 from lace_core import ir as model
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.scope import Scope, Way, apply_within
+from lace_runs.app.documents.asking import enrich_input, more_input, node_in, patch_input
 from lace_runs.app.documents.verifying import Verifying
-from lace_runs.app.documents.work import section_of
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
@@ -21,8 +21,6 @@ WAYS: Mapping[str, Way] = {
     "enrich": Way.ENRICH,
     "amend": Way.PATCH,
 }
-_LEAST_WORDS = 60
-_SHARE_OF_ADDITIONS = 3
 
 Grounds = tuple[planning.Grounds, ...]
 
@@ -39,22 +37,14 @@ class Revising(Verifying):
             scope.summary = "no facts"
             return out.NodeWritten(written=contracts.Written(blocks=(), summary=""), call_id="")
         base = await self._base_document()
-        there = _node_in(base, node.node_id)
-        rules = constraints.resolve(base, node.node_id if there else node.parent_id)[0] if _known(base, node) else None
-        siblings = [n.title for n in base.nodes if n.parent_id == node.parent_id and n.node_id != node.node_id]
-        anew = scope.step.name == "rewrite"
-        asked = contracts.WriteMoreInput(
-            document_title=base.title,
-            language=base.language,
+        asked = more_input(
+            self.run,
+            base,
+            node,
+            grounds,
             audience=self._audience(scope),
-            section=section_of(node),
-            siblings=tuple(siblings),
-            facts=tuple(g.fact for g in grounds),
-            target_words=self._words_for(node),
-            must_cite=True,
-            forbidden_phrases=rules.forbidden_phrases or () if rules else (),
-            instructions=self.run.request.instructions,
-            existing=revising.existing_texts(there) if there and not anew else (),
+            words=self._words_for(node),
+            anew=scope.step.name == "rewrite",
         )
         written = await self._ask(scope, contracts.WRITE_MORE, asked, contracts.Written)
         self._refuse_strangers(node, written.blocks, grounds)
@@ -69,16 +59,7 @@ class Revising(Verifying):
         if not grounds:
             scope.summary = "no facts"
             return out.NodeRevised(call_id="", enriched=contracts.Enriched(citations=(), blocks=()))
-        asked = contracts.EnrichInput(
-            document_title=base.title,
-            language=base.language,
-            section=section_of(node),
-            blocks=revising.current_blocks(there, grounds),
-            facts=tuple(g.fact for g in grounds),
-            new_fact_ids=_new_facts(base, grounds),
-            target_words=max(_LEAST_WORDS, self._words_for(node) // _SHARE_OF_ADDITIONS),
-            forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
-        )
+        asked = enrich_input(base, node, grounds, self._words_for(node))
         enriched = await self._ask(scope, contracts.ENRICH, asked, contracts.Enriched)
         _refuse_outside(node, revising.strange_citations(enriched, there))
         allowed = set(asked.new_fact_ids)
@@ -91,17 +72,7 @@ class Revising(Verifying):
         self._rests_on(scope, node, grounds)
         base = await self._base_document()
         there = base.node(node.node_id)
-        words = sum(len(text.split()) for text in revising.existing_texts(there))
-        asked = contracts.PatchInput(
-            document_title=base.title,
-            language=base.language,
-            section=section_of(node),
-            instructions=self.run.request.instructions,
-            blocks=revising.current_blocks(there, grounds),
-            facts=tuple(g.fact for g in grounds),
-            target_words=max(_LEAST_WORDS, words),
-            forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
-        )
+        asked = patch_input(self.run, base, node, grounds)
         patched = await self._ask(scope, contracts.PATCH, asked, contracts.Patched)
         _refuse_outside(node, revising.strange_edits(patched, there))
         self._refuse_strangers(node, revising.edited_blocks(patched), grounds)
@@ -114,7 +85,7 @@ class Revising(Verifying):
         self._rests_on(scope, node, grounds)
         known = {g.fact.fact_id: g for g in grounds}
         key = f"{self.run.run_id}/{node.node_id}"
-        there = _node_in(await self._base_document(), node.node_id)
+        there = node_in(await self._base_document(), node.node_id)
         if writer in ("rewrite", "extend"):
             written = self.execution.result(f"{writer}:{node.node_id}", out.NodeWritten, scope).written
             verdicts = await self.judged(scope, node, written, known)
@@ -185,11 +156,6 @@ class Revising(Verifying):
             self._base = await self._document(opened.base_revision_id)
         return self._base
 
-    def _audience(self, scope: StepScope) -> str:
-        if "intent" not in self.execution.checkpoints:
-            return ""
-        return self.execution.result("intent", contracts.Intent, scope).audience
-
     def _refuse_strangers(
         self, node: out.PlannedNode, blocks: Sequence[contracts.WrittenBlock], grounds: Sequence[planning.Grounds]
     ) -> None:
@@ -215,18 +181,3 @@ def _refuse_outside(node: out.PlannedNode, found: Sequence[Detail]) -> None:
 
 def _put(writer: str, there: model.Node, made: Sequence[act.Action], key: str) -> list[act.Action]:
     return revising.rewritten(there, made, key) if writer == "rewrite" else revising.extended(there, made)
-
-
-def _node_in(document: model.Artifact, node_id: str) -> model.Node | None:
-    return next((node for node in document.nodes if node.node_id == node_id), None)
-
-
-def _known(document: model.Artifact, node: out.PlannedNode) -> bool:
-    """Whether the node or what it hangs below is in the document, so that its constraints can be told."""
-    return any(known.node_id in (node.node_id, node.parent_id) for known in document.nodes)
-
-
-def _new_facts(base: model.Artifact, grounds: Sequence[planning.Grounds]) -> tuple[str, ...]:
-    """The facts of sources that the document did not cite yet, and that no section cites."""
-    old = {source.source_id for source in base.sources}
-    return tuple(g.fact.fact_id for g in grounds if all(piece.source_id not in old for piece in g.pieces))

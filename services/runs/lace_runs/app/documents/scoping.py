@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
+from lace_core import contracts, planning, revising
 from lace_core import ir as model
-from lace_core import planning, revising
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.merkle import ir_hash
 from lace_core.scope import conflicts, nodes_of
+from lace_runs.app.documents.asking import enrich_input, more_input, patch_input
+from lace_runs.app.documents.fitting import Draft, fitted
 from lace_runs.app.documents.work import StepWork, best_facts
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
@@ -80,7 +83,11 @@ class Scoping(StepWork):
         base = await self._document(opened.base_revision_id)
         taken = {node.node_id: self._taken(base, node.node_id, opened.node_ids) for node in scoped.nodes}
         chosen = await self._search(base, scoped, [s.source_id for s in selected.sources], taken)
-        nodes = self._grounds(base, scoped, chosen, taken)
+        drafts = [
+            self._draft(scope, base, planned, node)
+            for planned, node in zip(scoped.nodes, self._grounds(base, scoped, chosen, taken), strict=True)
+        ]
+        nodes = await fitted(self.execution, self._writers.models, scope, drafts)
         writer = self.execution.pipeline.writer
         for planned, node in zip(scoped.nodes, nodes, strict=True):
             if not node.grounds and writer == "rewrite":
@@ -90,6 +97,23 @@ class Scoping(StepWork):
         scope.lineage.read(source for source in selected.sources if source.source_id in used)
         scope.summary = f"{sum(len(node.grounds) for node in nodes)} facts for {len(nodes)} nodes"
         return out.Context(nodes=tuple(nodes))
+
+    def _draft(self, scope: StepScope, base: model.Artifact, node: out.PlannedNode, found: out.NodeGrounds) -> Draft:
+        """The facts of a node with what will be asked; what the node cites must stay where it is to be amended."""
+        writer = self.execution.pipeline.writer
+        asked: tuple[tuple[contracts.Contract, Struct], ...] = ()
+        fixed = 0
+        if writer in ("rewrite", "extend"):
+            audience, words = self._audience(scope), self._words_for(node)
+            more = more_input(self.run, base, node, (), audience=audience, words=words, anew=writer == "rewrite")
+            asked = ((contracts.WRITE_MORE, more),)
+        elif writer == "enrich":
+            asked = ((contracts.ENRICH, enrich_input(base, node, (), self._words_for(node))),)
+        elif writer == "amend":
+            asked = ((contracts.PATCH, patch_input(self.run, base, node, ())),)
+            cited = {evidence.evidence_id for evidence in base.node(node.node_id).evidence}
+            fixed = sum(any(piece.evidence_id in cited for piece in ground.pieces) for ground in found.grounds)
+        return Draft(node, found.grounds, asked, fixed)
 
     def _taken(self, base: model.Artifact, node_id: str, node_ids: Sequence[str]) -> set[str]:
         """The evidence that a node may not use (again), by what is to become of it."""

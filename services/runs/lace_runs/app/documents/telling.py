@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.contracts import Contract
 from lace_core.errors import LaceError
 from lace_core.redaction import Level, shown
+from lace_runs.app.event_content import payload_days
 from lace_runs.app.execution import Execution
 from lace_runs.app.ports import ModelAnswer
 from lace_runs.app.step_scope import StepScope
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 def tell_call(scope: StepScope, contract: Contract, answer: ModelAnswer, now: datetime) -> None:
     """Prompt, answer and usage of a call; the samples are the gateway's, which has masked them."""
     call = answer.call
-    scope.lineage.calls.append(call)
+    scope.lineage.calls.append({**call, "content": _kept_until(scope, answer, now)})
     shared = {"call_id": call["call_id"]}
     prompt = {
         **shared,
@@ -46,6 +47,16 @@ def tell_call(scope: StepScope, contract: Contract, answer: ModelAnswer, now: da
     scope.event(
         "pipeline.llm.usage", {"llm_usage": {**shared, **usage, "count_method": call.get("count_method", "")}}, now
     )
+
+
+def _kept_until(scope: StepScope, answer: ModelAnswer, now: datetime) -> dict[str, str]:
+    """Where prompt and answer are whole, and when they are deleted; the latter is left out where that is never."""
+    call, days = answer.call, payload_days(scope.run)
+    kept = {"prompt_hash": call["input_hash"], "prompt_uri": answer.prompt_uri}
+    kept |= {"output_hash": call["output_hash"], "output_uri": answer.output_uri}
+    if days and (answer.prompt_uri or answer.output_uri):
+        kept["not_after"] = (now + timedelta(days=days)).isoformat()
+    return kept
 
 
 def _content(answer: ModelAnswer, hash_name: str) -> dict[str, str]:

@@ -64,6 +64,7 @@ class StepWork:
             step_id=scope.step_id,
             attempt=scope.asking,
             settings=self.settings,
+            progress=lambda tokens: self.execution.progress(scope, tokens, 0, "Tokens of the model's answer."),
         )
         tell_call(scope, contract, answer, self.execution.tools.now())
         try:
@@ -86,6 +87,11 @@ class StepWork:
         selected = self.execution.result("sources", out.Selected)
         cited = {piece.source_id for facts in grounds for piece in facts.pieces}
         scope.lineage.rests_on(source for source in selected.sources if source.source_id in cited)
+
+    def _audience(self, scope: StepScope) -> str:
+        if "intent" not in self.execution.checkpoints:
+            return ""
+        return self.execution.result("intent", contracts.Intent, scope).audience
 
     def _words_for(self, node: out.PlannedNode) -> int:
         """The share of the document's length that a node gets."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from lace_core import constraints, contracts, planning, writing
 from lace_core.errors import Detail, LaceError, Reason
+from lace_runs.app.documents.fitting import Draft, fitted
 from lace_runs.app.documents.verifying import Verifying
 from lace_runs.app.documents.work import best_facts, section_of
 from lace_runs.app.step_scope import StepScope
@@ -36,23 +39,37 @@ class Writing(Verifying):
         for (node_id, _), found in zip(queries, results, strict=True):
             hits[node_id].append(found)
         chosen = planning.assign(hits, units, int(self.settings["runs.facts_per_node"]))
-        nodes: list[out.NodeGrounds] = []
+        drafts: list[Draft] = []
         first = 1
         for node in planned.sections:
             grounds = planning.grounds_of(chosen[node.node_id], first)
             first += len(grounds)
-            nodes.append(out.NodeGrounds(node_id=node.node_id, grounds=tuple(grounds)))
+            drafts.append(Draft(node, tuple(grounds), self._asked_of(scope, node, planned)))
             if not grounds:
                 await self.execution.warn(
                     scope, Reason.NO_EVIDENCE.value, f"Nothing was found for the section {node.title}.", node.node_id
                 )
         if first == 1:
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing about this title.")
-        nodes.append(out.NodeGrounds(node_id=planned.root.node_id, grounds=best_facts(nodes)))
+        best = best_facts([out.NodeGrounds(node_id=draft.node.node_id, grounds=draft.grounds) for draft in drafts])
+        drafts.append(Draft(planned.root, best, self._asked_of(scope, planned.root, planned)))
+        nodes = await fitted(self.execution, self._writers.models, scope, drafts)
         used = {piece.source_id for node in nodes for ground in node.grounds for piece in ground.pieces}
         scope.lineage.read(source for source in selected.sources if source.source_id in used)
         scope.summary = f"{first - 1} facts out of {len(units)} units"
         return out.Context(nodes=tuple(nodes))
+
+    def _asked_of(
+        self, scope: StepScope, node: out.PlannedNode, planned: out.Planned
+    ) -> tuple[tuple[contracts.Contract, Struct], ...]:
+        """All that a node's facts will be told with: writing it, and where it may be split, deciding on that."""
+        if self.execution.pipeline.writer != "llm":
+            return ()
+        siblings = tuple(other.title for other in planned.sections if other.node_id != node.node_id)
+        write = (contracts.WRITE, self._write_input(scope, node, (), siblings))
+        if node.depth == 0 or "strategy" not in self.execution.pipeline.names:
+            return (write,)
+        return (write, (contracts.STRATEGY, self._strategy_input(node, (), _MOST_CHILDREN)))
 
     async def strategy(
         self, scope: StepScope, node: out.PlannedNode, grounds: Sequence[planning.Grounds], room: int
@@ -69,14 +86,7 @@ class Writing(Verifying):
         if most < 2:
             decided = contracts.Strategy(decision="write", reason="too few facts, or no room, to split", children=())
         else:
-            asked = contracts.StrategyInput(
-                document_title=self.run.request.title,
-                language=self.run.request.language,
-                section=section_of(node),
-                facts=tuple(g.fact for g in grounds),
-                max_children=most,
-                target_words=self._words_for(node),
-            )
+            asked = self._strategy_input(node, grounds, most)
             decided = await self._ask(scope, contracts.STRATEGY, asked, contracts.Strategy)
         children, child_facts = self._children(node, decided, set(ids), most)
         taken = {fact_id for facts in child_facts for fact_id in facts}
@@ -126,17 +136,7 @@ class Writing(Verifying):
         if not grounds:
             scope.summary = "no facts"
             return out.NodeWritten(written=contracts.Written(blocks=(), summary=""), call_id="")
-        asked = contracts.WriteInput(
-            document_title=self.run.request.title,
-            language=self.run.request.language,
-            audience=self.execution.result("intent", contracts.Intent, scope).audience,
-            section=section_of(node),
-            siblings=siblings,
-            facts=tuple(g.fact for g in grounds),
-            target_words=self._words_for(node),
-            must_cite=bool(self.settings["runs.must_cite"]),
-            forbidden_phrases=(),
-        )
+        asked = self._write_input(scope, node, grounds, siblings)
         written = await self._ask(scope, contracts.WRITE, asked, contracts.Written)
         strangers = writing.unknown_facts(written, {g.fact.fact_id: g for g in grounds})
         if strangers:
@@ -148,6 +148,33 @@ class Writing(Verifying):
             )
         scope.summary = f"{len(written.blocks)} blocks"
         return out.NodeWritten(written=written, call_id=scope.lineage.calls[-1]["call_id"])
+
+    def _strategy_input(
+        self, node: out.PlannedNode, grounds: Sequence[planning.Grounds], most: int
+    ) -> contracts.StrategyInput:
+        return contracts.StrategyInput(
+            document_title=self.run.request.title,
+            language=self.run.request.language,
+            section=section_of(node),
+            facts=tuple(g.fact for g in grounds),
+            max_children=most,
+            target_words=self._words_for(node),
+        )
+
+    def _write_input(
+        self, scope: StepScope, node: out.PlannedNode, grounds: Sequence[planning.Grounds], siblings: tuple[str, ...]
+    ) -> contracts.WriteInput:
+        return contracts.WriteInput(
+            document_title=self.run.request.title,
+            language=self.run.request.language,
+            audience=self.execution.result("intent", contracts.Intent, scope).audience,
+            section=section_of(node),
+            siblings=siblings,
+            facts=tuple(g.fact for g in grounds),
+            target_words=self._words_for(node),
+            must_cite=bool(self.settings["runs.must_cite"]),
+            forbidden_phrases=(),
+        )
 
     async def verify(
         self, scope: StepScope, node: out.PlannedNode, grounds: tuple[planning.Grounds, ...]
