@@ -15,14 +15,20 @@ from lace_core.errors import Reason
 from lace_gateway.api.openapi.example_values import field_example, request_example, response_example
 from lace_gateway.api.openapi.examples import REQUESTS
 from lace_gateway.api.rest_routes import in_matching_order
+from lace_gateway.domain.openai_paths import is_openai_path
 from lace_platform.rpc import validate
 from lace_proto.descriptors import rest_methods
 from lace_proto.json import from_python
 
+PROBLEM = "application/problem+json"
 BY_HAND = {
     ("POST", "/v1/sources:ingest"),
     ("GET", "/v1/runs/{run_id}/stream"),
     ("GET", "/v1/blobs/{token}"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/embeddings"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -63,6 +69,11 @@ GET /v1/settings/users/prn_1
 PUT /v1/settings/users/prn_1
 GET /v1/providers/capabilities
 POST /v1/providers/validate
+POST /v1/embed
+POST /v1/rerank
+POST /v1/chat/completions
+POST /v1/embeddings
+GET /v1/models
 GET /v1/provenance/runs/run_1
 GET /v1/provenance/entities/ent_1
 GET /health/live
@@ -201,7 +212,8 @@ def test_example_requests_would_be_taken() -> None:
     for method in methods.values():
         if method.body:
             path = {parameter.name: field_example(parameter.field) for parameter in method.path_fields}
-            validate(from_python(method.input_class, {**request_example(method), **path}))
+            body = request_example(method)
+            validate(from_python(method.input_class, {**(body if method.body == "*" else {method.body: body}), **path}))
         from_python(method.output_class, response_example(method))
 
 
@@ -228,11 +240,15 @@ def test_every_error_code_is_documented(document: dict[str, Any]) -> None:
 
 
 def test_errors_have_one_form(document: dict[str, Any]) -> None:
-    for _, _, operation in operations(document):
+    """OpenAI's clients look for another one, which is as much the same everywhere."""
+    problem, openai = [{"$ref": f"#/components/schemas/{name}"} for name in ("Problem", "OpenAIError")]
+    for _, path, operation in operations(document):
         assert "default" in operation["responses"]
+        media_type, schema = ("application/json", openai) if is_openai_path(path) else (PROBLEM, problem)
         for status, response in operation["responses"].items():
             if status == "default" or int(status) >= 400:
-                assert list(resolve(document, response)["content"]) == ["application/problem+json"]
+                content = resolve(document, response)["content"]
+                assert {kind: media["schema"] for kind, media in content.items()} == {media_type: schema}
 
 
 def test_no_route_hides_another(application: Any) -> None:

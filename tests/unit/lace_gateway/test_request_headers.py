@@ -95,3 +95,18 @@ def test_if_match_names_one(sent: str) -> None:
 )
 def test_if_none_match(sent: str, matches: bool) -> None:
     assert headers.none_match(sent, "v3") is matches
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (["respond-async"], True),
+        (["return=minimal, Respond-Async; wait=5"], True),
+        (["wait=5", "respond-async"], True),
+        ([], False),
+        (["respond-asynchronously", "x-respond-async"], False),
+        (['note="respond-async"'], False),
+    ],
+)
+def test_a_preference_is_read_wherever_it_stands(values: list[str], wanted: bool) -> None:
+    assert headers.prefers_async(values) is wanted

@@ -15,11 +15,12 @@ from starlette.types import ASGIApp
 
 from lace.ingest.v1 import ingest_pb2
 from lace_core.errors import LaceError
-from lace_gateway.api import documentation, downloads, event_streams, problems, uploads
+from lace_core.settings import SETTINGS
+from lace_gateway.api import documentation, downloads, event_streams, openai_api, problems, uploads
 from lace_gateway.api.authentication import Authentication
 from lace_gateway.api.edge import Edge
 from lace_gateway.api.event_streams import EventStreams
-from lace_gateway.api.openapi import by_hand
+from lace_gateway.api.openapi import by_hand, openai_operations
 from lace_gateway.api.openapi.document import Schema, openapi_document
 from lace_gateway.api.openapi.operations import operation_of
 from lace_gateway.api.operations import Operations
@@ -28,6 +29,7 @@ from lace_gateway.api.routing import IndexedRouter
 from lace_gateway.app.authenticate import Authenticator
 from lace_gateway.app.ports import Health, Sources
 from lace_gateway.app.watch import RunFeeds
+from lace_gateway.domain import openai_paths
 from lace_gateway.domain.settings import GatewaySettings
 from lace_platform.blobs import BlobStore
 from lace_proto.descriptors import rest_methods
@@ -84,7 +86,20 @@ def _add_routes_by_hand(app: FastAPI, surroundings: Surroundings) -> None:
     )
     _add(app, "GET", event_streams.PATH, streams.server_sent, by_hand.stream())
     app.router.add_websocket_route(event_streams.PATH, streams.websocket)
+    _add_openai_routes(app, surroundings)
     _add_documentation(app)
+
+
+def _add_openai_routes(app: FastAPI, surroundings: Surroundings) -> None:
+    channel, settings = surroundings.channels["llm_gateway"], surroundings.settings
+    chat = openai_api.chat_endpoint(channel, settings, SETTINGS["llm.provider"].choices)
+    embeddings = openai_api.embeddings_endpoint(channel, settings, SETTINGS["llm.embedding_provider"].choices)
+    _add(app, "POST", openai_paths.CHAT_COMPLETIONS, chat, openai_operations.chat())
+    _add(app, "POST", openai_paths.EMBEDDINGS, embeddings, openai_operations.embeddings())
+    _add(app, "GET", openai_paths.MODELS, openai_api.models_endpoint(channel), openai_operations.models())
+    # Names of models hold slashes, as they are or as %2F.
+    one = f"{openai_paths.MODELS}/{{model:path}}"
+    _add(app, "GET", one, openai_api.model_endpoint(channel), openai_operations.model())
 
 
 def _add_documentation(app: FastAPI) -> None:

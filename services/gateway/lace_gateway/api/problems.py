@@ -1,4 +1,4 @@
-"""Every failure as the one envelope: our own errors, the framework's, and the unexpected."""
+"""Every failure as the envelope of its path: our own errors, the framework's, and the unexpected."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from starlette.types import Receive, Scope, Send
 
 from lace_core.errors import LaceError, Reason
 from lace_gateway.api.exchange import exchange_of
+from lace_gateway.domain.openai_errors import openai_error_of, openai_headers_of, openai_status_of
+from lace_gateway.domain.openai_paths import is_openai_path
 from lace_gateway.domain.problem import MEDIA_TYPE, headers_of, problem_of, status_of
 
+JSON = "application/json"
 _REASONS = {
     400: Reason.INVALID_ARGUMENT,
     404: Reason.ROUTE_NOT_FOUND,
@@ -23,7 +26,9 @@ _REASONS = {
 
 
 def problem_response(error: LaceError, *, instance: str, correlation_id: str) -> Response:
-    """The error as a response."""
+    """The error as a response, in the form that the path speaks."""
+    if is_openai_path(instance):
+        return Response(orjson.dumps(openai_error_of(error)), openai_status_of(error), openai_headers_of(error), JSON)
     problem = problem_of(error, instance=instance, correlation_id=correlation_id)
     return Response(orjson.dumps(problem), status_of(error), headers_of(error), MEDIA_TYPE)
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from starlette.requests import ClientDisconnect, Request
 
 from lace_core.errors import Detail, LaceError, Reason
-from lace_gateway.domain.request_headers import if_match_of
+from lace_gateway.domain.request_headers import if_match_of, prefers_async
 from lace_gateway.domain.settings import GatewaySettings
 from lace_proto.descriptors import Parameter, RestMethod
 from lace_proto.json import from_python, from_text, parse
@@ -26,8 +26,14 @@ async def read_message(method: RestMethod, request: Request, settings: GatewaySe
     _add_path(method, request, values)
     _add_query(method, request, values)
     _add_etag(method, request, values)
+    _add_preference(method, request, values)
     _refuse_nul(values)
     return from_python(method.input_class, values, max_depth=settings.max_json_depth)
+
+
+def takes_preference(method: RestMethod) -> bool:
+    """Whether `Prefer: respond-async` means something to the method."""
+    return "respond_async" in method.input.fields_by_name
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -98,6 +104,12 @@ def _add_etag(method: RestMethod, request: Request, values: dict[str, Any]) -> N
         raise _given_twice("etag", "If-Match")
     if etag:
         values["etag"] = etag
+
+
+def _add_preference(method: RestMethod, request: Request, values: dict[str, Any]) -> None:
+    """`Prefer: respond-async` (RFC 7240) as the field of that name, where the method has it."""
+    if prefers_async(request.headers.getlist("prefer")) and takes_preference(method):
+        values["respond_async"] = True
 
 
 def _refuse_nul(value: Any, pointer: str = "") -> None:

@@ -15,7 +15,7 @@ from lace_gateway.api.exchange import exchange_of
 from lace_gateway.api.rest_requests import read_message
 from lace_gateway.domain.request_headers import entity_tag, idempotency_key_of, none_match
 from lace_gateway.domain.settings import GatewaySettings
-from lace_platform.rpc import acting_as
+from lace_platform.rpc import HTTP_STATUS, acting_as
 from lace_proto.descriptors import RestMethod
 from lace_proto.json import to_json
 
@@ -46,7 +46,7 @@ def rest_endpoint(
     locations: Mapping[str, str],
 ) -> Endpoint:
     """The endpoint of a method; `locations` gives the path of a resource by the full name of its message."""
-    call = channel.unary_unary(
+    call: Any = channel.unary_unary(
         method.full_name,
         request_serializer=method.input_class.SerializeToString,
         response_deserializer=method.output_class.FromString,
@@ -58,8 +58,13 @@ def rest_endpoint(
         now = settings()
         key = idempotency_key_of(exchange.headers.get("idempotency-key")) if method.rest.idempotent else None
         message = await read_message(method, request, now)
-        with acting_as(exchange.call(idempotency_key=key, deadline=time.monotonic() + now.deadline_s)):
-            return answer(request, await call(message))
+        seconds = now.model_deadline_s if method.rest.waits_for_model else now.deadline_s
+        with acting_as(exchange.call(idempotency_key=key, deadline=time.monotonic() + seconds)):
+            if not method.rest.other_status:
+                return answer(request, await call(message), method.rest.success_status)
+            said: dict[str, Any] = {}
+            found = await call(message, trailers=said)
+            return answer(request, found, _status(method, said))
 
     endpoint.__name__ = method.name
     return endpoint
@@ -78,19 +83,24 @@ def resource_paths(methods: Iterable[RestMethod]) -> dict[str, str]:
 
 def location_of(method: RestMethod, locations: Mapping[str, str]) -> str | None:
     """Path template of what the method made or started; None where it has no address of its own."""
-    if method.rest.success_status == 201:
+    if method.rest.success_status == 201 or method.rest.other_status == 202:
         return locations.get(method.output.full_name)
-    if method.rest.success_status == 202 and "run_id" in method.output.fields_by_name:
-        return RUN_PATH
+    if method.rest.success_status == 202:
+        return RUN_PATH if "run_id" in method.output.fields_by_name else locations.get(method.output.full_name)
     return None
 
 
-def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Request, Message], Response]:
-    status = method.rest.success_status
+def _status(method: RestMethod, said: Mapping[str, Any]) -> int:
+    """The other status of success where the server chose it."""
+    chosen = said.get(HTTP_STATUS) == str(method.rest.other_status)
+    return method.rest.other_status if chosen else method.rest.success_status
+
+
+def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Request, Message, int], Response]:
     location = location_of(method, locations)
     has_etag = method.rest.etag and "etag" in method.output.fields_by_name
 
-    def answer(request: Request, message: Any) -> Response:
+    def answer(request: Request, message: Any, status: int) -> Response:
         if status == 204:
             return Response(status_code=204)
         headers = {"cache-control": "private, no-cache" if has_etag else "no-store"}

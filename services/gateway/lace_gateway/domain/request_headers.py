@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from lace_core.errors import Detail, LaceError, Reason
 
@@ -88,6 +89,12 @@ def entity_tag(etag: str) -> str:
 def none_match(value: str, etag: str) -> bool:
     """Whether If-None-Match names the etag, so that the caller has what it asks for already."""
     return value.strip() == "*" or etag in _ENTITY_TAG.findall(value)
+
+
+def prefers_async(values: Iterable[str]) -> bool:
+    """Whether the Prefer headers (RFC 7240) hold `respond-async`; preferences that are not known are passed over."""
+    tokens = (preference.partition(";")[0].strip().lower() for value in values for preference in value.split(","))
+    return "respond-async" in tokens
 
 
 def _key_invalid(problem: str) -> LaceError:

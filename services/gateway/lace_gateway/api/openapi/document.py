@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from lace_gateway.api.openapi import by_hand
+from lace_gateway.api.openapi import by_hand, openai_operations
 from lace_gateway.api.openapi.errors import PROBLEM, problem_schema, response_components
 from lace_proto.descriptors import components
 
@@ -22,7 +22,12 @@ _TAGS = {
     "Compile": "The files that readers get: md, docx, pdf and owl, with links to download them.",
     "Provenance": "What was made of what, by whom and how.",
     "Settings": "Tunables of the system, a tenant or a user, and what they come to.",
+    "OpenAI-compatible": "For any OpenAI client: its own shapes and errors over the same calls and the same ledger.",
+    "Templates": "Prompts that are written once, and what their runs gave, with all that proves it.",
+    "Batches": "A template run for every locale, mode and replicate, held to one version of the model.",
+    "Models": "Vectors of texts, and documents in the order of their relevance.",
     "Providers": "Models: what they can do, and whether they answer.",
+    "Usage": "What model calls used and cost.",
     "Tokens": "Service tokens: make, list and revoke them.",
     "Dead letters": "Messages that no consumer could handle: see why, send them again, put them away.",
     "Tenants": "Tenants and their principals.",
@@ -72,6 +77,7 @@ def openapi_document(operations: Iterable[Operation]) -> Schema:
             "schemas": {
                 **components([by_hand.event_descriptor()]),
                 **by_hand.schemas(),
+                **openai_operations.schemas(),
                 PROBLEM: problem_schema(),
             },
             "responses": response_components(),
@@ -93,6 +99,7 @@ def _parameters() -> dict[str, Schema]:
         },
         "IfMatch": _header("If-Match", 'The ETag of the version that is to be changed, for instance "3".', tag),
         "IfNoneMatch": _header("If-None-Match", "The ETag of the version that you have; 304 says that it still holds."),
+        "Prefer": _header("Prefer", "`respond-async` (RFC 7240): answer at once with 202, and with the result later."),
         "RequestId": _header("X-Request-Id", "Your id of this request; made where you give none.", _ID),
         "CorrelationId": _header("X-Correlation-Id", "Ties together several requests; the request id else.", _ID),
     }

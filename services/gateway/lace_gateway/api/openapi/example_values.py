@@ -11,6 +11,8 @@ from lace_proto.descriptors import RestMethod
 from lace_proto.json_scalars import enum_names
 
 _DEEPEST = 9
+# What is shown of a time for which the table has no better one.
+_WELL_KNOWN = {"google.protobuf.Timestamp": "2026-03-02T09:14:11.900Z", "google.protobuf.Duration": "60s"}
 
 
 def request_example(method: RestMethod) -> Any:
@@ -101,6 +103,8 @@ def _is_scalar(field: FieldDescriptor, value: Any) -> bool:
 
 
 def _value(field: FieldDescriptor, depth: int) -> Any:
+    if field.message_type is not None and field.message_type.full_name in _WELL_KNOWN:
+        return _WELL_KNOWN[field.message_type.full_name]
     if field.message_type is not None:
         return {} if _is_map(field) else _message(field.message_type, depth + 1)
     if field.enum_type is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lace_gateway.api.openapi.errors import error_responses
 from lace_gateway.api.openapi.example_values import field_example, request_example, response_example
+from lace_gateway.api.rest_requests import takes_preference
 from lace_gateway.api.rest_routes import location_of
 from lace_proto.descriptors import Parameter, RestMethod, body_schema, reference
 from lace_proto.json_schema import is_required
@@ -75,6 +76,8 @@ def _parameters(method: RestMethod) -> list[Schema]:
         found.append(header("IfMatch"))
     if method.http_verb == "GET" and method.rest.etag:
         found.append(header("IfNoneMatch"))
+    if takes_preference(method):
+        found.append(header("Prefer"))
     return [*found, header("RequestId"), header("CorrelationId")]
 
 
@@ -107,6 +110,9 @@ def _successes(method: RestMethod, locations: Mapping[str, str]) -> Schema:
     if method.rest.at_once:
         at_once = {**found["202"], "description": "Answered at once: no run was needed."}
         found["200"] = {**at_once, "headers": {k: v for k, v in at_once["headers"].items() if k != "Location"}}
+    if method.rest.other_status:
+        said = {**_success(method, locations), "description": _OTHER[method.rest.other_status]}
+        found[str(method.rest.other_status)] = said
     return found
 
 
@@ -131,6 +137,11 @@ _SUCCESS = {
     201: "Made; `Location` says where it is, if it has an address of its own.",
     202: "Taken on; watch the run at `Location`, or its events at `/stream` below it.",
     204: "Done; there is nothing to say.",
+}
+
+_OTHER = {
+    200: "It was there already; nothing was made.",
+    202: "Taken on, as `Prefer: respond-async` asked; ask at `Location` for its end.",
 }
 
 
