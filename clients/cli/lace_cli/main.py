@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from lace_cli.commands import (
+    ask,
+    batches,
     changes,
     database,
     dead_letters,
@@ -19,14 +21,17 @@ from lace_cli.commands import (
     events,
     health,
     pipelines,
+    providers,
     quotas,
     revisions,
     runs,
     serve,
     settings,
     sources,
+    templates,
     tokens,
     up,
+    usage,
 )
 
 _EPILOG = """
@@ -57,13 +62,18 @@ for module in (
     revisions,
     runs,
     events,
+    ask,
+    providers,
     tokens,
     settings,
     quotas,
+    usage,
     dead_letters,
     health,
     serve,
     database,
+    templates,
+    batches,
 ):
     module.add_to(app)
 

@@ -2,6 +2,17 @@
 
 from lace_client.client import Ingestion, LaceClient, Rejected
 from lace_client.event_versions import Progress, progress_of
+from lace_client.models import Answer, AnswerStream, Models
 from lace_client.transport import LaceApiError
 
-__all__ = ["Ingestion", "LaceApiError", "LaceClient", "Progress", "Rejected", "progress_of"]
+__all__ = [
+    "Answer",
+    "AnswerStream",
+    "Ingestion",
+    "LaceApiError",
+    "LaceClient",
+    "Models",
+    "Progress",
+    "Rejected",
+    "progress_of",
+]

@@ -21,10 +21,12 @@ from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2
 from lace.control.v1 import control_pb2, dead_letters_pb2
 from lace.ingest.v1 import ingest_pb2
-from lace.llm_gateway.v1 import llm_gateway_pb2
+from lace.llm_gateway.v1 import budgets_pb2, llm_gateway_pb2, templates_pb2
 from lace.provenance.v1 import provenance_pb2
 from lace.runs.v1 import artifacts_pb2, runs_pb2
 from lace_client.events import watch
+from lace_client.models import Models
+from lace_client.templates import Templates
 from lace_client.transport import Transport, corrupt
 from lace_proto.json import from_json, from_python
 
@@ -62,6 +64,8 @@ class LaceClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._transport = Transport(self.url, token, timeout_s=timeout_s, transport=transport)
+        self.models = Models(self._transport)
+        self.templates = Templates(self._transport)
 
     def __enter__(self) -> LaceClient:
         return self
@@ -395,7 +399,76 @@ class LaceClient:
         path = f"/v1/dead-letters/{_segment(dead_letter_id)}:discard"
         return self._change(dead_letters_pb2.DeadLetter, "POST", path, {"reason": reason}, key=key)
 
+    # -- batches of template runs ---------------------------------------------------------------------------------
+
+    def run_batch(
+        self,
+        template_id: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        locales: Sequence[str] = (),
+        modes: Sequence[str] = (),
+        replicates: int = 1,
+        drift_policy: str = "pause",
+        key: str | None = None,
+    ) -> templates_pb2.Batch:
+        """Run a template for every locale, mode and replicate, in this order; the batch as it is taken on.
+
+        Modes are none, preferred and required; the drift policy is pause, fail or continue.
+        """
+        body = {
+            "variables": dict(variables or {}),
+            "locales": list(locales),
+            "modes": list(modes),
+            "replicates": replicates,
+            "drift_policy": drift_policy,
+        }
+        path = f"/v1/templates/{_segment(template_id)}/batch-run"
+        return self._change(templates_pb2.Batch, "POST", path, body, key=key)
+
+    def get_batch(self, batch_id: str) -> templates_pb2.Batch:
+        """A batch and how far it is."""
+        return self._get(templates_pb2.Batch, f"/v1/batches/{_segment(batch_id)}")
+
+    def list_batches(self, template_id: str, *, state: str = "") -> Iterator[templates_pb2.Batch]:
+        """The batches of a template, newest first."""
+        path = f"/v1/templates/{_segment(template_id)}/batches"
+        for page in self._pages(templates_pb2.ListBatchesResponse, path, {"state": state}):
+            yield from page.batches
+
+    def pause_batch(self, batch_id: str, *, key: str | None = None) -> templates_pb2.Batch:
+        """Begin no further run of a batch."""
+        return self._batch(batch_id, "pause", {}, key)
+
+    def resume_batch(
+        self, batch_id: str, *, accept_drift: bool = False, retry_failed: bool = False, key: str | None = None
+    ) -> templates_pb2.Batch:
+        """Go on with a paused batch; `accept_drift` holds it to what the model is now."""
+        return self._batch(batch_id, "resume", {"accept_drift": accept_drift, "retry_failed": retry_failed}, key)
+
+    def cancel_batch(self, batch_id: str, *, key: str | None = None) -> templates_pb2.Batch:
+        """End a batch."""
+        return self._batch(batch_id, "cancel", {}, key)
+
+    def list_versions(self, provider: str, *, force_refresh: bool = False) -> llm_gateway_pb2.ListVersionsResponse:
+        """Which versions of its models a provider offers."""
+        path = f"/v1/providers/{_segment(provider)}/versions"
+        query = {"force_refresh": "true"} if force_refresh else {}
+        return self._get(llm_gateway_pb2.ListVersionsResponse, path, query)
+
+    def _batch(self, batch_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> templates_pb2.Batch:
+        path = f"/v1/batches/{_segment(batch_id)}:{verb}"
+        return self._change(templates_pb2.Batch, "POST", path, body, key=key)
+
     # -- shared -----------------------------------------------------------------------------------------------------
+
+    # -- usage ----------------------------------------------------------------------------------------------------
+
+    def usage(self, *, by: str = "day", from_day: str = "", to_day: str = "") -> Iterator[llm_gateway_pb2.Usage]:
+        """What the tenant's model calls used and cost, summed by day, model, principal or run; days as 2026-11-21."""
+        query = {"by": by, "from_day": from_day, "to_day": to_day}
+        for page in self._pages(llm_gateway_pb2.ListUsageResponse, "/v1/usage", query):
+            yield from page.usage
 
     # -- quotas ---------------------------------------------------------------------------------------------------
 
@@ -410,15 +483,26 @@ class LaceClient:
         max_concurrent_runs: int = 0,
         max_queued_runs: int = 0,
         runs_per_minute: int = 0,
+        budgets: Mapping[str, int] | None = None,
         key: str | None = None,
     ) -> control_pb2.Quotas:
-        """Replace what a tenant may use at once, from its next start of a run on; 0 is no limit."""
+        """Replace what a tenant may use at once and spend; 0 is no limit, and so is what is left out.
+
+        `budgets` are the quotas of tokens and money by their names, such as tokens_per_day or
+        principal_micro_usd_per_month. Limits of runs hold from the next start on, budgets within seconds.
+        """
         body = {
             "max_concurrent_runs": max_concurrent_runs,
             "max_queued_runs": max_queued_runs,
             "runs_per_minute": runs_per_minute,
+            **(budgets or {}),
         }
         return self._change(control_pb2.Quotas, "PUT", f"/v1/tenants/{_segment(tenant_id)}/quotas", body, key=key)
+
+    def get_budgets(self, tenant_id: str, principal_id: str = "") -> budgets_pb2.GetBudgetsResponse:
+        """What a tenant and a principal (yourself, where none is named) spent today and this month."""
+        path = f"/v1/tenants/{_segment(tenant_id)}/budgets"
+        return self._get(budgets_pb2.GetBudgetsResponse, path, {"principal_id": principal_id})
 
     def _control(self, run_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> runs_pb2.ControlRunResponse:
         return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{_segment(run_id)}:{verb}", body, key=key)

@@ -18,6 +18,7 @@ from lace_core.errors import Detail, LaceError, Reason
 
 TRIES = 4
 T = TypeVar("T")
+_JSON = {"Content-Type": "application/json"}
 _LONGEST_PAUSE_S = 30.0
 _DOWNLOAD_SILENCE_S = 60.0
 
@@ -79,6 +80,21 @@ class Transport:
         content = orjson.dumps(dict(body))
         return self._tried(lambda: checked(self._http.request(method, path, content=content, headers=headers)).content)
 
+    def ask(self, path: str, body: Mapping[str, Any], timeout_s: float | None = None) -> bytes:
+        """The body of the answer to a question, which changes nothing but may cost; see `_tried_if_refused`."""
+        limit = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s, connect=5.0)
+        content = orjson.dumps(dict(body))
+        return self._tried_if_refused(
+            lambda: checked(self._http.post(path, content=content, headers=_JSON, timeout=limit)).content
+        )
+
+    def ask_for_stream(
+        self, path: str, body: Mapping[str, Any], silence_s: float
+    ) -> AbstractContextManager[httpx.Response]:
+        """The same, read as it comes: a context manager; its errors are raised by `checked`."""
+        timeout = httpx.Timeout(silence_s, connect=5.0)
+        return self._http.stream("POST", path, content=orjson.dumps(dict(body)), headers=_JSON, timeout=timeout)
+
     def upload(self, path: str, files: Callable[[], Any], fields: Mapping[str, Any], key: str | None = None) -> bytes:
         """The answer to a multipart upload; `files` gives the parts afresh for each try."""
         headers = {"Idempotency-Key": key or new_key()}
@@ -106,6 +122,19 @@ class Transport:
         timeout = httpx.Timeout(read_timeout_s, connect=5.0)
         return self._http.stream("GET", path, headers=dict(headers), timeout=timeout)
 
+    def _tried_if_refused(self, attempt_once: Callable[[], T]) -> T:
+        """Tried again where the API says that it may help; not where the connection broke: it was perhaps answered."""
+
+        def attempt() -> T:
+            try:
+                return attempt_once()
+            except httpx.ConnectError:
+                raise
+            except httpx.TransportError as error:
+                raise unreachable(self._http.base_url, error, retryable=False) from error
+
+        return self._tried(attempt)
+
     def _tried(self, attempt_once: Callable[[], T], tries: int = TRIES) -> T:
         for attempt in range(1, tries + 1):
             try:
@@ -127,14 +156,14 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-def unreachable(url: object, error: Exception) -> LaceApiError:
+def unreachable(url: object, error: Exception, *, retryable: bool = True) -> LaceApiError:
     """What is raised when nothing answers."""
     return LaceApiError(
         Reason.SERVICE_UNAVAILABLE,
         f"{url} cannot be reached: {error}",
         error_code=Reason.SERVICE_UNAVAILABLE.value,
         status=0,
-        retryable=True,
+        retryable=retryable,
     )
 
 
@@ -156,18 +185,32 @@ def checked(response: httpx.Response) -> httpx.Response:
     response.read()
     try:
         envelope = orjson.loads(response.content)
-        code = str(envelope["error_code"])
-    except (ValueError, KeyError, TypeError):
-        envelope, code = {"message": response.text[:200] or response.reason_phrase}, Reason.INTERNAL.value
-    raise LaceApiError(
-        Reason(code) if code in Reason.__members__ else Reason.INTERNAL,
-        str(envelope.get("message", "")),
-        error_code=code,
+    except ValueError:
+        envelope = {}
+    raise failure_of(
+        envelope,
         status=response.status_code,
-        correlation_id=str(envelope.get("correlation_id", "")),
-        details=tuple(_detail(item) for item in envelope.get("details", ())),
-        retryable=bool(envelope.get("retryable", response.status_code in (502, 503, 504))),
         retry_after=_seconds(response.headers.get("Retry-After")),
+        otherwise=response.text[:200] or response.reason_phrase,
+    )
+
+
+def failure_of(
+    envelope: Any, *, status: int, retry_after: float | None = None, otherwise: str = "Something failed."
+) -> LaceApiError:
+    """The error of an envelope, of the API's own or of the form that the OpenAI-compatible endpoints have."""
+    found = envelope.get("error", envelope) if isinstance(envelope, dict) else {}
+    found = found if isinstance(found, dict) and "error_code" in found else {}
+    code = str(found.get("error_code", Reason.INTERNAL.value))
+    return LaceApiError(
+        Reason(code) if code in Reason.__members__ else Reason.INTERNAL,
+        str(found.get("message", otherwise)),
+        error_code=code,
+        status=status,
+        correlation_id=str(found.get("correlation_id", "")),
+        details=tuple(_detail(item) for item in found.get("details", ())),
+        retryable=bool(found.get("retryable", status in (502, 503, 504))),
+        retry_after=retry_after,
     )
 
 
