@@ -6,7 +6,18 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import demo, gateway_overhead, kill, machine, noop_runs, replay, run_latency, streams, time_to_ready
+from tests.bench import (
+    demo,
+    gateway_overhead,
+    kill,
+    llm_gateway,
+    machine,
+    noop_runs,
+    replay,
+    run_latency,
+    streams,
+    time_to_ready,
+)
 from tests.bench.figures import Figure, table, write_section
 
 BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
@@ -18,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
     "gateway": gateway_overhead.measure,
     "streams": streams.measure,
     "replay": replay.measure,
+    "llm": llm_gateway.measure,
 }
 
 

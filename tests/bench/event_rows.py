@@ -16,10 +16,10 @@ VALUES (%(tenant_id)s, %(run_id)s, 'generate', 1, %(state)s, '{"title": "Benchma
   '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now(), %(next_sequence)s)
 """
 
-_COLUMNS = """tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt, progress_pct,
+_COLUMNS = """tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt, progress_pct,
   payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version"""
 
-_ROW = """%(tenant_id)s::text, %(run_id)s::text, n, 'evt_' || substr(%(run_id)s, 5) || '_' || n, %(event_type)s::text,
+_ROW = """%(tenant_id)s::text, %(run_id)s::text, n, %(event_type)s::text,
   clock_timestamp(), 'succeeded', 'llm:nod_' || n %% 97, 1, 50,
   jsonb_build_object(%(member)s::text, %(payload)s::jsonb), 'none', '', '', 2, 1"""
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,9 +43,12 @@ class Places:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Places]:
-    """The installation in a process of its own, on a durable database in the folder, until the end of the block."""
-    command = [sys.executable, "-m", "tests.bench.server"]
+def running(folder: Path, services: Sequence[str] = ALL_SERVICES, **settings: str) -> Iterator[Places]:
+    """The installation in a process of its own, on a durable database in the folder, until the end of the block.
+
+    With only some of the services the others are given their addresses, and are left to the caller to start.
+    """
+    command = [sys.executable, "-m", "tests.bench.server", *services]
     with started(command, folder / "data", **settings) as process:
         assert process.stdout is not None
         said = []
@@ -86,9 +89,10 @@ async def _serve() -> None:
     try:
         await upgrade(dsn, RPC_SERVICES, config.db_role_secret)
         config = replace(config, dsn=dsn, addresses=addresses("127.0.0.1", RPC_SERVICES))
-        async with open_platform(config) as platform, hosting(config, platform, ALL_SERVICES) as hosts:
+        async with open_platform(config) as platform, hosting(config, platform, sys.argv[1:]) as hosts:
             token = await make_first_tenant(config)
-            places = Places(hosts[GATEWAY].port, dict(config.addresses), dsn, token, os.getpid(), config.db_role_secret)
+            port = hosts[GATEWAY].port if GATEWAY in hosts else 0
+            places = Places(port, dict(config.addresses), dsn, token, os.getpid(), config.db_role_secret)
             print(json.dumps(asdict(places)), flush=True)
             await asyncio.Event().wait()
     finally:

@@ -49,8 +49,6 @@ BROKEN = {
     "counter is not at the last event": "SELECT r.run_id, r.next_sequence, e.last FROM runs.runs AS r JOIN "
     "(SELECT run_id, max(sequence) AS last FROM runs.run_events GROUP BY 1) AS e USING (run_id) "
     "WHERE r.tenant_id = %(tenant)s AND r.next_sequence <> e.last + 1",
-    "event id twice": "SELECT event_id, count(*) FROM runs.run_events WHERE tenant_id = %(tenant)s "
-    "GROUP BY 1 HAVING count(*) > 1",
     "run does not end with its completion": "SELECT DISTINCT ON (run_id) run_id, event_type FROM runs.run_events AS e "
     "WHERE tenant_id = %(tenant)s AND NOT EXISTS (SELECT FROM runs.run_events AS l WHERE l.run_id = e.run_id "
     "AND l.event_type = 'pipeline.run.completed' AND l.sequence = "

@@ -17,9 +17,9 @@ _APPEND = """
 WITH run AS (
   UPDATE runs.runs SET next_sequence = next_sequence + %(count)s WHERE run_id = %(run_id)s
   RETURNING tenant_id, run_id, next_sequence - %(count)s AS first)
-INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_id, event_type, occurred_at, status, step_id, attempt,
+INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
   progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-SELECT tenant_id, run_id, n, 'evt_' || substr(run_id, 5) || '_' || n, %(event_type)s, clock_timestamp(), 'succeeded',
+SELECT tenant_id, run_id, n, %(event_type)s, clock_timestamp(), 'succeeded',
   'load', 1, 50, jsonb_build_object(%(member)s::text, '{}'::jsonb), 'none', '', '', 2, 1
 FROM run, generate_series(first, first + %(count)s - 1) AS x(n)
 """

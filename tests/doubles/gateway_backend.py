@@ -18,7 +18,16 @@ from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2, compiler_pb2_grpc
 from lace.control.v1 import control_pb2, control_pb2_grpc, dead_letters_pb2, dead_letters_pb2_grpc
 from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
-from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc
+from lace.llm_gateway.v1 import (
+    budgets_pb2,
+    budgets_pb2_grpc,
+    llm_gateway_pb2,
+    llm_gateway_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    templates_pb2,
+    templates_pb2_grpc,
+)
 from lace.provenance.v1 import provenance_pb2, provenance_pb2_grpc
 from lace.runs.v1 import artifacts_pb2, artifacts_pb2_grpc, runs_pb2, runs_pb2_grpc
 from lace_core.errors import LaceError, Reason
@@ -38,6 +47,7 @@ from lace_platform.blobs.folder import FolderBlobStore
 from lace_platform.blobs.signing import UrlSigner
 from lace_platform.rpc import CallContext, RpcServer, current_call, open_channel
 from lace_proto.json import from_python
+from tests.doubles.model_services import Generation, Measuring, Providers
 
 SERVICES = ("control", "runs", "ingest", "llm_gateway", "compiler", "provenance")
 SCOPES = frozenset(
@@ -376,13 +386,24 @@ class Backend:
     sources: Sources
     compiled: Compiled
     settings: Settings
+    generation: Generation
+    measuring: Measuring
     server: RpcServer
     port: int = 0
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Lets all services begin anew."""
-        for double in (self.auth, self.runs, self.artifacts, self.sources, self.compiled, self.settings):
+        for double in (
+            self.auth,
+            self.runs,
+            self.artifacts,
+            self.sources,
+            self.compiled,
+            self.settings,
+            self.generation,
+            self.measuring,
+        ):
             double.forget()
 
 
@@ -407,7 +428,8 @@ async def running_backend(*, answer_all: bool = False) -> AsyncIterator[Backend]
     auth = Auth(verifier)  # type: ignore[abstract]
     runs, artifacts, sources = Runs(), Artifacts(), Sources()  # type: ignore[abstract]
     settings, compiled = Settings(), Compiled()  # type: ignore[abstract]
-    backend = Backend(verifier, auth, runs, artifacts, sources, compiled, settings, server)
+    generation, measuring = Generation(), Measuring()  # type: ignore[abstract]
+    backend = Backend(verifier, auth, runs, artifacts, sources, compiled, settings, generation, measuring, server)
     if answer_all:
         _add_examples(server, auth, sources)
     else:
@@ -417,6 +439,9 @@ async def running_backend(*, answer_all: bool = False) -> AsyncIterator[Backend]
         server.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, artifacts)
         server.add(ingest_pb2_grpc.add_SourceServiceServicer_to_server, sources)
         server.add(compiler_pb2_grpc.add_CompileServiceServicer_to_server, compiled)
+        server.add(llm_gateway_pb2_grpc.add_GenerationServiceServicer_to_server, generation)
+        server.add(llm_gateway_pb2_grpc.add_ProviderServiceServicer_to_server, Providers())  # type: ignore[abstract]
+        server.add(models_pb2_grpc.add_ModelServiceServicer_to_server, measuring)
     backend.port = await server.start("127.0.0.1:0")
     channel = open_channel(f"127.0.0.1:{backend.port}")
     backend.channels = dict.fromkeys(SERVICES, channel)
@@ -446,6 +471,9 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
         (ingest_pb2_grpc, ingest_pb2),
         (compiler_pb2_grpc, compiler_pb2),
         (llm_gateway_pb2_grpc, llm_gateway_pb2),
+        (models_pb2_grpc, models_pb2),
+        (templates_pb2_grpc, templates_pb2),
+        (budgets_pb2_grpc, budgets_pb2),
         (provenance_pb2_grpc, provenance_pb2),
     ]
     for grpc_module, module in modules:
@@ -478,6 +506,8 @@ async def running_gateway(folder: Path, **changes: Any) -> AsyncIterator[Gateway
     """A gateway on a free port, in front of services of its own."""
     async with AsyncExitStack() as stack:
         backend = await stack.enter_async_context(running_backend(answer_all=changes.pop("answer_all", False)))
+        if "models" in changes:  # another model gateway than the double
+            backend.channels["llm_gateway"] = changes.pop("models")
         blobs = FolderBlobStore(folder, UrlSigner("secret"))
         stalled_after_s = changes.pop("stalled_after_s", 60)
         surroundings = surroundings_of(backend, blobs, **changes)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from lace_core import contracts
-from lace_core.canonical import sha256_hex
+from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Source
 from lace_core.planning import Hit, Unit
@@ -27,7 +27,7 @@ from lace_runs.app import control, quotas, runs
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Tools
-from lace_runs.app.ports import Caller, ModelAnswer, Resolved, SourceInfo, Span
+from lace_runs.app.ports import Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, Span, TokenCounts
 from lace_runs.app.worker import Worker
 from lace_runs.domain.quotas import UNLIMITED, Limits
 from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, Trigger
@@ -136,6 +136,14 @@ class RuleModel(ModelRules):
     delay_s: float = 0.0
     fail_first: list[LaceError] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    context_tokens: int = 1_000_000
+
+    async def count(
+        self, prompts: Sequence[tuple[contracts.Contract, str]], parts: Sequence[str], settings: Mapping[str, Any]
+    ) -> TokenCounts:
+        return TokenCounts(
+            tuple(PromptTokens(len(text), self.context_tokens, "bound") for _, text in prompts), tuple(map(len, parts))
+        )
 
     async def generate(
         self,
@@ -146,6 +154,7 @@ class RuleModel(ModelRules):
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
         self.asked.append(step_id)
         await asyncio.sleep(self.delay_s)
@@ -236,7 +245,7 @@ class World:
         values = {**resolve([]).values, "runs.bench_pipelines": True, "compile.targets": [], **(settings or {})}
         artifact_id = request.pop("artifact_id", "")
         start = runs.Start(pipeline_id, Request(**request), artifact_id, priority=priority)
-        resolved = Resolved(values, sha256_hex(b""), "", limits)
+        resolved = Resolved(values, sha256_hex(canonical_json(values)), "", limits)
         await quotas.keep(self.open, self.tenant_id, limits)
         async with self.open(self.tenant_id) as work:
             run = await runs.start_run(work, self.caller(), start, resolved, utc_now())

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,12 +79,19 @@ class FaultyModel(RuleModel):
         step_id: str,
         attempt: int,
         settings: Mapping[str, Any],
+        progress: Callable[[int], None],
     ) -> ModelAnswer:
         if self.fault in ("kill", "hang") and contract is contracts.WRITE:
             fault, self.fault = self.fault, ""
             come_to_grief(fault)
         return await super().generate(
-            contract, input_json, run_id=run_id, step_id=step_id, attempt=attempt, settings=settings
+            contract,
+            input_json,
+            run_id=run_id,
+            step_id=step_id,
+            attempt=attempt,
+            settings=settings,
+            progress=progress,
         )
 
 

@@ -65,6 +65,29 @@ class Stage:
         )
         return run_id
 
+    async def batch_under_way(self, state: str) -> str:
+        """A batch in that state in the hands of a process that does nothing and lives."""
+        template_id = await self.template()
+        path = f"/v1/templates/{template_id}/batch-run"
+        started = await self.change("POST", path, {"variables": {"city": "Graz"}})
+        batch_id = f"bat_{uuid.uuid4().hex[:26]}"
+        held = Jsonb({"batch_id": batch_id, "state": state, "holder": batch_id, "held_until": "2100-01-01T00:00:00Z"})
+        await self.sql(
+            "INSERT INTO llm_gateway.batches SELECT (jsonb_populate_record(b, %(held)s)).* "
+            "FROM llm_gateway.batches b WHERE batch_id = %(b)s",
+            held=held,
+            b=started["batch_id"],
+        )
+        return batch_id
+
+    async def template(self) -> str:
+        """A template of the offline provider."""
+        content = {
+            "name": f"n{uuid.uuid4().hex[:12]}", "version": "1", "provider": "extractive",
+            "messages": [{"role": "user", "content": "It rained in {{city}}."}], "variables": [{"name": "city"}],
+        }  # fmt: skip
+        return str((await self.change("POST", "/v1/templates", content))["template_id"])
+
     async def dead_letter(self) -> str:
         """A message that died, and would be handled if it were sent again."""
         ident, at = f"dlt_{uuid.uuid4().hex}", "2026-01-01T00:00:00+00:00"
@@ -173,6 +196,35 @@ async def _compile(stage: Stage) -> Asked:
     return Asked({}, body, {**body, "targets": ["owl"]})
 
 
+async def _batch(stage: Stage) -> Asked:
+    city = _named()
+    body = {"variables": {"city": city}, "replicates": 2}
+    return Asked({"template_id": await stage.template()}, body, {**body, "replicates": 3}, city)
+
+
+def _batch_in(state: str) -> Callable[[Stage], Awaitable[Asked]]:
+    async def prepare(stage: Stage) -> Asked:
+        first, second = [await stage.batch_under_way(state) for _ in range(2)]
+        return Asked({"batch_id": first}, {}, {}, first, other_path={"batch_id": second})
+
+    return prepare
+
+
+async def _template(_: Stage) -> Asked:
+    body = _prompt(_named())
+    return Asked({}, body, {**body, "version": "2"}, body["name"])
+
+
+async def _template_run(stage: Stage) -> Asked:
+    template_id = (await stage.change("POST", "/v1/templates", _prompt(_named())))["template_id"]
+    return Asked({"template_id": template_id}, {"variables": {"a": "x"}}, {"variables": {"a": "y"}}, template_id)
+
+
+def _prompt(name: str) -> Body:
+    messages = [{"role": "user", "content": "Say this again: {{a}}"}]
+    return {"name": name, "version": "1", "messages": messages, "variables": [{"name": "a"}], "provider": "extractive"}
+
+
 def _controlled(state: str) -> Callable[[Stage], Awaitable[Asked]]:
     async def prepare(stage: Stage) -> Asked:
         run_id = await stage.run_under_way(state)
@@ -188,6 +240,12 @@ def _audited(prepare: Callable[[Stage], Awaitable[Asked]], once: tuple[str, ...]
 
 _RUNS = "SELECT count(*) FROM runs.runs WHERE correlation_id = %(mark)s"
 _COMMANDS = "SELECT count(*) FROM runs.run_control_commands WHERE run_id = %(subject)s"
+
+
+_BATCH_TOLD = (
+    "SELECT count(*) FROM llm_gateway.outbox_events WHERE topic = 'llm.batch.recorded' AND key = %(subject)s "
+    "AND payload_json->'batch'->>'state' = "
+)
 
 
 def _named() -> str:
@@ -219,5 +277,13 @@ MUTATIONS: Mapping[str, Mutation] = {
     "ResumeRun": Mutation(_controlled("paused"), _COMMANDS),
     "RestartRun": Mutation(_controlled("running"), _COMMANDS),
     "CancelRun": Mutation(_controlled("running"), _COMMANDS),
+    "RunBatch": Mutation(_batch, "SELECT count(*) FROM llm_gateway.batches WHERE strpos(variables, %(subject)s) > 0"),
+    "PauseBatch": Mutation(_batch_in("running"), f"{_BATCH_TOLD} 'pausing'"),
+    "ResumeBatch": Mutation(_batch_in("paused"), f"{_BATCH_TOLD} 'queued'"),
+    "CancelBatch": Mutation(_batch_in("running"), f"{_BATCH_TOLD} 'cancelled'"),
+    "CreateTemplate": Mutation(_template, "SELECT count(*) FROM llm_gateway.templates WHERE name = %(subject)s"),
+    "RunTemplate": Mutation(
+        _template_run, "SELECT count(*) FROM llm_gateway.template_runs WHERE template_id = %(subject)s"
+    ),
     "CreatePipeline": Mutation(_pipeline, "SELECT count(*) FROM runs.pipelines WHERE pipeline_id = %(subject)s"),
 }

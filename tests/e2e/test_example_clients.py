@@ -72,6 +72,17 @@ async def test_it_writes_the_four_files(
     assert printed.count("pipeline.run.completed") == 2
 
 
+async def test_openais_client_asks_a_model(installation: RunningInstallation) -> None:
+    program, question = "ask_with_openai.py", "Is it open? The bridge is open since May."
+    code, printed, complaints = await called(program, question, token=installation.token, url=installation.url)
+    assert code == 0, complaints
+    assert "extractive-1: " in printed
+    arguments = (question, "extractive/gpt-9")
+    code, printed, complaints = await called(program, *arguments, token=installation.token, url=installation.url)
+    assert (code, printed) == (1, "")
+    assert complaints.startswith("model_not_found: ")
+
+
 def module(program: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(Path(program).stem, CLIENTS / program)
     assert spec is not None

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from psycopg.types.json import Jsonb
 
 from lace_core.topics import TOPICS
 from tests.e2e.conftest import RunningInstallation
@@ -157,6 +158,25 @@ async def _audit(material: Material, message: str) -> Order:
     return Order(orjson.dumps(entry), count, {"m": message})
 
 
+async def _template_run(material: Material, message: str) -> Order:
+    stage = material.stage
+    template_id = await stage.template()
+    made = await stage.change("POST", f"/v1/templates/{template_id}/run", {"variables": {"city": "Graz"}})
+    waiting = {"run_id": message, "state": "queued", "ended_at": None, "call_id": ""}
+    tenant = await stage.sql(
+        "INSERT INTO llm_gateway.template_runs SELECT (jsonb_populate_record(r, %(w)s)).* "
+        "FROM llm_gateway.template_runs r WHERE run_id = %(r)s RETURNING tenant_id",
+        w=Jsonb(waiting),
+        r=made["run_id"],
+    )
+    asked = {"tenant_id": tenant, "run_id": message, "dispatch": 1}
+    count = (
+        "SELECT count(*) FROM llm_gateway.template_runs JOIN llm_gateway.job_executions ON event_id = run_id "
+        "WHERE run_id = %(m)s AND state = 'succeeded'"
+    )
+    return Order(orjson.dumps(asked), count, {"m": message})
+
+
 ORDERS: Mapping[str, Callable[[Material, str], Awaitable[Order]]] = {
     "pipeline.run.requested": _dispatch,
     "compile.requested": _compile,
@@ -166,6 +186,7 @@ ORDERS: Mapping[str, Callable[[Material, str], Awaitable[Order]]] = {
     "provenance.logged": _provenance,
     "rollback.requested": _rollback,
     "audit.recorded": _audit,
+    "llm.batch.requested": _template_run,
 }
 
 

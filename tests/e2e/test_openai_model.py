@@ -262,11 +262,30 @@ async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, wri
     assert seconds < 1.0
     await asyncio.wait_for(desk.server.left_early.wait(), 1.0)
     assert desk.server.pieces_sent > before
-    calls = await asyncio.to_thread(desk.calls, run.run_id)
-    open_calls = [call for call in calls if not call.get("output_hash") and not call.get("error_code")]
-    assert not open_calls, "every call is settled"
+    async with asyncio.timeout(5):  # until every call is settled: the gateway does that when the run has ended already
+        while True:
+            calls = await asyncio.to_thread(desk.calls, run.run_id)
+            if all(call.get("output_hash") or call.get("error_code") for call in calls):
+                break
+            await asyncio.sleep(0.02)
     given_up = {(call["contract"], call["error_code"]) for call in calls if call.get("error_code")}
     assert given_up == {(contracts.WRITE.name, "RUN_CANCELLED")}
+
+
+async def test_a_long_answer_tells_how_far_it_is_and_nothing_of_what_it_says(desk: Desk, written: Written) -> None:
+    desk.model.will(contracts.WRITE, lambda content: dripping(text(content), 0.06))
+
+    def follow() -> list[Any]:
+        with LaceClient(desk.url, desk.token) as client:
+            return list(client.watch_run(start(client)))
+
+    events = await asyncio.to_thread(follow)
+    assert events[-1].event_type == "pipeline.run.completed"
+    told = [event for event in events if "model's answer" in event.payload.step_progress.message]
+    counts = [event.payload.step_progress.done for event in told if event.step_id == told[0].step_id]
+    assert len(counts) >= 2
+    assert counts == sorted(set(counts))
+    assert {event.payload.step_progress.message for event in told} == {"Tokens of the model's answer."}
 
 
 async def test_the_key_is_told_to_the_model_alone(desk: Desk, written: Written) -> None:

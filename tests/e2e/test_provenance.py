@@ -17,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from lace_core.prompt_pins import PROMPT_PINS
 from lace_platform.ids import new_id
 from tests.e2e.conftest import IN_ONE_PROCESS, RunningInstallation
 
@@ -240,7 +241,7 @@ def test_logs_name_the_sources_they_rest_on(made: Made) -> None:
     assert named == set(made.source_ids)
 
 
-def test_steps_with_a_model_say_which(made: Made) -> None:
+async def test_steps_with_a_model_say_which(api: httpx.AsyncClient, made: Made) -> None:
     with_model = [log for log in made.of_steps("generate") if "genai" in log]
     assert {log["stage"] for log in with_model} >= WITH_A_MODEL
     for log in with_model:
@@ -249,7 +250,10 @@ def test_steps_with_a_model_say_which(made: Made) -> None:
         assert genai["model_provider"], log["activity_name"]
         assert genai["call_ids"], log["activity_name"]
         assert genai["usage"]["output_tokens"] > 0, log["activity_name"]
-        assert genai["parameters"]["template_hash"], log["activity_name"]
+        named = {name: genai["parameters"][f"template_{name}"] for name in ("id", "version", "hash")}
+        assert named["hash"] in {pin.split("=")[1] for pin in PROMPT_PINS}, log["activity_name"]
+        template = await get(api, f"/v1/templates/{named['id']}")
+        assert (template["template_sha256"], template["content"]["version"]) == (named["hash"], named["version"])
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))

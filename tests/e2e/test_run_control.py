@@ -158,6 +158,30 @@ async def test_quotas_hold_from_the_next_start_on(
     assert (await _start(api, priority=10)).status_code == 400
 
 
+async def test_a_spent_budget_ends_a_run_with_its_reason_and_is_shown(
+    api: httpx.AsyncClient, admin: psycopg.AsyncConnection[Any]
+) -> None:
+    [[tenant_id]] = await rows(admin, "SELECT tenant_id FROM control.tenants ORDER BY created_at LIMIT 1")
+    path = f"/v1/tenants/{tenant_id}"
+    key = {"idempotency-key": uuid.uuid4().hex}
+    put = await api.put(f"{path}/quotas", json={"principal_tokens_per_month": 1}, headers=key)
+    assert put.json()["principal_tokens_per_month"] == 1, put.text
+    try:
+        run_id = (await _start(api)).json()["run_id"]
+        async with asyncio.timeout(20):
+            while (run := (await api.get(f"/v1/runs/{run_id}")).json())["state"] not in ("failed", "succeeded"):
+                await asyncio.sleep(0.05)
+        assert (run["state"], run["error_code"]) == ("failed", Reason.QUOTA_EXCEEDED)
+        budgets = (await api.get(f"{path}/budgets")).json()["budgets"]
+        assert [budget["period"] for budget in budgets] == ["day", "month"] * 2
+        assert budgets[3]["limit_tokens"] == 1
+        assert budgets[3]["principal_id"]
+        assert (await api.get("/v1/tenants/ten_none/budgets")).status_code == 200  # the whole installation is its
+    finally:
+        lifted = {"idempotency-key": uuid.uuid4().hex}
+        assert (await api.put(f"{path}/quotas", json={}, headers=lifted)).status_code == 200
+
+
 async def _start(api: httpx.AsyncClient, **more: Any) -> httpx.Response:
     body = {"title": "A plan", **more}
     return await api.post("/v1/runs/outline", json=body, headers={"idempotency-key": uuid.uuid4().hex})

@@ -20,6 +20,10 @@ _REACH_EVERYONE = {"SystemDatabase"}
 _ACROSS_TENANTS = {
     "lace_control.adapters.postgres_directory.PostgresDirectory": "a token is looked up before its tenant is known",
     "lace_control.adapters.postgres_units.PostgresUnits": "opens the directory's transactions",
+    "lace_llm_gateway.adapters.postgres_budgets.PostgresBudgets": "the leases of all tenants share transactions",
+    "lace_llm_gateway.adapters.postgres_ledger.PostgresLedger": "the rows of all tenants share statements and commits",
+    "lace_llm_gateway.adapters.postgres_batches.PostgresOrphans": "a batch whose process died is any tenant's",
+    "lace_llm_gateway.adapters.postgres_versions.PostgresVersionCache": "a provider's versions belong to no tenant",
     "lace_runs.adapters.boundary.GroupCommit": "the boundaries of all runs in a worker share commits",
     "lace_runs.adapters.events.PostgresNews": "one look serves all runs that are watched through a process",
     "lace_runs.adapters.starts.GroupStart": "the starts of all tenants that come at one time share a commit",
@@ -71,7 +75,7 @@ def _without_tenant(kind: type) -> list[str]:
 
 
 def _ports() -> list[type]:
-    found = [kind for service in _SERVICES for kind in _classes(f"lace_{service}.app.ports")]
+    found = [kind for service in _SERVICES for kind in _classes(f"lace_{service}.app")]
     return [kind for kind in found if kind.__name__.endswith("Repository")]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lace_provenance.domain.logs import (
+    CallContent,
     EntityRef,
     GenAi,
     Governance,
@@ -32,6 +33,9 @@ values: st.SearchStrategy[Any] = st.recursive(
 mappings = st.dictionaries(texts, values, max_size=3)
 some_texts = st.lists(texts, max_size=3).map(tuple)
 entities = st.builds(EntityRef, entity_id=names, content_hash=names, uri=texts, kind=texts)
+contents = st.lists(st.builds(CallContent, names, texts, texts, texts, texts, st.none() | moments), max_size=2).map(
+    tuple
+)
 
 logs = st.builds(
     TransformationLog,
@@ -54,7 +58,7 @@ logs = st.builds(
     pedigree=st.builds(Pedigree, texts, texts, mappings, some_texts),
     security=st.builds(Security, texts, some_texts, some_texts, some_texts),
     retention=st.builds(Retention, texts, st.none() | moments),
-    genai=st.none() | st.builds(GenAi, texts, texts, texts, mappings, mappings, some_texts, some_texts),
+    genai=st.none() | st.builds(GenAi, texts, texts, texts, mappings, mappings, some_texts, some_texts, contents),
     correlation_id=texts,
     schema_version=st.integers(0, 2**31 - 1),
     governance=st.builds(Governance, texts, texts, texts),

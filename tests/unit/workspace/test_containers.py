@@ -54,7 +54,8 @@ def test_a_validator_accepts_it(root: Path, text: str) -> None:
 def test_it_does_not_start_without_secrets(text: str) -> None:
     required = set(_REQUIRED.findall(text))
     secret = {setting.environment_variable for setting in SETTINGS.values() if setting.secret}
-    optional = {"LACE_OPENAI_API_KEY", "LACE_MINIO_ACCESS_KEY"}
+    providers = {"LACE_OPENAI_API_KEY", "LACE_ANTHROPIC_API_KEY", "LACE_GEMINI_API_KEY", "LACE_RERANK_API_KEY"}
+    optional = {*providers, "LACE_MINIO_ACCESS_KEY", "LACE_RECORD_KEYS", "LACE_SEED_KEYS"}
     assert secret - optional <= required
 
 
@@ -84,6 +85,9 @@ def test_every_variable_is_a_setting_or_explained(root: Path, text: str, compose
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "OPENAI_MODEL",
+        "OPENAI_API_VERSION",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
     }
     for part in compose["services"].values():
         if part.get("image") == "lace":

