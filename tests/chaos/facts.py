@@ -12,14 +12,17 @@ import psycopg
 
 SCHEMAS = ("runs", "ingest", "llm_gateway", "compiler", "provenance")
 
-# What a step that is repeated leaves behind is not the same, and is checked by rules of its own (rules.py); and into
-# how many messages the logs of a run are put depends on time.
+# What a step that is repeated leaves behind is not the same, and is checked by rules of its own (rules.py); into how
+# many messages the logs of a run are put depends on time, and so does what a process holds of a budget, which
+# tests/integration/lace_llm_gateway/test_budget_stores.py kills for.
 REPEATED = frozenset(
     {
         "runs.step_runs",
         "runs.run_events",
         "runs.outbox_events",
         "llm_gateway.llm_calls",
+        "llm_gateway.budget_counters",
+        "llm_gateway.budget_leases",
         "provenance.job_executions",
         "provenance.segments",
         "provenance.mentions",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import importlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
+import yarl
 
 from tests.chaos.points import Points
 
@@ -123,10 +123,8 @@ def _blob(target: Any) -> str:
 
 
 def _watch_http(points: Points) -> None:
-    """HTTP clients of model providers (httpcore) and of S3 (http.client below urllib3)."""
-    for name in ("httpcore", "httpcore2"):
-        with contextlib.suppress(ImportError):
-            _watch_pool(points, importlib.import_module(name).AsyncConnectionPool)
+    """HTTP clients of model providers (aiohttp) and of S3 (http.client below urllib3)."""
+    _watch_sessions(points)
     plain_put, plain_answer = http.client.HTTPConnection.putrequest, http.client.HTTPConnection.getresponse
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
@@ -145,17 +143,16 @@ def _watch_http(points: Points) -> None:
     http.client.HTTPConnection.getresponse = getresponse  # type: ignore[method-assign]
 
 
-def _watch_pool(points: Points, pool: Any) -> None:
-    plain = pool.handle_async_request
+def _watch_sessions(points: Points) -> None:
+    plain = aiohttp.ClientSession._request
 
-    async def handle_async_request(self: Any, request: Any) -> Any:
+    async def _request(self: Any, method: str, url: Any, **more: Any) -> Any:
         async def made() -> Any:
-            return await plain(self, request)
+            return await plain(self, method, url, **more)
 
-        label = f"{request.method.decode()} {request.url.target.decode().partition('?')[0]}"
-        return await told(points, HTTP, label, made)
+        return await told(points, HTTP, f"{method} {yarl.URL(url).path}", made)
 
-    pool.handle_async_request = handle_async_request
+    aiohttp.ClientSession._request = _request  # type: ignore[assignment, method-assign]
 
 
 def _watch_kafka(points: Points) -> None:

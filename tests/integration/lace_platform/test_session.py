@@ -115,3 +115,14 @@ async def test_a_session_that_was_ended_is_a_lost_connection(
     assert not session.is_alive
     with pytest.raises(psycopg.OperationalError):
         await session.execute("SELECT 1 AS n")
+
+
+async def test_who_is_cancelled_while_he_prepares_leaves_the_next_a_name(session: Session) -> None:
+    for turns in range(6):  # at each wait of the statement, the first of which is for its preparation
+        cancelled = asyncio.create_task(session.execute(f"SELECT CAST(:n AS int) + {turns} AS n", {"n": 1}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        [row] = (await session.execute(f"SELECT CAST(:n AS int) * {turns} AS n", {"n": 3})).rows
+        assert row.n == 3 * turns

@@ -56,6 +56,7 @@ class Session:
         self._pgconn = connection.pgconn
         self._transformer = Transformer(connection)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._named = 0  # never counted back: who is cancelled while he prepares leaves a name behind
         self._rows: dict[tuple[str, ...], _MakeRow] = {}
         self._waiter: asyncio.Future[Ready] | None = None
         self._attention = select.poll()
@@ -103,7 +104,8 @@ class Session:
             self._pgconn.send_query(b"DEALLOCATE ALL")
             self._fetched(await self._results())
             self._names.clear()
-        name = b"lace_%d" % len(self._names)
+        self._named += 1
+        name = b"lace_%d" % self._named
         self._pgconn.send_prepare(name, query, types)
         self._fetched(await self._results())
         self._names[sql, types] = name
