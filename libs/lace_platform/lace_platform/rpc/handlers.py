@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -208,12 +208,10 @@ def _stream_unary(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., A
 def _unary_stream(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., Any]:
     _must_generate(behaviour, gate)
 
-    async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
+    async def handle(request: Any, context: Any) -> None:
         async with gate.passage(context):
             validate(request)
-            _list_stream(gate.surroundings)
-            async for response in behaviour(request, context):
-                yield response
+            await _written(behaviour(request, context), gate, context)
 
     return handle
 
@@ -221,13 +219,19 @@ def _unary_stream(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., A
 def _stream_stream(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., Any]:
     _must_generate(behaviour, gate)
 
-    async def handle(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def handle(requests: AsyncIterator[Any], context: Any) -> None:
         async with gate.passage(context):
-            _list_stream(gate.surroundings)
-            async for response in behaviour(_validated(requests), context):
-                yield response
+            await _written(behaviour(_validated(requests), context), gate, context)
 
     return handle
+
+
+async def _written(responses: AsyncGenerator[Any], gate: _Gate, context: Any) -> None:
+    """Write them; a caller who leaves ends them here, in the task and the context in which they began."""
+    _list_stream(gate.surroundings)
+    async with aclosing(responses):
+        async for response in responses:
+            await context.write(response)
 
 
 def _must_generate(behaviour: Callable[..., Any], gate: _Gate) -> None:
