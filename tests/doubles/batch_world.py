@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,9 +25,11 @@ from lace_llm_gateway.api.convert_batches import (
     requested_payload,
     run_recorded_payload,
 )
+from lace_llm_gateway.app.batches.batching import Batching, BatchView
 from lace_llm_gateway.app.batches.execution import BatchExecutor, BatchLimits
+from lace_llm_gateway.app.batches.list_batches import get_batch
+from lace_llm_gateway.app.batches.run_batch import BatchAsk, run_batch
 from lace_llm_gateway.app.batches.tasks import Background, QueueTaskRunner, SyncTaskRunner
-from lace_llm_gateway.app.batches.use_cases import BatchAsk, Batching, BatchView, get_batch, run_batch
 from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
 from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
 from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
@@ -43,6 +45,7 @@ from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as
 from tests.doubles.budget_world import Noted, Told
+from tests.doubles.call_world import Unobserved
 
 LOCALES = ("de-AT", "en-GB", "fr")
 CONTENT = TemplateContent(
@@ -123,18 +126,6 @@ def _prompt(request: ProviderRequest) -> str:
     """What was asked, without the nonce of the call's marks."""
     texts = [re.sub(r"input-[0-9a-f]{16}", "input-", message.content) for message in request.messages]
     return sha256_hex(canonical_json(texts))
-
-
-class _Unobserved:
-    @asynccontextmanager
-    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[_Unobserved]:
-        yield self
-
-    def piece(self) -> None:
-        return
-
-    def answered(self, answer: ProviderAnswer) -> None:
-        return
 
 
 class _Nowhere:
@@ -282,7 +273,7 @@ class BatchWorld:
             admission=Admission(AdmissionLimits(), events),
             budgets=budgets,
             counter=BpeTokenCounter(),
-            observer=_Unobserved(),
+            observer=Unobserved(),
             payloads=_Nowhere(),
             now=utc_now,
             defaults=lambda: defaults,

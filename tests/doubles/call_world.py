@@ -27,6 +27,7 @@ from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.ports import Provider
 from lace_llm_gateway.domain.calls import Call
 from lace_llm_gateway.domain.exchange import Delta, FinishReason, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.measuring_models import Kind
 from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from tests.doubles.budget_world import Noted, Told
@@ -76,6 +77,13 @@ class Unobserved:
     @asynccontextmanager
     async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[Unobserved]:
         yield self
+
+    @asynccontextmanager
+    async def measuring(self, kind: Kind, provider: str, model: str, dimensions: int) -> AsyncIterator[Unobserved]:
+        yield self
+
+    def measured(self, answered_model: str, input_tokens: int | None) -> None:
+        return
 
     def piece(self) -> None:
         return

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+
 from lace_core.canonical import canonical_json
 from lace_core.errors import LaceError
 from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
@@ -36,9 +38,17 @@ from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as
 from tests.doubles.batch_world import Counts
 from tests.doubles.budget_world import Noted, Told
+from tests.doubles.call_world import Unobserved
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
 SEALS = {"k1": b"a key of sixteen bytes or more"}
+
+
+def forget_prompts(admin_dsn: str) -> None:
+    """Removes the pipelines' prompts from the tests' one server: whoever comes with other keys cannot read them."""
+    with psycopg.connect(admin_dsn, autocommit=True) as superuser:
+        superuser.execute("SET session_replication_role = replica")  # who may do this is above every trigger
+        superuser.execute("DELETE FROM llm_gateway.templates WHERE tenant_id = 'system'")
 
 
 class StandingClock:
@@ -86,18 +96,6 @@ def said(text: str, **more: Any) -> ProviderAnswer:
     """An answer of gpt-4o."""
     told = {"answered_model": "gpt-4o-2024-08-06", "fingerprint": "fp_1", "input_tokens": 1000, "output_tokens": 100}
     return ProviderAnswer(text, FinishReason.STOP, "gpt-4o", **{**told, "response_api": "responses", **more})
-
-
-class _Unobserved:
-    @asynccontextmanager
-    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[_Unobserved]:
-        yield self
-
-    def piece(self) -> None:
-        return
-
-    def answered(self, answer: ProviderAnswer) -> None:
-        return
 
 
 class _Nowhere:
@@ -159,7 +157,7 @@ async def template_world(
         admission=Admission(AdmissionLimits(), events),
         budgets=budgets,
         counter=BpeTokenCounter(),
-        observer=_Unobserved(),
+        observer=Unobserved(),
         payloads=_Nowhere(),
         now=clock,
         defaults=lambda: defaults,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from lace_llm_gateway.adapters.local import minilm
 from tests.e2e.conftest import RunningInstallation
+from tests.e2e.mutations import Stage
 
 MODEL = "extractive/extractive-1"
 TEXT = "The bridge cost 4.2 million pounds. Inspectors tested it on 3 May 2022."
@@ -100,3 +103,30 @@ async def test_documents_are_ranked(api: httpx.AsyncClient) -> None:
 
 def _cosine(one: list[float], other: list[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+async def test_the_settings_of_a_tenant_hold_from_the_next_call_on(
+    openai_client: openai.AsyncOpenAI, api: httpx.AsyncClient, installation: RunningInstallation
+) -> None:
+    find = "SELECT tenant_id FROM control.tenants ORDER BY created_at LIMIT 1"
+    tenant_id = await Stage(api, installation.admin_dsn).sql(find)
+    path = f"/v1/settings/tenants/{tenant_id}"
+
+    async def put(values: dict[str, Any]) -> None:
+        answer = await api.put(path, json={"values": values}, headers={"idempotency-key": uuid.uuid4().hex})
+        assert answer.status_code == 200, answer.text
+
+    async def told() -> str:
+        with pytest.raises(openai.APIStatusError) as raised:
+            await openai_client.chat.completions.create(model="gpt-4o", messages=ASKED)
+        return str(raised.value.body)
+
+    assert "extractive has no model" in await told()
+    before = (await api.get(path)).json()["values"]
+    await put({**before, "llm.provider": "anthropic"})
+    try:
+        async with asyncio.timeout(5):
+            while "anthropic" not in await told():
+                await asyncio.sleep(0.02)
+    finally:
+        await put(before)

@@ -62,10 +62,14 @@ async def test_what_cannot_be_kept_is_told_where(api: httpx.AsyncClient) -> None
         (content(mode="json", output_schema={"type": "nothing"}), "SCHEMA_INVALID", None),
         (content(mode="json", output_schema={"$ref": "#"}), "SCHEMA_CYCLE", None),
         (content(colour="red"), "UNKNOWN_FIELD", "/content/colour"),
+        (content(model="gpt\0"), "INVALID_ARGUMENT", "/content/model"),
     ):
         answer = await post(api, "/v1/templates", body)
         assert (answer.status_code, answer.json()["error_code"]) == (400, code), answer.text
         assert where is None or where in [detail["field"] for detail in answer.json()["details"]]
+    for path in ("/v1/templates/tpl_%00", "/v1/templates?name=%00"):
+        answer = await api.get(path)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_ARGUMENT"), answer.text
 
 
 async def test_a_run_answers_with_what_proves_it_and_is_listed(api: httpx.AsyncClient) -> None:

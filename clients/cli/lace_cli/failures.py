@@ -59,11 +59,23 @@ _ADVICE = {
     "SETTING_INVALID": "See what it may be: lace settings list",
     "NO_USABLE_SOURCES": "Give it documents first: lace ingest FOLDER",
     "NO_EVIDENCE": "Choose a title that the sources speak of, or give it more of them: lace ingest FOLDER",
-    "MODEL_UNKNOWN": "See the models there are: lace models",
+    "MODEL_UNKNOWN": "See the models there are: lace models (openai/ is that provider's default)",
     "CONTEXT_TOO_LONG": "Raise llm.context_tokens where the model can take more, or ask of fewer sources.",
     "PROVIDER_UNKNOWN": "See the providers there are: lace providers",
     "PROVIDER_CREDENTIALS": "Set the provider's key where LACE runs: OPENAI_API_KEY (and OPENAI_BASE_URL for another "
     "server), ANTHROPIC_API_KEY or GEMINI_API_KEY.",
+    "PROVIDER_UNAVAILABLE": "Try it: lace providers validate PROVIDER; an own server is at OPENAI_BASE_URL. Others to "
+    "ask while it is away: llm.fallbacks.",
+    "PROVIDER_RATE_LIMITED": "Ask less often, raise the limit of your account, or name others to ask: llm.fallbacks.",
+    "PROVIDER_OUTPUT_INVALID": "Ask again, or have the model mend its answer: llm.repair_attempts. Where the server "
+    "cannot be read at all, see whether OPENAI_BASE_URL is right: it mostly ends with /v1.",
+    "PROVIDER_OUTPUT_TRUNCATED": "Raise llm.max_output_tokens, or ask for less at once.",
+    "PROVIDER_OUTPUT_LEAKED": "The answer told its instructions and is kept back: see whether a source asks for that.",
+    "PROVIDER_REFUSED": "The model will not say it: put it otherwise, or ask another (lace models).",
+    "SCHEMA_INVALID": "Write the answer's schema as JSON Schema, with its definitions in itself.",
+    "SCHEMA_CYCLE": "Write the schema without the reference that leads back to itself, to a fixed depth.",
+    "TEMPLATE_INVALID": "Mend the file at that place; what a template holds: lace templates create --help",
+    "GROUNDING_REQUIRED": "Ask a model that searches, or loosen the grounding to preferred.",
     "RECORDING_NOT_FOUND": "Record the call first: set LACE_REPLAY_SOURCE to the provider that is to be recorded.",
     "QUOTA_EXCEEDED": "See what was spent, and until when: lace quotas spent TENANT",
     "OVERLOADED": "Try again after the time that is named; for more at once: llm.concurrency, or another replica.",
@@ -76,7 +88,8 @@ _ADVICE = {
     "TEMPLATE_RUN_NOT_FOUND": "See the runs there are: lace templates runs TEMPLATE",
     "TEMPLATE_CONFLICT": "A template is written once: give the new content a version of its own.",
     "TEMPLATE_VARIABLES_INVALID": "See its variables: lace templates show TEMPLATE",
-    "TEMPLATE_CORRUPT": "The database was changed from outside: tell who runs it, and restore the row.",
+    "TEMPLATE_CORRUPT": "The database was changed from outside: tell who runs it, and restore the row. After a change "
+    "of LACE_SERVICE_SECRET: give LACE_RECORD_KEYS=k0= with the one before.",
     "MODEL_VERSION_MISMATCH": "The provider changed the model: look at its answers, then keep a version "
     "of the template that names the new one.",
     "IDEMPOTENCY_KEY_REUSED": "Take another key, or none: each command makes its own.",

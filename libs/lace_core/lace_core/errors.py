@@ -245,7 +245,7 @@ REASONS: dict[Reason, ReasonSpec] = {
     Reason.TEMPLATE_CONFLICT: _spec(
         409, "ALREADY_EXISTS", "advice 2 stands for another content; the details say how they differ."
     ),
-    Reason.TEMPLATE_CORRUPT: _spec(500, "DATA_LOSS", "The record of tpl_x was changed after it was written."),
+    Reason.TEMPLATE_CORRUPT: _spec(500, "DATA_LOSS", "The record of tpl_x does not match its seal."),
     Reason.TEMPLATE_VARIABLES_INVALID: _spec(400, "INVALID_ARGUMENT", "/variables/city: is missing."),
     Reason.TEMPLATE_RUN_NOT_FOUND: _spec(404, "NOT_FOUND", "tpl_x has no run trn_y."),
     Reason.MODEL_VERSION_MISMATCH: _spec(

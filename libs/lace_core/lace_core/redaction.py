@@ -41,11 +41,7 @@ PHONES = (
 # takes a hundredth of the time of an expression, and most texts have none of them.
 _SIGNS = (
     "-----begin",
-    " ".join(
-        f"{name}{mark}"
-        for name in "sk pk rk ghp gho ghs ghu xoxa xoxb xoxp xoxo xoxs xoxr lace npg glpat".split()
-        for mark in "-_"
-    ),
+    "",  # of too many words; see _JOINED
     "github_pat_",
     "akia asia",
     "aiza",
@@ -55,6 +51,9 @@ _SIGNS = (
     "key password passwd secret token",
 )
 _WORDS = tuple((word, place) for place, words in enumerate(_SIGNS) for word in words.split())
+# What every key of the second place holds behind its name.
+_JOINED = re.compile(r"[-_][A-Za-z0-9_-]{12}")
+_JOINED_PLACE = 1
 # Every telephone number without such a word, and every long number, has seven digits that are not far apart.
 _PHONE_SIGNS = ("tel", "phone", "fax", "mobile")
 _DIGITS = re.compile(r"\d(?:[ .()/-]{0,2}\d){6}")
@@ -67,6 +66,8 @@ def mask(text: str) -> str:
     """The text with secrets, mail addresses, telephone numbers and long numbers masked."""
     lowered = text.casefold()  # as expressions see it that do not care for case
     signs = [place for word, place in _WORDS if word in lowered]
+    if _JOINED.search(text):
+        signs.append(_JOINED_PLACE)
     if signs:
         text = _secrets(frozenset(signs)).sub(_MASK, text)
     if "@" in text:

@@ -173,12 +173,13 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _secret(
         "record_keys",
         "Keys that seal templates, as id=secret,id=secret with the newest last; a key that sealed a record must stay. "
-        "The first, k0, is derived from service_secret; when that changes, give k0= with the secret before.",
+        "The first, k0, is derived from service_secret, and so is the first of seed_keys: when that changes, give k0= "
+        "with the secret before.",
     ),
     _secret(
         "seed_keys",
         "Keys that choose the wording of templates' context blocks, as k2=secret,k3=secret with the newest last; a key "
-        "that a template was written under must stay. k1 is derived from service_secret where it is not given.",
+        "that a template was written under must stay. k1 is derived from the secret that k0 of record_keys is.",
     ),
     _str("bus", "postgres", _PROCESS, "What carries dispatch between services.", "postgres", "kafka"),
     _str(
@@ -382,12 +383,12 @@ _DEFINITIONS: tuple[Setting, ...] = (
         "Seconds that a provider's answer about the versions of its models holds.",
     ),
     _int("llm.versions_timeout_s", 20, 1, 50, ("system",), "Seconds that asking for versions may take."),
-    _int("llm.als_limit", 350, 1, 2000, ("system",), "NFC characters that a template's locale block may have at most."),
-    _int("llm.batch_cells", 1000, 1, 100_000, _ADMIN, "Runs that one batch may have at most."),
-    _int("llm.batch_concurrency", 4, 1, 64, _ADMIN, "Runs of one batch that are under way at once."),
-    _int("llm.batch_per_minute", 0, 0, 100_000, _ADMIN, "Runs of one batch begun in a minute at most; 0 for no limit."),
-    _int("llm.batch_retries", 2, 0, 10, _ADMIN, "Further tries of a batch's run that may succeed when repeated."),
-    _int("llm.batch_backoff_ms", 500, 0, 60_000, _ADMIN, "Milliseconds before a run's second try; doubles with each."),
+    _int("llm.als_limit", 350, 1, 350, ("system",), "NFC characters that a template's locale block may have at most."),
+    _int("llm.batch_cells", 1000, 1, 10_000, ("system",), "Runs that one batch may have at most."),
+    _int("llm.batch_concurrency", 4, 1, 64, ("system",), "Runs of one batch that are under way at once."),
+    _int("llm.batch_per_minute", 0, 0, 100_000, ("system",), "Runs of one batch begun in a minute; 0: no limit."),
+    _int("llm.batch_retries", 2, 0, 10, ("system",), "Further tries of a batch's run that may succeed when repeated."),
+    _int("llm.batch_backoff_ms", 500, 0, 60_000, ("system",), "Milliseconds before a second try; doubles with each."),
     # model calls that fail, wait, or cost too much
     Setting(
         "llm.fallbacks",

@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
 from lace_core.settings import resolve
 from lace_gateway.adapters.control_identities import ControlIdentities
 from lace_gateway.adapters.run_events import RpcEventLog
@@ -55,6 +53,8 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         )
         app = create_application(surroundings)
         if config.otlp_endpoint:
+            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
             # One span for a request; one for each frame of a stream would be of no use to anyone.
             FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
         stalled_after_s = float(values["gateway.stalled_after_s"])

@@ -16,8 +16,9 @@ from lace.llm_gateway.v1 import budgets_pb2_grpc, llm_gateway_pb2_grpc, models_p
 from lace_core.settings import resolve
 from lace_llm_gateway.adapters.anthropic.provider import AnthropicProvider, AnthropicSettings
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
-from lace_llm_gateway.adapters.control_quotas import CHANNEL as QUOTAS_CHANNEL
+from lace_llm_gateway.adapters.control_quotas import CHANNEL as CONTROL_CHANNEL
 from lace_llm_gateway.adapters.control_quotas import ControlQuotas
+from lace_llm_gateway.adapters.control_settings import ControlSettings
 from lace_llm_gateway.adapters.determinism_metrics import PrometheusDeterminismMetrics
 from lace_llm_gateway.adapters.extractive.provider import ExtractiveProvider
 from lace_llm_gateway.adapters.gemini.embeddings import GeminiEmbedder
@@ -33,7 +34,12 @@ from lace_llm_gateway.adapters.postgres_budgets import PostgresBudgets
 from lace_llm_gateway.adapters.postgres_ledger import PostgresLedger
 from lace_llm_gateway.adapters.postgres_templates import PostgresTemplateUnits
 from lace_llm_gateway.adapters.postgres_versions import PostgresVersionCache
-from lace_llm_gateway.adapters.record_seals import HmacSeals, PrometheusTemplateMetrics, record_keys
+from lace_llm_gateway.adapters.record_seals import (
+    HmacSeals,
+    PrometheusTemplateMetrics,
+    first_secret,
+    record_keys,
+)
 from lace_llm_gateway.adapters.replay.provider import ReplayProvider
 from lace_llm_gateway.adapters.rerank.reranker import HttpReranker, RerankSettings
 from lace_llm_gateway.adapters.resilience_log import ResilienceLog
@@ -54,9 +60,9 @@ from lace_llm_gateway.api.pages import CallPages, UsagePages
 from lace_llm_gateway.api.servicer import GenerationServicer, ProviderServicer
 from lace_llm_gateway.api.template_pages import TemplatePages
 from lace_llm_gateway.api.template_servicer import TemplateServicer
+from lace_llm_gateway.app.batches.batching import Batching
 from lace_llm_gateway.app.batches.execution import BatchExecutor, BatchLimits
 from lace_llm_gateway.app.batches.tasks import Background, OrphanWatch, QueueTaskRunner, RequestedWork, SyncTaskRunner
-from lace_llm_gateway.app.batches.use_cases import Batching
 from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
 from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
 from lace_llm_gateway.app.calls.retention import Retention
@@ -70,7 +76,7 @@ from lace_llm_gateway.app.templates.sealed import Sealing, Templates
 from lace_llm_gateway.domain.als import SeedKeys
 from lace_llm_gateway.domain.batches import ExecutionMode
 from lace_llm_gateway.domain.breaker import BreakerPolicy
-from lace_llm_gateway.domain.budgets import Amount
+from lace_llm_gateway.domain.budgets import COUNTER_DAYS, Amount
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
 from lace_platform.db.database import SystemDatabase
@@ -90,8 +96,9 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
     async with AsyncExitStack() as stack:
         units, sealing = _template_units(platform, stack), _sealing(config)
         prompts = StoredPrompts(units, sealing)
-        spending = await _spending(platform, stack)
-        gateway = await _gateway(config, platform, stack, prompts, spending)
+        defaults = resolve(config.layers).subset("llm.", "events.")
+        control = await _control(platform, stack, defaults)
+        gateway = await _gateway(config, platform, stack, prompts, control, defaults)
         server = RpcServer(NAME, verifier=platform.verifier)
         tokens = PageTokens(config.url_signing_secret)
         calls = GenerationServicer(gateway, CallPages(tokens), UsagePages(tokens))
@@ -108,18 +115,25 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         servicer = TemplateServicer(templates, pages[0], batching.runner.run_cell, batching, pages[1])
         server.add(templates_pb2_grpc.add_TemplateServiceServicer_to_server, servicer)
         server.add(models_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer(measures))
-        budgets = BudgetServicer(spending.store, spending.quotas, gateway.now)
+        budgets = BudgetServicer(control.spent, control.quotas, gateway.now)
         server.add(budgets_pb2_grpc.add_BudgetServiceServicer_to_server, budgets)
         days = gateway.defaults()["llm.payload_days"]
-        retention = Retention(BlobPayloads(platform.blobs), gateway.now, lambda: days, asyncio.sleep)
-        _spawn("llm-gateway-retention", retention.run(), stack)
+        payloads = Retention("payloads", BlobPayloads(platform.blobs), gateway.now, days, asyncio.sleep)
+        counters = Retention("counters", control.spent, gateway.now, COUNTER_DAYS, asyncio.sleep)
+        for name, retention in (("payloads", payloads), ("counters", counters)):
+            _spawn(f"llm-gateway-retention-{name}", retention.run(), stack)
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)
         yield Running(NAME, port, server.stop)
 
 
 async def _gateway(
-    config: ProcessConfig, platform: Platform, stack: AsyncExitStack, prompts: StoredPrompts, spending: _Spending
+    config: ProcessConfig,
+    platform: Platform,
+    stack: AsyncExitStack,
+    prompts: StoredPrompts,
+    control: _Control,
+    defaults: Mapping[str, Any],
 ) -> Gateway:
     database = platform.database(NAME)
     stack.push_async_callback(database.close)
@@ -130,14 +144,13 @@ async def _gateway(
     providers = _providers(config)
     for provider in providers.values():
         stack.push_async_callback(provider.close)
-    defaults = resolve(config.layers).subset("llm.", "events.")
     events = ResilienceLog()
     return Gateway(
         providers=providers,
         ledger=ledger,
         router=_router(defaults, events),
         admission=_admission(defaults, events),
-        budgets=await _budgets(defaults, events, spending, stack),
+        budgets=await _budgets(defaults, events, control, stack),
         counter=BpeTokenCounter(),
         observer=SpanObserver(),
         payloads=BlobPayloads(platform.blobs),
@@ -147,6 +160,7 @@ async def _gateway(
         chance=random.random,
         sleep=asyncio.sleep,
         prompts=prompts,
+        stored=control.settings,
         prompt_secret=hmac.new(config.service_secret.encode(), b"lace/prompts", "sha256").hexdigest(),
     )
 
@@ -171,12 +185,12 @@ def _admission(settings: Mapping[str, Any], events: ResilienceEvents) -> Admissi
 
 
 async def _budgets(
-    settings: Mapping[str, Any], events: ResilienceEvents, spending: _Spending, stack: AsyncExitStack
+    settings: Mapping[str, Any], events: ResilienceEvents, control: _Control, stack: AsyncExitStack
 ) -> Budgets:
     whole = Amount(settings["llm.budget_slice_tokens"], settings["llm.budget_slice_micro_usd"])
     budgets = Budgets(
-        spending.store,
-        spending.quotas,
+        control.spent,
+        control.quotas,
         events,
         SlicePolicy(whole, settings["llm.budget_lease_s"]),
         process_id=new_id("prc"),
@@ -190,14 +204,15 @@ async def _budgets(
 
 
 @dataclass(frozen=True)
-class _Spending:
-    """Where spending is kept, and what control says that tenants may spend."""
+class _Control:
+    """What control says of tenants: what they may spend, beside what they spent, and the settings that are theirs."""
 
-    store: PostgresBudgets
+    spent: PostgresBudgets
     quotas: ControlQuotas
+    settings: ControlSettings
 
 
-async def _spending(platform: Platform, stack: AsyncExitStack) -> _Spending:
+async def _control(platform: Platform, stack: AsyncExitStack, defaults: Mapping[str, Any]) -> _Control:
     """On connections of their own, so that no budget waits for the ledger; control is asked as the service itself."""
     database, system = platform.database(NAME, pool_size=2), platform.system_database(NAME, pool_size=2)
     identity = platform.service_identity(NAME)
@@ -207,10 +222,10 @@ async def _spending(platform: Platform, stack: AsyncExitStack) -> _Spending:
     listener = platform.listener(NAME)
     await listener.start()
     stack.push_async_callback(listener.close)
-    store = PostgresBudgets(database, system)
-    quotas = ControlQuotas(channel, store, listener.subscribe(QUOTAS_CHANNEL))
+    spent = PostgresBudgets(database, system)
+    quotas = ControlQuotas(channel, spent, listener.subscribe(CONTROL_CHANNEL))
     stack.push_async_callback(quotas.close)
-    return _Spending(store, quotas)
+    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(CONTROL_CHANNEL), defaults))
 
 
 def _providers(config: ProcessConfig) -> dict[str, Provider]:
@@ -258,9 +273,8 @@ def _templates(config: ProcessConfig, gateway: Gateway, units: PostgresTemplateU
         units=units,
         gateway=gateway,
         sealing=sealing,
-        seed_keys=SeedKeys.of(
-            hmac.digest(config.service_secret.encode(), b"lace seed keys", "sha256"), config.seed_keys
-        ),
+        # Of the secret that the first seals are of: who changes it has one thing to give, and never half of it.
+        seed_keys=SeedKeys.of(first_secret(config.record_keys, config.service_secret), config.seed_keys),
         determinism=PrometheusDeterminismMetrics(),
         differences=differences,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -112,3 +112,23 @@ async def test_what_nobody_renews_is_settled(held: Held) -> None:
     while await held.store.reconcile():
         pass
     assert await held.counters() == [Counter(NOTHING, NOTHING)] * 4
+
+
+async def test_counters_of_long_ago_are_deleted_but_for_what_is_still_held(
+    database: Any, system_database: Any, tenant_id: str
+) -> None:
+    store = PostgresBudgets(database("llm_gateway"), system_database("llm_gateway"))
+    held = Held(store, tenant_id, Lease(new_id("lea"), new_id("prc"), tenant_id, "prn_1", date(2020, 2, 3)))
+    keys = counter_keys(tenant_id, "prn_1", held.lease.day)
+
+    async def counters() -> set[Counter]:
+        return set((await store.counters(tenant_id, keys)).values())
+
+    begun = await held.order(need=Amount(100, 1000))
+    await store.expire(datetime(2020, 6, 1, tzinfo=UTC))
+    assert await counters() == {Counter(NOTHING, Amount(100, 1000))}
+    await held.order(replace(begun.lease, used=Amount(40, 400)), begun=True, close=True)
+    assert await counters() == {Counter(Amount(40, 400), NOTHING)}
+    assert await store.expire(datetime(2020, 2, 1, tzinfo=UTC)) == 0
+    assert await store.expire(datetime(2020, 6, 1, tzinfo=UTC)) == 4
+    assert await counters() == {Counter()}

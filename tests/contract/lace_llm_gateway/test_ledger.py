@@ -13,7 +13,7 @@ import pytest
 from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
 from lace_llm_gateway.adapters.postgres_ledger import PostgresLedger
 from lace_llm_gateway.app.calls.ledger import Ledger
-from lace_llm_gateway.domain.calls import Call, CallKey, CallState, CountMethod, LeftOut, Settlement
+from lace_llm_gateway.domain.calls import Call, CallKey, CallState, CountMethod, Settlement
 from lace_llm_gateway.domain.exchange import FinishReason
 from lace_llm_gateway.domain.routing import Result, Tried
 from lace_llm_gateway.domain.usage import Usage, UsageBy, UsageQuery
@@ -77,7 +77,7 @@ async def listed(ledger: Ledger, tenant_id: str, run_id: str = "run_1", limit: i
 
 
 async def test_a_call_comes_back_as_it_was_kept(ledger: Ledger, tenant_id: str) -> None:
-    pending = call(template_id="tpl_1", left_out=LeftOut(("F3", "F9"), 120))
+    pending = call(template_id="tpl_1")
     other = replace(call(replace(KEY, attempt=2), after_s=1), settlement=DONE)
     await made(ledger, tenant_id, pending, other)
     assert await listed(ledger, tenant_id) == [pending, other]
@@ -101,6 +101,8 @@ async def test_an_answer_is_found_by_all_of_its_key_and_nothing_is_begun(ledger:
     own = replace(call(), settlement=DONE)
     await made(ledger, tenant_id, own)
     assert await ledger.begin(tenant_id, call(after_s=5)) == own
+    assert await ledger.answered(tenant_id, KEY) == own
+    assert await ledger.answered("ten_other", KEY) is None
     assert await listed(ledger, tenant_id) == [own]
     for other in (
         replace(KEY, run_id="run_2"),
@@ -112,6 +114,7 @@ async def test_an_answer_is_found_by_all_of_its_key_and_nothing_is_begun(ledger:
         replace(KEY, temperature_milli=0),
         replace(KEY, input_hash="d" * 64),
     ):
+        assert await ledger.answered(tenant_id, other) is None
         assert await ledger.begin(tenant_id, call(other, after_s=5)) is None
 
 

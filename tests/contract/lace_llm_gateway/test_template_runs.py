@@ -34,6 +34,7 @@ from lace_llm_gateway.domain.exchange import Citation, FinishReason, GroundingEv
 from lace_llm_gateway.domain.prompts import packaged, template_of
 from lace_llm_gateway.domain.stored_templates import (
     SYSTEM_TENANT,
+    AlsVariant,
     GroundingMode,
     RunFilter,
     Template,
@@ -46,7 +47,7 @@ from lace_llm_gateway.domain.stored_templates import (
 from lace_platform.db.database import Database
 from lace_platform.ids import new_id
 from tests.doubles.contract_inputs import INPUTS
-from tests.doubles.template_world import StandingClock, TemplateWorld, said, template_world
+from tests.doubles.template_world import StandingClock, TemplateWorld, forget_prompts, said, template_world
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "number"}}, "required": ["n"], "additionalProperties": False}
 TEXT = TemplateContent(
@@ -75,10 +76,13 @@ async def world(
     clock: StandingClock,
     tmp_path: Path,
     tenant_id: str,
+    postgres: Any,
 ) -> AsyncIterator[TemplateWorld]:
     if request.param == "postgres":
+        forget_prompts(postgres.admin_dsn)
         async with template_world(_postgres(database, clock), clock, tenant_id) as made:
             yield made
+        forget_prompts(postgres.admin_dsn)
         return
     sqlite = SqliteTemplateUnits(tmp_path / "templates.db", clock)
     async with template_world(sqlite, clock, tenant_id) as made:
@@ -138,7 +142,21 @@ async def test_many_at_once_make_one(world: TemplateWorld) -> None:
         except LaceError as error:
             return error.reason
 
-    assert sorted(map(str, await asyncio.gather(*(one() for _ in range(6))))) == ["False"] * 5 + ["True"]
+    assert sorted(map(str, await asyncio.gather(*(one() for _ in range(50))))) == ["False"] * 49 + ["True"]
+
+
+async def test_many_at_once_under_a_key_are_one_paid_call(world: TemplateWorld) -> None:
+    template = (await world.create(TEXT)).template
+
+    async def one() -> str:
+        try:
+            return (await world.run(template, key="k", variables={"topic": "t"})).run_id
+        except LaceError as error:
+            return error.reason.value
+
+    told = set(await asyncio.gather(*(one() for _ in range(50))))
+    assert len(told - {"IDEMPOTENCY_IN_PROGRESS"}) == 1
+    assert len(world.speaker.requests) == 1
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)  # nothing comes as far as the store
@@ -187,6 +205,50 @@ CHANGES = (
     "record_hmac = ''",
     "content = 'no JSON at all'",
 )
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"messages": (Message("user", "\0 {{topic}} {{year}}"),)}, "/messages"),
+        ({"model": "gpt\0"}, "/model"),
+        ({"grounding": GroundingMode.PREFERRED, "provoker": "Search.\0"}, "/provoker"),
+        ({"als_template_id": "b", "als_variants": (AlsVariant("v", "", "\0"),), "locales": ("de",)}, "/als_variants"),
+        ({"messages": (Message("user", "x" * (1 << 20) + "{{topic}} {{year}}"),)}, ""),
+    ],
+)
+async def test_what_no_store_or_answer_can_hold_is_not_kept(
+    world: TemplateWorld, changes: dict[str, Any], place: str
+) -> None:
+    error = await refused(world.create(replace(TEXT, **changes)))
+    assert (error.reason, [detail.field for detail in error.details]) == (Reason.TEMPLATE_INVALID, [place])
+
+
+async def test_a_backslash_before_u0000_is_text_like_any_other(world: TemplateWorld) -> None:
+    content = replace(TEXT, messages=(Message("user", r"\u0000 and \\u0000 {{topic}} {{year}}"),))
+    assert (await world.create(content)).template.content == content
+
+
+async def test_a_page_of_large_templates_is_shorter_and_loses_none(world: TemplateWorld) -> None:
+    for at in range(11):
+        await world.create(replace(TEXT, version=str(at), messages=(*TEXT.messages, Message("user", "x" * 900_000))))
+    pages: list[list[str]] = []
+    after = None
+    while after is not None or not pages:
+        page = await list_templates(world.templates, world.tenant_id, TEXT.name, 500, after)
+        pages.append([template.version for template in page.templates])
+        after = page.after
+    assert [len(page) for page in pages] == [9, 2]
+    assert sorted((version for page in pages for version in page), key=int) == [str(at) for at in range(11)]
+
+
+async def test_what_a_provider_says_of_itself_costs_no_answer(world: TemplateWorld) -> None:
+    world.speaker.script.append(said("Dry.", fingerprint="fp\0", answered_model="gpt-4o\0"))
+    template = (await world.create(TEXT)).template
+    await world.run(template, variables={"topic": "rain"})
+    page = await list_template_runs(world.templates, world.tenant_id, template.template_id, RunFilter(), 10, None)
+    assert [(run.state, run.answered.output) for run in page.runs] == [(TemplateRunState.SUCCEEDED, "Dry.")]
+    assert page.runs[0].provenance.fingerprint == "fp\ufffd"
 
 
 async def test_a_row_that_was_changed_is_refused_counted_and_never_run(
@@ -462,6 +524,32 @@ async def test_a_run_that_was_lost_before_it_began_is_made_by_who_asks_again(wor
     ended = await world.run(template, key="k", variables={"topic": "t"})
     assert (ended.run_id, ended.state) == (queued.run_id, TemplateRunState.SUCCEEDED)
     assert len(world.speaker.requests) == 1
+
+
+async def test_a_run_that_is_given_up_can_no_longer_be_paid_for(world: TemplateWorld, clock: StandingClock) -> None:
+    """A queue may hand a run on late; where a poll can say that it was lost, nobody may still begin it."""
+    template = (await world.create(TEXT)).template
+
+    async def late(tenant_id: str, run_id: str) -> None:
+        """The message waits in the queue."""
+
+    queued = await world.run(template, later=late, variables={"topic": "t"})
+    clock.now += timedelta(seconds=2 * world.templates.gateway.settings({}).timeout_s)
+    ended = await run_cell(world.templates, world.tenant_id, queued.run_id, None)
+    assert (ended.state, ended.answered.error_code) == (TemplateRunState.FAILED, "DEADLINE_EXCEEDED")
+    assert not world.speaker.requests
+
+
+async def test_the_list_tells_of_a_lost_run_as_the_run_does(world: TemplateWorld, clock: StandingClock) -> None:
+    template = (await world.create(TEXT)).template
+
+    async def lost(tenant_id: str, run_id: str) -> None:
+        """The process ends before it does anything."""
+
+    await world.run(template, later=lost, variables={"topic": "t"})
+    clock.now += timedelta(days=1)
+    page = await list_template_runs(world.templates, world.tenant_id, template.template_id, RunFilter(), 10, None)
+    assert [run.answered.error_code for run in page.runs] == ["SERVICE_UNAVAILABLE"]
 
 
 async def test_a_caller_who_leaves_ends_the_run(world: TemplateWorld) -> None:

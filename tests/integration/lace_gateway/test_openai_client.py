@@ -212,6 +212,7 @@ async def test_errors_become_the_clients_own(
     assert raised.value.response.headers["retry-after"] == "2"
     assert raised.value.request_id
     assert "So it is." in raised.value.message
+    assert ("provider/model" in raised.value.message) == (reason is Reason.MODEL_UNKNOWN)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from lace_platform.config import load_process_config
 from lace_platform.host import Platform
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as, open_channel
+from tests.doubles.template_world import forget_prompts
 
 ENDED = (wire.BATCH_STATE_COMPLETED, wire.BATCH_STATE_FAILED, wire.BATCH_STATE_CANCELLED)
 
@@ -81,6 +82,7 @@ async def running(
         "LACE_ADDRESSES": f"llm_gateway={address}",
         "LACE_LLM_EXECUTION_MODE": mode,
     }
+    forget_prompts(postgres.admin_dsn)
     config = load_process_config(None, environ)
     signer, verifier, bus = IdentitySigner(generate_private_key()), IdentityVerifier(), MemoryBus(broker)
     verifier.update_keys({signer.key_id: signer.public_key_pem})

@@ -12,8 +12,10 @@ import orjson
 import pytest
 
 from lace_core.errors import LaceError, Reason
+from lace_llm_gateway.app.batches.list_batches import get_batch, list_batches
+from lace_llm_gateway.app.batches.move_batch import cancel_batch, pause_batch, resume_batch
+from lace_llm_gateway.app.batches.run_batch import BatchAsk, run_batch
 from lace_llm_gateway.app.batches.tasks import OrphanWatch, RequestedWork
-from lace_llm_gateway.app.batches.use_cases import cancel_batch, get_batch, list_batches, pause_batch, resume_batch
 from lace_llm_gateway.domain.als import SeedKeys
 from lace_llm_gateway.domain.batches import BatchState, DriftPolicy, ModelLock
 from lace_llm_gateway.domain.stored_templates import AlsVariant, GroundingMode, TemplateRunState
@@ -72,6 +74,7 @@ async def test_the_lock_is_taken_once_before_the_first_run(world: BatchWorld) ->
         {"variables": {}},
         {"variables": {"city": 1}},
         {"replicates": 1000},
+        {"variables": {"city": "x" * 100_000}, "locales": ("fr",), "replicates": 200},
     ],
 )
 async def test_what_is_wrong_with_any_run_is_said_before_any_is_made(world: BatchWorld, wrong: dict[str, Any]) -> None:
@@ -85,8 +88,6 @@ async def test_what_is_wrong_with_any_run_is_said_before_any_is_made(world: Batc
 
 
 async def test_a_key_stands_for_one_batch(world: BatchWorld) -> None:
-    from lace_llm_gateway.app.batches.use_cases import BatchAsk, run_batch
-
     process = await world.process()
     template = await world.template(process)
     ask = BatchAsk(template.template_id, {"city": "Graz"}, locales=("fr",))
@@ -333,6 +334,25 @@ async def test_a_batch_that_is_held_is_nobody_s_orphan(world: BatchWorld) -> Non
     await other.executor.execute(world.tenant_id, batch_id)
     world.model.open.set()
     await process.background.idle()
+    assert len(world.model.paid) == 1
+
+
+async def test_a_batch_is_not_taken_twice_by_one_process(world: BatchWorld) -> None:
+    """Its lease ran out while the database was away, and the search for orphans comes before its renewal."""
+    process = await world.process(replace(FAST, poll_s=60.0))
+    world.model.gate_from = 1
+    template = await world.template(process)
+    batch_id = (await world.run(process, template, locales=("fr",))).batch.batch_id
+    await asyncio.wait_for(world.model.asked.wait(), 20)
+    async with world.database.transaction(world.tenant_id) as tx:
+        lapsed = "UPDATE batches SET held_until = now() - interval '1 hour' WHERE batch_id = :id"
+        await tx.execute(lapsed, {"id": batch_id})
+        await tx.commit()
+    await process.executor.execute(world.tenant_id, batch_id)
+    assert [run.state for run in await world.runs(process, batch_id)] == [TemplateRunState.RUNNING]
+    world.model.open.set()
+    await process.background.idle()
+    assert [run.state for run in await world.runs(process, batch_id)] == [OK]
     assert len(world.model.paid) == 1
 
 

@@ -90,17 +90,25 @@ async def test_what_was_told_is_remembered_and_asked_for_once(world: World) -> N
     assert world.control.asked == 1
 
 
-@pytest.mark.parametrize("how", ["woken", "later"])
-async def test_a_change_is_asked_for_when_it_is_told_of_and_soon_when_it_is_not(world: World, how: str) -> None:
+async def test_what_may_be_a_little_old_holds_while_it_is_asked_for(world: World) -> None:
+    await world.quotas.of("ten_1")
+    world.control.told = control_pb2.Quotas(version=4, tokens_per_day=5)
+    world.now[0] += 3.0
+    assert world.quotas.known("ten_1") == LIMITS  # without waiting
+    await world.learns(BudgetLimits(tokens_per_day=5, version=4))
+    assert world.control.asked == 2
+
+
+@pytest.mark.parametrize("how", ["woken", "much later"])
+async def test_what_was_taken_back_or_is_old_holds_for_no_call_more(world: World, how: str) -> None:
     await world.quotas.of("ten_1")
     world.control.told = control_pb2.Quotas(version=4, tokens_per_day=5)
     if how == "woken":
         world.changes.woken = True
     else:
-        world.now[0] += 3.0
-    assert world.quotas.known("ten_1") == LIMITS  # without waiting
-    await world.learns(BudgetLimits(tokens_per_day=5, version=4))
-    assert world.control.asked == 2
+        world.now[0] += 20.0
+    assert world.quotas.known("ten_1") is None
+    assert await world.quotas.of("ten_1") == BudgetLimits(tokens_per_day=5, version=4)
 
 
 async def test_while_control_is_away_what_it_told_last_holds(world: World) -> None:

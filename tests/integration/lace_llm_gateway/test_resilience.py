@@ -27,6 +27,7 @@ from lace_platform.clock import utc_now
 from lace_platform.config import load_process_config
 from lace_platform.host import Platform
 from lace_platform.rpc import CallContext, RpcServer, acting_as, open_channel
+from tests.doubles.template_world import forget_prompts
 
 SECRET = "the-secret-of-the-test-s-services"
 
@@ -126,6 +127,7 @@ async def service(
             "OPENAI_API_KEY": "sk-of-the-test-000000",
             "OPENAI_BASE_URL": double.base_url,
         }
+        forget_prompts(postgres.admin_dsn)
         config = load_process_config(None, environ)
         signer, verifier, bus = IdentitySigner(generate_private_key()), IdentityVerifier(), MemoryBus()
         verifier.update_keys({signer.key_id: signer.public_key_pem})

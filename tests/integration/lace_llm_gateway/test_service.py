@@ -31,6 +31,7 @@ from lace_platform.host import Platform
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as, open_channel
 from lace_proto.json import from_json, to_json
+from tests.doubles.template_world import forget_prompts
 
 SENTENCES = [
     ("Harrow Bay is a coastal town of 38,400 people.", 0),
@@ -115,6 +116,7 @@ async def service(postgres: Any, replies: Any, tmp_path_factory: pytest.TempPath
             "OPENAI_BASE_URL": double.base_url,
             "OPENAI_MODEL": "gpt-4o-mini",
         }
+        forget_prompts(postgres.admin_dsn)
         config = load_process_config(None, environ)
         signer, verifier, bus = IdentitySigner(generate_private_key()), IdentityVerifier(), MemoryBus()
         verifier.update_keys({signer.key_id: signer.public_key_pem})
@@ -268,7 +270,7 @@ async def test_capabilities_and_trials(service: Service, tenant_id: str) -> None
         ("extractive", True, True),
         ("gemini", False, False),
         ("openai", True, False),
-        ("replay", False, True),
+        ("replay", False, False),
     ]
     for provider in answering:
         assert all(bool(model.price_date) != provider.offline for model in provider.models)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lace_core.errors import LaceError, Reason
@@ -264,3 +265,18 @@ async def test_an_unreachable_database_is_a_retryable_error(postgres: PostgresSe
     assert caught.value.reason is Reason.SERVICE_UNAVAILABLE
     assert caught.value.retryable
     await away.close()
+
+
+async def test_a_text_that_no_database_keeps_is_the_callers_mistake(probe: Probe, tenant_id: str) -> None:
+    for statement in ("SELECT * FROM things WHERE name = :name", text("SELECT * FROM things WHERE name = :name")):
+        with pytest.raises(LaceError) as failure:
+            async with probe.db.transaction(tenant_id) as tx:
+                await tx.fetch_all(statement, {"name": "a\0b"})
+        assert failure.value.reason is Reason.INVALID_ARGUMENT
+
+
+async def test_what_a_statement_was_given_is_not_told_by_its_failure(probe: Probe, tenant_id: str) -> None:
+    with pytest.raises(DBAPIError) as failure:
+        async with probe.db.transaction(tenant_id) as tx:
+            await tx.execute(text("SELECT 1 / length(CAST(:name AS text) || '') FROM nowhere"), {"name": "a secret"})
+    assert "a secret" not in str(failure.value)

@@ -31,6 +31,7 @@ OFFERED = {
                     "input_price_micro_usd": 400000,
                     "output_price_micro_usd": 1600000,
                     "price_date": "2025-04-14",
+                    "retires_on": "2027-01-14",
                 }
             ],
             "measuring_models": [
@@ -42,7 +43,7 @@ OFFERED = {
 }
 
 
-def streams(api: ScriptedApi, *texts: str, finish: str = "stop", error: Any = None) -> None:
+def streams(api: ScriptedApi, *texts: str, finish: str = "stop", model: str = "m-1", error: Any = None) -> None:
     def event(value: Any) -> str:
         return f"data: {json.dumps(value)}\n\n"
 
@@ -50,7 +51,7 @@ def streams(api: ScriptedApi, *texts: str, finish: str = "stop", error: Any = No
     if error is not None:
         told.append(event({"error": error}))
     else:
-        last = {"model": "m-1", "call_id": "cal_1", "choices": [{"delta": {}, "finish_reason": finish}]}
+        last = {"model": model, "call_id": "cal_1", "choices": [{"delta": {}, "finish_reason": finish}]}
         told += [event(last), event({"choices": [], "usage": USAGE}), "data: [DONE]\n\n"]
     headers = {"content-type": "text/event-stream"}
     api.answers["POST", COMPLETIONS] = Answer(200, "".join(told).encode(), headers)
@@ -103,8 +104,8 @@ def test_json_is_asked_for_by_a_schema(api: ScriptedApi, lace: Lace, tmp_path: P
 def test_models_that_can_be_used(api: ScriptedApi, lace: Lace) -> None:
     api.on("GET", CAPABILITIES, OFFERED)
     assert lace("models").out.splitlines() == [
-        "openai/gpt-4.1-mini\twrites\t1,047,576\t32,768\t0.4 / 1.6 since 2025-04-14",
-        "openai/embed-1\tembeds\t8,191\t1536 numbers\t",
+        "openai/gpt-4.1-mini\twrites\t1,047,576\t32,768\t0.4 / 1.6 since 2025-04-14\t2027-01-14",
+        "openai/embed-1\tembeds\t8,191\t1536 numbers\t\t",
     ]
     everything = lace("models", "--all").out
     assert "anthropic/claude-x" in everything
@@ -118,6 +119,8 @@ def test_providers_and_whether_they_answer(api: ScriptedApi, lace: Lace) -> None
     trial = {"provider": "openai", "model": "gpt-4.1-mini", "ok": True, "duration_ms": 420}
     api.on("POST", "/v1/providers/validate", trial)
     assert lace("providers", "validate", "openai").out == "openai/gpt-4.1-mini answered in 420 ms.\n"
+    api.on("POST", "/v1/providers/validate", {**trial, "capability": {"retires_on": "2027-01-14"}})
+    assert "openai ends gpt-4.1-mini on 2027-01-14" in lace("providers", "validate", "openai").err
     failed = {**trial, "ok": False, "error_code": "PROVIDER_CREDENTIALS", "message": "No key."}
     api.on("POST", "/v1/providers/validate", failed)
     told = lace("providers", "validate", "openai")
@@ -136,3 +139,10 @@ def test_an_unknown_model_says_what_to_do(api: ScriptedApi, lace: Lace) -> None:
     told = lace("ask", "Open?", "-m", "x")
     assert told.code in (FAILED, NOT_FOUND)
     assert "lace models" in told.err
+
+
+def test_the_composer_says_that_it_answers_nothing(api: ScriptedApi, lace: Lace) -> None:
+    streams(api, "Open?", model="extractive-1")
+    told = lace("ask", "Open?")
+    assert (told.code, told.out) == (0, "Open?\n")
+    assert "-m PROVIDER/MODEL" in told.err

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.progress import Progress, TaskID
 
+from lace.llm_gateway.v1 import templates_pb2
 from lace_cli.commands import batches
-from lace_cli.failures import WRONG_USE
+from lace_cli.failures import INTERRUPTED, WRONG_USE
 from tests.doubles.scripted_api import ScriptedApi
 from tests.unit.lace_cli.conftest import Lace
 
@@ -82,3 +85,40 @@ def test_batches_are_listed(api: ScriptedApi, lace: Lace) -> None:
 def test_a_value_that_is_none_is_said(lace: Lace, wrong: str) -> None:
     told = lace("templates", "batch", "run", "tpl_1", "--var", wrong)
     assert told.code == WRONG_USE
+
+
+def test_ctrl_c_leaves_the_batch_and_says_how_to_come_back(
+    api: ScriptedApi, lace: Lace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batches, "time", SimpleNamespace(sleep=interrupted))
+    api.on("GET", "/v1/batches/bat_1", {**BATCH, "state": "running"})
+    told = lace("templates", "batch", "watch", "bat_1")
+    assert told.code == INTERRUPTED
+    for advised in ("the batch goes on", "batch watch bat_1", "batch pause bat_1"):
+        assert advised in told.err
+
+
+def test_a_failed_batch_says_what_to_do(api: ScriptedApi, lace: Lace) -> None:
+    api.on("GET", "/v1/batches/bat_1", {**BATCH, "state": "failed", "error_code": "MODEL_VERSION_MISMATCH"})
+    assert "The provider changed the model" in lace("templates", "batch", "show", "bat_1").out
+
+
+def test_the_bar_moves_while_the_batch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[float | None] = []
+    update = Progress.update
+
+    def noted(self: Progress, task_id: TaskID, **fields: Any) -> None:
+        shown.append(fields["completed"])
+        update(self, task_id, **fields)
+
+    def states() -> Iterator[templates_pb2.Batch]:
+        for succeeded in (0, 1, 4):
+            assert len(shown) == min(succeeded, 2)  # what came before is shown by the time that the next is asked for
+            yield templates_pb2.Batch(batch_id="bat_1", total=4, succeeded=succeeded)
+
+    monkeypatch.setattr(Progress, "update", noted)
+    assert batches._bar(states()).succeeded == 4
+    assert shown == [0, 1, 4]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lace_cli.commands import demo
 from lace_cli.commands.demo import demo_job, provider_settings, title_of
 from lace_cli.failures import CommandError
 
@@ -15,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(autouse=True)
 def _no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "LACE_OPENAI_API_KEY", "LACE_LLM_PROVIDER", "LACE_LLM_MODEL", "OPENAI_MODEL"):
+    others = ("LACE_LLM_PROVIDER", "LACE_LLM_MODEL", "OPENAI_MODEL")
+    for name in (*others, *(name for names in demo._WISHES.values() for name in names)):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -60,6 +62,10 @@ def test_own_documents_lend_their_folder_s_name(tmp_path: Path) -> None:
             {"llm.provider": "openai", "llm.model": "n"},
         ),
         ({"OPENAI_API_KEY": "k", "LACE_LLM_PROVIDER": "extractive"}, {}),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:8000/v1"}, {"llm.provider": "openai"}),
+        ({"ANTHROPIC_API_KEY": "k", "OPENAI_MODEL": "m"}, {"llm.provider": "anthropic"}),
+        ({"GEMINI_API_KEY": "k", "LACE_LLM_MODEL": "n"}, {"llm.provider": "gemini", "llm.model": "n"}),
+        ({"GEMINI_API_KEY": "k", "OPENAI_API_KEY": "k"}, {"llm.provider": "openai"}),
     ],
 )
 def test_a_key_makes_the_user_s_model_write(environ: dict[str, str], settings: dict[str, str]) -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
+from lace_core.settings import SETTINGS
+from lace_llm_gateway.adapters.record_seals import first_secret
 from lace_llm_gateway.domain.als import SeedKeys, als_block, check_variants, wordings
 from lace_llm_gateway.domain.stored_templates import AlsBlock, AlsVariant, TemplateContent
 
@@ -86,6 +88,31 @@ def test_a_key_that_was_taken_away_fails_closed() -> None:
 def test_there_is_no_block_without_a_secret(keys: dict[str, bytes]) -> None:
     with pytest.raises(LaceError):
         SeedKeys(keys)
+
+
+def test_the_first_key_outlives_the_secret_that_it_is_derived_from() -> None:
+    """Who changes LACE_SERVICE_SECRET gives the one before as k0, once, for the seals and for the blocks."""
+    before, after = "the secret of an installation", "the secret that came after"
+    keys = SeedKeys.of(first_secret("", before), "")
+    assert keys.newest == "k1"
+    assert before.encode() not in keys.key("k1")
+    for record_keys in (f"k0={before}", f"k0={before},k1=0123456789abcdef"):
+        kept = SeedKeys.of(first_secret(record_keys, after), "k2=fedcba9876543210")
+        assert kept.key("k1") == keys.key("k1")
+        assert kept.ids == ("k1", "k2")
+    assert SeedKeys.of(first_secret("", after), "").key("k1") != keys.key("k1")
+
+
+@pytest.mark.parametrize("given", ["k2", "k2=short", "K=0123456789abcdef", "k2=0123456789abcdef,k2=fedcba9876543210"])
+def test_keys_that_cannot_be_read_stop_the_start(given: str) -> None:
+    with pytest.raises(LaceError) as failure:
+        SeedKeys.of("a service secret", given)
+    assert failure.value.reason is Reason.SETTING_INVALID
+    assert "0123456789abcdef" not in failure.value.message
+
+
+def test_no_setting_raises_the_limit() -> None:
+    assert (SETTINGS["llm.als_limit"].default, SETTINGS["llm.als_limit"].maximum) == (LIMIT, LIMIT)
 
 
 def test_keys_are_not_shown() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
+from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -71,6 +72,7 @@ def reason_of(data: bytes) -> Reason:
         {"input_price_micro_usd": 0, "cached_input_price_micro_usd": 0, "output_price_micro_usd": 0},
         {"long_prompt": {**LONG, "output_price_micro_usd": -5}},
         {"later_prices": [{**LATER, "since": "soon"}]},
+        {"later_prices": [{**LATER, "since": "2026-01-01"}]},
         {"later_prices": [{**LATER, "input_price_micro_usd": -1}]},
     ],
 )
@@ -138,3 +140,12 @@ def test_every_model_that_is_sold_says_where_its_price_was_read() -> None:
     for provider in capabilities().values():
         for model in provider.models:
             assert bool(model.price_date) == bool(model.source) == (not provider.offline)
+
+
+def test_no_packaged_price_holds_only_from_a_later_day() -> None:
+    data = (files("lace_llm_gateway.domain") / "capabilities.json").read_bytes()
+    assert matrix_of(data, datetime.now(UTC).date()) == capabilities()
+    with pytest.raises(LaceError) as failure:
+        matrix_of(matrix(), date(2025, 12, 31))
+    assert failure.value.reason is Reason.PRICE_INVALID
+    assert matrix_of(matrix(), date(2026, 1, 1))

@@ -19,7 +19,7 @@ from lace_llm_gateway.api.convert_batches import (
     requested_payload,
     state_of,
 )
-from lace_llm_gateway.app.batches.use_cases import BatchView
+from lace_llm_gateway.app.batches.batching import BatchView
 from lace_llm_gateway.domain.batches import Batch, BatchState, DriftPolicy, ExecutionMode, ModelLock, Progress
 from lace_llm_gateway.domain.stored_templates import GroundingMode
 

@@ -23,6 +23,7 @@ from lace_llm_gateway.adapters.genai_spans import SpanObserver
 from lace_llm_gateway.app.calls.orders import Order
 from lace_llm_gateway.app.calls.stream import stream_generate
 from lace_llm_gateway.domain.exchange import Delta, FinishReason, Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.measuring_models import Kind
 from lace_platform import telemetry
 from tests.doubles.call_world import TENANT, World, call_world
 
@@ -171,6 +172,28 @@ async def test_gemini_goes_by_its_own_names(collector: Collector) -> None:
         await _watched(plain, collector, Answering("gemini")).generate(order)
     assert collector.span.name == "generate_content gemini-2.5-flash"
     assert (collector.span.attributes or {})["gen_ai.provider.name"] == "gcp.gemini"
+
+
+@pytest.mark.parametrize(("kind", "operation"), [("embedding", "embeddings"), ("rerank", "rerank")])
+async def test_measuring_is_a_span_with_an_operation_of_its_own(
+    collector: Collector, kind: Kind, operation: str
+) -> None:
+    async with collector.observer.measuring(kind, "gemini", "m-1", 256 if kind == "embedding" else 0) as notes:
+        notes.measured("m-1-2026", 40)
+    assert (collector.span.name, collector.span.kind) == (f"{operation} m-1", SpanKind.CLIENT)
+    own = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "m-1",
+    }
+    more = {"gen_ai.embeddings.dimension.count": 256} if kind == "embedding" else {}
+    told = {"gen_ai.response.model": "m-1-2026", "gen_ai.usage.input_tokens": 40}
+    assert dict(collector.span.attributes or {}) == own | more | told
+    points = collector.points()
+    [duration] = points["gen_ai.client.operation.duration"]
+    [tokens] = points["gen_ai.client.token.usage"]
+    assert (dict(duration.attributes or {}), duration.count) == (own, 1)
+    assert (dict(tokens.attributes or {}), tokens.sum) == ({**own, "gen_ai.token.type": "input"}, 40)
 
 
 async def test_the_same_is_scraped_where_nothing_is_exported() -> None:

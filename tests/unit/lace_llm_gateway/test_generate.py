@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from lace_llm_gateway.app.calls.generate import Order
 from lace_llm_gateway.app.providers.list_capabilities import list_capabilities
 from lace_llm_gateway.app.providers.validate_provider import validate_provider
 from lace_llm_gateway.domain.calls import CallState, CountMethod
-from lace_llm_gateway.domain.exchange import FinishReason, Message
+from lace_llm_gateway.domain.exchange import FinishReason, Message, ProviderAnswer, ProviderRequest
 from tests.doubles.call_world import GOOD, TENANT, Scripted, World, call_world, said
 
 MARK = re.compile("</?input-[0-9a-f]{16}>")
@@ -200,6 +201,54 @@ async def test_a_repeated_step_gets_the_stored_answer(world: World) -> None:
     assert len(world.provider.requests) == 2
 
 
+async def test_what_was_paid_for_is_told_again_when_nothing_more_may_be_spent(world: World) -> None:
+    first = await world.generate(order())
+    world.provider.script.append(said(BAD))
+    broken = await world.fails(order(attempt=2))
+    world.quotas.put(tokens_per_day=100)
+    assert await world.generate(order()) == first
+    assert (await world.fails(order(attempt=2))).message == broken.message
+    assert (await world.fails(order(attempt=3))).reason is Reason.QUOTA_EXCEEDED
+    assert (await world.fails(order(run_id=""))).reason is Reason.QUOTA_EXCEEDED
+    assert len(world.provider.requests) == 2
+    assert len(await world.ledger()) == 3  # the two that were made, and the one of attempt 3 that was refused
+
+
+@pytest.mark.parametrize(
+    ("order_more", "text", "taken"),
+    [
+        ({"contract": "lace.judge.v1"}, GOOD, True),
+        ({"contract": "", "input_json": "", "messages": (Message("user", "?"),)}, "half an ans", False),
+        ({"contract": "", "input_json": "", "messages": (Message("user", "?"),), "accept_partial": True}, "half", True),
+        ({"contract": "", "input_json": "", "messages": (Message("user", "?"),),
+          "output_schema_json": '{"type":"integer"}'}, "12", False),
+    ],
+)  # fmt: skip
+async def test_an_end_that_nobody_knows_is_whole_only_where_that_can_be_seen(
+    world: World, order_more: dict[str, Any], text: str, taken: bool
+) -> None:
+    world.provider.script.append(said(text, FinishReason.UNKNOWN))
+    if taken:
+        call = await world.generate(order(**order_more))
+        assert call.settlement is not None
+        assert call.settlement.finish_reason is FinishReason.UNKNOWN
+    else:
+        assert (await world.fails(order(**order_more))).reason is Reason.PROVIDER_OUTPUT_TRUNCATED
+
+
+@pytest.mark.parametrize("reported", [-5, 10**30])
+async def test_token_counts_that_cannot_be_are_counted_here(world: World, reported: int) -> None:
+    lying = replace(said(GOOD), input_tokens=reported, output_tokens=reported, cached_input_tokens=reported)
+    world.provider.script.append(replace(lying, answered_model="m" * 1000, fingerprint="a\0b"))
+    call = await world.generate(order())
+    done = call.settlement
+    assert done is not None
+    assert 0 < done.input_tokens < 10_000
+    assert 0 < done.cost_micro_usd < 100_000
+    assert done.count_method is not CountMethod.PROVIDER
+    assert (len(done.answered_model), done.fingerprint) == (200, "a\ufffdb")
+
+
 async def test_a_repeated_step_is_told_a_lasting_failure_again(world: World) -> None:
     world.provider.script.append(said(BAD))
     first = await world.fails(order())
@@ -251,6 +300,23 @@ async def test_a_cancelled_call_is_settled_as_cancelled(world: World) -> None:
     assert call.settlement.state is CallState.CANCELLED
 
 
+@pytest.mark.parametrize("run_id", ["run_1", ""])
+async def test_a_fault_of_our_own_is_in_the_ledger_with_what_was_paid(world: World, run_id: str) -> None:
+    async def complete(request: ProviderRequest) -> ProviderAnswer:
+        if len(request.messages) > 2:  # the repair
+            raise ZeroDivisionError
+        return said("{")
+
+    world.provider.complete = complete  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        await world.generate(order(run_id=run_id, settings={"llm.repair_attempts": 1}))
+    [call] = await world.ledger(run_id)
+    assert call.settlement is not None
+    assert (call.settlement.state, call.settlement.error_code) == (CallState.FAILED, "INTERNAL")
+    assert call.settlement.input_tokens > 1000  # the answer's, and what the second try had sent
+    assert (call.settlement.output_tokens, call.settlement.repairs) == (100, 1)
+
+
 async def test_the_callers_deadline_bounds_the_call(world: World) -> None:
     await world.generate(order(), remaining_s=3.0)
     assert world.provider.requests[0].timeout_s <= 3.0
@@ -292,10 +358,10 @@ async def test_a_model_is_asked_for_the_limits_it_has(world: World) -> None:
 
 
 async def test_a_provider_is_tried_and_its_failure_explained(world: World) -> None:
-    trial = await validate_provider(world.gateway, "", "", None)
+    trial = await validate_provider(world.gateway, "ten_a", "prn_a", "", "", None)
     assert (trial.ok, trial.provider, trial.model) == (True, "openai", "gpt-4o")
     world.provider.script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "refused"))
-    trial = await validate_provider(world.gateway, "openai", "gpt-4o-mini", None)
+    trial = await validate_provider(world.gateway, "ten_a", "prn_a", "openai", "gpt-4o-mini", None)
     assert (trial.ok, trial.error_code) == (False, "PROVIDER_CREDENTIALS")
     assert "OPENAI_API_KEY" in trial.message
 

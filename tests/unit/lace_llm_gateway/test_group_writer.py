@@ -29,6 +29,8 @@ class Table:
             raise psycopg.OperationalError("the connection is lost")
         if "bad" in items:
             raise psycopg.errors.CheckViolation("bad")
+        if "odd" in items:
+            raise TypeError("no statement can hold it")
         self.batches.append(list(items))
         return [item.upper() for item in items]
 
@@ -55,9 +57,10 @@ async def test_what_comes_while_one_is_written_goes_together(table: Table) -> No
     assert table.batches == [["a"], ["b", "c", "d"]]
 
 
-async def test_a_bad_row_fails_alone(table: Table) -> None:
+@pytest.mark.parametrize("bad", ["bad", "odd"])
+async def test_a_bad_row_fails_alone(table: Table, bad: str) -> None:
     writer = GroupWriter("test", table.write, patient=False, pause_s=0.001)
-    puts = [writer.put(name) for name in ("a", "bad", "c", "d")]
+    puts = [writer.put(name) for name in ("a", bad, "c", "d")]
     done = await asyncio.gather(*puts, return_exceptions=True)
     assert [done[0], *done[2:]] == ["A", "C", "D"]
     assert isinstance(done[1], LaceError)

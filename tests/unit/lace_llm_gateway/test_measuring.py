@@ -8,10 +8,11 @@ import time
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
@@ -26,6 +27,7 @@ from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.measuring.embed import EmbedOrder, embed
 from lace_llm_gateway.app.measuring.measure import Caller, Measures
 from lace_llm_gateway.app.measuring.rerank import RerankOrder, rerank
+from lace_llm_gateway.domain.breaker import BreakerPolicy
 from lace_llm_gateway.domain.calls import Call, CallState, CountMethod
 from lace_llm_gateway.domain.measures import Embedded, Ranked, Reranked
 from lace_llm_gateway.domain.measuring_models import measuring_models
@@ -310,3 +312,69 @@ def test_the_catalogue_makes_sense() -> None:
         assert bool(model.price_micro_usd) == bool(model.price_date)
         assert 0 <= model.price_micro_usd < 10_000_000
         assert (model.kind == "embedding") == (model.dimensions > 0)
+
+
+async def test_what_is_private_is_not_sent_to_be_measured(world: World) -> None:
+    await world.embed("Write to jo@example.org.", "Or to al@example.org.", "Or to jo@example.org.")
+    first, second, third = world.provider.asked[0][0]
+    assert first == "Write to REDACTED_EMAIL_1_00000000."
+    assert second == third == "Or to REDACTED_EMAIL_1_00000000."  # the same words, whatever stands beside them
+    order = RerankOrder("Whose is jo@example.org?", ("al@example.org", "no", "jo@example.org"), provider="rerank")
+    await rerank(world.measures, CALLER, replace(order, model="r-1"))
+    query, documents, *_ = world.provider.asked[-1]
+    assert "@" not in query + "".join(documents)
+
+
+@pytest.mark.parametrize(
+    ("setting", "provider", "sent"), [("off", "openai", True), ("remote", "local", True), ("all", "local", False)]
+)
+async def test_settings_say_where_texts_are_measured_as_they_are(
+    world: World, setting: str, provider: str, sent: bool
+) -> None:
+    world.local.script.append(vectors(1, 384, LOCAL))
+    await world.embed("jo@example.org", provider=provider, settings={"llm.redaction": setting})
+    asked = (world.local if provider == "local" else world.provider).asked
+    assert (asked[0][0] == ("jo@example.org",)) is sent
+
+
+async def test_patterns_that_cannot_be_read_are_told_before_the_call_and_are_in_the_ledger(world: World) -> None:
+    with pytest.raises(LaceError) as failure:
+        await world.embed(settings={"llm.redaction_patterns": ["("]})
+    assert failure.value.reason is Reason.SETTING_INVALID
+    settled = (await world.row()).settlement
+    assert settled is not None
+    assert settled.error_code == "SETTING_INVALID"
+    assert world.provider.asked == []
+
+
+@pytest.mark.parametrize("reported", [-9, 10**30])
+async def test_counts_that_cannot_be_are_not_taken_from_a_provider(world: World, reported: int) -> None:
+    world.provider.script.append(vectors(1, 1536, tokens=reported))
+    _, call = await world.embed("The bridge is open.")
+    assert call.settlement is not None
+    assert 0 < call.settlement.input_tokens < 100
+    assert call.settlement.count_method is not CountMethod.PROVIDER
+
+
+async def test_a_fault_of_our_own_leaves_no_circuit_shut(world: World) -> None:
+    measures = replace(world.measures, breaker=BreakerPolicy(min_calls=1, open_s=0), circuits={})
+    order = EmbedOrder(("It rains.",), provider="openai", settings={"llm.retries": 0})
+    world.provider.script.extend([DOWN, "no vectors"])
+    with pytest.raises(LaceError):
+        await embed(measures, CALLER, order)
+    with pytest.raises(AttributeError):  # the one trial of the half-open circuit
+        await embed(measures, CALLER, order)
+    embedded, _ = await embed(measures, CALLER, order)
+    assert len(embedded.vectors) == 1
+
+
+async def test_every_try_is_told_to_traces_and_metrics(world: World) -> None:
+    def count(error: str) -> float:
+        labels = {"gen_ai_operation_name": "embeddings", "gen_ai_provider_name": "openai"}
+        labels |= {"gen_ai_request_model": SMALL, "error_type": error}
+        return REGISTRY.get_sample_value("gen_ai_client_operation_duration_seconds_count", labels) or 0.0
+
+    before = count(""), count("PROVIDER_RATE_LIMITED")
+    world.provider.script.append(BUSY)
+    await world.embed()
+    assert (count(""), count("PROVIDER_RATE_LIMITED")) == (before[0] + 1, before[1] + 1)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
 import pytest
 
-from lace_core.errors import Reason
+from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.app.calls.generate import Order
-from lace_llm_gateway.domain.exchange import ProviderAnswer, ProviderRequest
-from tests.doubles.call_world import GOOD, World, call_world, said
+from lace_llm_gateway.app.calls.stream import stream_generate
+from lace_llm_gateway.domain.calls import Call
+from lace_llm_gateway.domain.exchange import Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.marks import mark_as_data
+from tests.doubles.call_world import GOOD, TENANT, Scripted, World, call_world, said
 
 JUDGE_INPUT = '{"sentences":[{"sentence_id":"s1","text":"It rains.","quotes":["It rains."]}]}'
 
@@ -78,3 +82,62 @@ async def test_patterns_that_cannot_be_read_are_an_error_before_the_call(world: 
     failure = await world.fails(order(settings={"llm.redaction_patterns": ["("]}))
     assert failure.reason is Reason.SETTING_INVALID
     assert world.provider.requests == []
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(("first", "then"), [("extractive", "openai"), ("openai", "extractive")])
+async def test_a_failover_sends_nothing_that_the_first_choice_was_free_to_see(
+    first: str, then: str, streamed: bool
+) -> None:
+    local = Scripted("extractive", "extractive-1")
+    async with call_world(local) as world:
+        by_name = {"openai": world.provider, "extractive": local}
+        by_name[first].script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "no"))
+        by_name[then].script.append(said(f"It rains, says {MAIL}."))
+        settings = {"llm.fallbacks": [f"{then}/{by_name[then].default_model}"]}
+        asked = Order(messages=(Message("user", f"Who is {MAIL}?"),), provider=first, settings=settings)
+        if streamed:
+            async with aclosing(stream_generate(world.gateway, TENANT, asked, None)) as told:
+                [*_, call] = [piece async for piece in told]
+            assert isinstance(call, Call)
+        else:
+            call = await world.generate(asked)
+        for provider in by_name.values():
+            [sent] = provider.requests
+            assert MAIL not in str(sent.messages)
+        assert call.settlement is not None
+        assert call.settlement.output == f"It rains, says {MAIL}."
+
+
+async def test_a_call_that_stays_in_the_process_is_sent_as_it_is() -> None:
+    local = Scripted("extractive", "extractive-1")
+    async with call_world(local) as world:
+        await world.generate(Order(messages=(Message("user", f"Who is {MAIL}?"),), provider="extractive"))
+    assert local.requests[0].messages == (Message("user", f"Who is {MAIL}?"),)
+
+
+async def test_recordings_are_made_of_what_may_leave_for_their_source_may_be_far_away() -> None:
+    replay = Scripted("replay", "gpt-4o")
+    async with call_world(replay) as world:
+        await world.generate(Order(messages=(Message("user", f"Who is {MAIL}?"),), provider="replay"))
+    assert MAIL not in str(replay.requests[0].messages)
+
+
+async def test_instructions_of_a_tenants_template_are_protected_like_its_data(world: World) -> None:
+    data = mark_as_data(f'"{MAIL}"')
+    messages = (Message("system", f"Be kind to {data} and to max@example.org."), Message("user", "Begin."))
+    world.provider.script.append(said("ready"))
+    await world.generate(Order(messages=messages, template_hash="a" * 64))
+    [request] = world.provider.requests
+    sent = request.messages[0].content
+    assert "@example.org" not in sent
+    assert re.findall("REDACTED_EMAIL_[0-9]", sent) == ["REDACTED_EMAIL_1", "REDACTED_EMAIL_2"]
+    assert data.splitlines()[0] not in sent  # its mark holds the call's own nonce
+
+
+async def test_the_prompts_of_contracts_are_sent_to_the_letter(world: World) -> None:
+    call = await world.generate(order(settings={"llm.redaction_patterns": ["supported"]}))
+    [request] = world.provider.requests
+    [instructions, _] = orjson.loads(world.shelf.kept[call.kept.prompt_uri])
+    assert "supported" in instructions["content"]
+    assert request.messages[0].content.startswith(instructions["content"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,15 @@ def test_an_unknown_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LaceError) as failure:
         ReplayProvider.of({"LACE_REPLAY_FOLDER": str(tmp_path), "LACE_REPLAY_SOURCE": "acme"}, {})
     assert failure.value.reason is Reason.SETTING_INVALID
+
+
+async def test_an_answer_that_ends_elsewhere_is_another_one(tmp_path: Path) -> None:
+    source = Source()
+    recording = ReplayProvider(tmp_path, source)
+    await recording.complete(asked())
+    for stop in (("END",), ("END", "."), ("END",)):
+        await recording.complete(replace(asked(), stop=stop))
+    assert source.asked == 3
+    with pytest.raises(LaceError) as failure:
+        await ReplayProvider(tmp_path).complete(replace(asked(), stop=("STOP",)))
+    assert failure.value.reason is Reason.RECORDING_NOT_FOUND

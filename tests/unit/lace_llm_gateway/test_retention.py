@@ -12,7 +12,7 @@ import pytest
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
-from lace_llm_gateway.app.calls.retention import Retention, expire_payloads
+from lace_llm_gateway.app.calls.retention import Retention, expire
 from lace_platform.blobs import FolderBlobStore, UrlSigner
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -35,21 +35,21 @@ def _in(days: float) -> Callable[[], datetime]:
 async def test_payloads_are_kept_for_their_days_and_results_for_ever(store: FolderBlobStore) -> None:
     prompt, answer = await _kept(store, "prompt"), await _kept(store, "answer")
     result = await store.put("lace-replay", "ten_1/run_1/results/0.json", b"{}", "application/json")
-    assert await expire_payloads(BlobPayloads(store), _in(6.9), 7) == 0
+    assert await expire(BlobPayloads(store), _in(6.9), 7) == 0
     assert await store.get(prompt) == b"prompt"
-    assert await expire_payloads(BlobPayloads(store), _in(10_000), 0) == 0
-    assert await expire_payloads(BlobPayloads(store), _in(7.1), 7) == 2
+    assert await expire(BlobPayloads(store), _in(10_000), 0) == 0
+    assert await expire(BlobPayloads(store), _in(7.1), 7) == 2
     for uri in (prompt, answer):
         with pytest.raises(LaceError) as gone:
             await store.get(uri)
         assert gone.value.reason is Reason.BLOB_NOT_FOUND
     assert await store.get(result.uri) == b"{}"
-    assert await expire_payloads(BlobPayloads(store), _in(7.1), 7) == 0
+    assert await expire(BlobPayloads(store), _in(7.1), 7) == 0
 
 
 async def test_what_was_deleted_can_be_kept_again(store: FolderBlobStore) -> None:
     uri = await _kept(store, "prompt")
-    await expire_payloads(BlobPayloads(store), _in(8), 7)
+    await expire(BlobPayloads(store), _in(8), 7)
     assert await _kept(store, "prompt") == uri
     assert await store.get(uri) == b"prompt"
 
@@ -82,6 +82,6 @@ async def test_it_looks_every_hour_and_again_after_a_failure() -> None:
     store = Away()
     slept, sleep = _sleeping(2)
     with pytest.raises(asyncio.CancelledError):
-        await Retention(store, lambda: NOW, lambda: 7, sleep).run()
+        await Retention("payloads", store, lambda: NOW, 7, sleep).run()
     assert slept == [3600.0, 3600.0]
     assert store.asked == [NOW - timedelta(days=7)] * 2

@@ -51,12 +51,16 @@ def test_a_validator_accepts_it(root: Path, text: str) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-def test_it_does_not_start_without_secrets(text: str) -> None:
+def test_it_does_not_start_without_secrets(text: str, compose: dict[str, Any]) -> None:
     required = set(_REQUIRED.findall(text))
     secret = {setting.environment_variable for setting in SETTINGS.values() if setting.secret}
     providers = {"LACE_OPENAI_API_KEY", "LACE_ANTHROPIC_API_KEY", "LACE_GEMINI_API_KEY", "LACE_RERANK_API_KEY"}
     optional = {*providers, "LACE_MINIO_ACCESS_KEY", "LACE_RECORD_KEYS", "LACE_SEED_KEYS"}
     assert secret - optional <= required
+    # Keys that old templates need reach the service that reads them; nobody else is given them.
+    given = {name for name, part in compose["services"].items() if "LACE_RECORD_KEYS" in part.get("environment", {})}
+    assert given == {"llm-gateway"}
+    assert "LACE_SEED_KEYS" in of_service(compose, "llm_gateway")["environment"]
 
 
 def test_every_service_runs_with_a_health_check(compose: dict[str, Any]) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lace_client import Answer, LaceClient
 
 
+_COMPOSER = "extractive-1"
+
+
 def add_to(app: typer.Typer) -> None:
     """Adds the command."""
     app.command("ask")(ask)
@@ -40,6 +43,9 @@ def ask(
     Examples:  lace ask "Which bridge is the longest?"   ·   lace ask -m openai/gpt-4.1-mini - < question.txt
 
     lace ask --schema person.json "Ada Lovelace, born 1815" --json
+
+    Offline nobody answers: the built-in composer writes documents, and repeats what it is asked. `lace providers` says
+    whose models are set up.
     """
     from lace_cli.connection import connect
 
@@ -56,6 +62,8 @@ def ask(
     if answer is not None and sys.stderr.isatty():
         tokens_told = f"{answer.input_tokens} tokens in, {answer.output_tokens} out"
         typer.secho(f"{answer.model} · {tokens_told} · {answer.call_id}", err=True, dim=True)
+    if answer is not None and answer.model == _COMPOSER:
+        typer.echo("The built-in composer only repeats a question. Ask a model: -m PROVIDER/MODEL", err=True)
     if answer is not None and answer.finish_reason == "length":
         typer.echo("The answer was cut at its limit: --max-tokens", err=True)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,7 +76,8 @@ def run(
 ) -> None:
     """Run a template for every locale, mode and replicate, in this order, and follow it to its end.
 
-    Before the first run the batch is held to one version and fingerprint of the model.
+    Before the first run the batch is held to one version and fingerprint of the model. Ctrl-C stops the watching, not
+    the batch.
 
     Example:  lace templates batch run tpl_… --var city=Graz --locale de-AT --locale en-GB --replicates 3
     """
@@ -133,7 +136,7 @@ def show(batch_id: BatchId, as_json: AsJson = False) -> None:
 
 
 def watch(batch_id: BatchId, as_json: AsJson = False) -> None:
-    """Follow a batch until it has ended or stands still."""
+    """Follow a batch until it has ended or stands still; Ctrl-C stops the watching, not the batch."""
     from lace_cli.connection import connect
 
     with connect() as api:
@@ -179,9 +182,27 @@ def cancel(batch_id: BatchId, as_json: AsJson = False) -> None:
 def _follow(api: LaceClient, batch_id: str, *, quiet: bool) -> templates_pb2.Batch:
     """The batch when it has come to rest, with a bar on a terminal and a line at each change elsewhere."""
     states = _states(api, batch_id)
-    if quiet:
-        return list(states)[-1]
-    return _bar(states) if sys.stdout.isatty() else _lines(states)
+    with _watched(batch_id):
+        if quiet:
+            return list(states)[-1]
+        return _bar(states) if sys.stdout.isatty() else _lines(states)
+
+
+@contextmanager
+def _watched(batch_id: str) -> Iterator[None]:
+    """Ctrl-C within the block ends the watching alone, and says so. Raises CommandError INTERRUPTED."""
+    from lace_cli.failures import INTERRUPTED, CommandError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(
+            "No longer watched; the batch goes on.",
+            code="INTERRUPTED",
+            advice=f"Watch it again: lace templates batch watch {batch_id}   "
+            f"Stop it: lace templates batch pause {batch_id} (or cancel)",
+            exit_code=INTERRUPTED,
+        ) from None
 
 
 def _states(api: LaceClient, batch_id: str) -> Iterator[templates_pb2.Batch]:
@@ -207,7 +228,7 @@ def _bar(states: Iterator[templates_pb2.Batch]) -> templates_pb2.Batch:
     with Progress(*columns, console=Console()) as progress:
         first = next(states)
         task = progress.add_task("Runs", total=first.total, told="")
-        for batch in (first, *states):
+        for batch in chain((first,), states):
             progress.update(task, completed=batch.succeeded + batch.failed, told=_told(batch))
     return batch
 
@@ -260,12 +281,14 @@ def _facts(batch: templates_pb2.Batch) -> dict[str, str]:
 
 
 def _advice(batch: templates_pb2.Batch) -> str:
+    from lace_cli.failures import advice_for
+
     if _state(batch) == "paused":
         accept = " --accept-drift" if batch.error_code == "BATCH_DRIFTED" else ""
         return f"lace templates batch resume {batch.batch_id}{accept}"
     if _state(batch) == "completed" and batch.failed:
         return f"lace templates batch resume {batch.batch_id} --retry-failed"
-    return ""
+    return advice_for(batch.error_code) if _state(batch) == "failed" else ""
 
 
 def _state(batch: templates_pb2.Batch) -> str:

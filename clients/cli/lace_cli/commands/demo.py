@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _DOSSIER = Path("examples/dossier")
 _FACTS = Path("examples/dossier-facts.json")
+# What is taken as the wish that a provider's model writes; the first that is set counts.
+_WISHES = {
+    "openai": ("LACE_OPENAI_API_KEY", "OPENAI_API_KEY", "LACE_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
+    "anthropic": ("LACE_ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY"),
+    "gemini": ("LACE_GEMINI_API_KEY", "GEMINI_API_KEY"),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,8 +41,9 @@ def demo(
 ) -> None:
     """Start LACE, read the documents, write a cited document out of them and save it as md, docx, pdf and ttl.
 
-    With OPENAI_API_KEY (and OPENAI_BASE_URL, OPENAI_MODEL) in the environment or in .env that model writes; without,
-    the built-in composer does, offline. What was read and written stays in the data folder: `lace up` finds it again.
+    With OPENAI_API_KEY or OPENAI_BASE_URL (and OPENAI_MODEL), ANTHROPIC_API_KEY or GEMINI_API_KEY in the environment or
+    in .env that provider's model writes; without, or with LACE_LLM_PROVIDER=extractive, the built-in composer does,
+    offline. What was read and written stays in the data folder: `lace up` finds it again.
 
     Example:  lace demo my-reports/ --title "What the reports say about costs"
     """
@@ -88,11 +95,12 @@ def title_of(sources: Sequence[Path]) -> str:
 
 def provider_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Settings of the run by which the user's own model writes, where a key for one is given."""
-    has_key = any(environ.get(name, "").strip() for name in ("LACE_OPENAI_API_KEY", "OPENAI_API_KEY"))
-    if not has_key or environ.get("LACE_LLM_PROVIDER", "").strip():
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    wished = [provider for provider, names in _WISHES.items() if any(name in given for name in names)]
+    if not wished or "LACE_LLM_PROVIDER" in given:
         return {}
-    model = environ.get("LACE_LLM_MODEL", "").strip() or environ.get("OPENAI_MODEL", "").strip()
-    return {"llm.provider": "openai", **({"llm.model": model} if model else {})}
+    model = given.get("LACE_LLM_MODEL") or (given.get("OPENAI_MODEL", "") if wished[0] == "openai" else "")
+    return {"llm.provider": wished[0], **({"llm.model": model} if model else {})}
 
 
 def write(api: LaceClient, job: DemoJob) -> None:
@@ -100,6 +108,9 @@ def write(api: LaceClient, job: DemoJob) -> None:
     from lace_cli.ingestion import ingest_paths
     from lace_cli.writing import citation_line, follow_to_end, save_compiled
 
+    if job.settings:
+        model = "/".join(str(value) for value in job.settings.values())
+        typer.echo(f"Written by {model}, as .env or the environment says; offline: LACE_LLM_PROVIDER=extractive")
     read = ingest_paths(api, job.sources)
     ready = [source.source_id for source in read.readable]
     started = api.start_run(

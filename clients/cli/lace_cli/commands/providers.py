@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lace_cli.output import AsJson, print_json, print_table
+from lace_cli.output import AsJson, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from lace.llm_gateway.v1 import llm_gateway_pb2
@@ -71,6 +71,8 @@ def validate(
         print_json(found)
     elif found.ok:
         typer.echo(f"{found.provider}/{found.model} answered in {found.duration_ms} ms.")
+        if last_day := found.capability.retires_on:
+            warn(f"{found.provider} ends {found.model} on {last_day}: choose another (lace models).")
     else:
         typer.echo(f"{found.provider}/{found.model}: {found.message} [{found.error_code}]", err=True)
     if not found.ok:
@@ -104,7 +106,8 @@ def models(
 ) -> None:
     """List the models that can be used, by the names that `lace ask --model` and every OpenAI client take.
 
-    Prices are in US dollars for a million tokens, in and out.
+    Prices are in US dollars for a million tokens, in and out; the last column is the day on which a provider ends a
+    model, where it has announced one.
     """
     from lace_cli.connection import connect
 
@@ -114,11 +117,11 @@ def models(
         print_json(found)
         return
     rows = [row for each in found for row in _rows(each, everything)]
-    headings = ("model", "", "tokens in and out", "out at most", "price")
+    headings = ("model", "", "tokens in and out", "out at most", "price", "ends on")
     print_table(headings, rows, empty="No provider is set up: lace providers")
 
 
-def _rows(provider: llm_gateway_pb2.ProviderCapability, everything: bool) -> list[tuple[str, str, str, str, str]]:
+def _rows(provider: llm_gateway_pb2.ProviderCapability, everything: bool) -> list[tuple[str, ...]]:
     writing = [
         (
             f"{provider.provider}/{model.model}",
@@ -126,6 +129,7 @@ def _rows(provider: llm_gateway_pb2.ProviderCapability, everything: bool) -> lis
             f"{model.context_tokens:,}",
             f"{model.max_output_tokens:,}",
             _price(model.price_date, model.input_price_micro_usd, model.output_price_micro_usd),
+            model.retires_on,
         )
         for model in provider.models
     ]
@@ -136,6 +140,7 @@ def _rows(provider: llm_gateway_pb2.ProviderCapability, everything: bool) -> lis
             f"{model.max_tokens:,}" if model.max_tokens else "",
             f"{model.dimensions} numbers" if model.dimensions else "",
             _price(model.price_date, model.price_micro_usd),
+            "",
         )
         for model in provider.measuring_models
         if model.configured or everything

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 MICRO = 1_000_000
 
-Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="Id of the tenant.")]
+Tenant = Annotated[
+    str, typer.Argument(metavar="TENANT", help="Id of the tenant, ten_…; `lace runs --json` shows yours.")
+]
 _DAY_TOKENS = typer.Option("--tokens-per-day", min=0, help="Tokens of model calls in a day; 0: any number.")
 _MONTH_TOKENS = typer.Option("--tokens-per-month", min=0, help="Tokens of model calls in a month; 0: any number.")
 _DAY_USD = typer.Option("--usd-per-day", min=0, help="Dollars for model calls in a day; 0: any sum.")
 _MONTH_USD = typer.Option("--usd-per-month", min=0, help="Dollars for model calls in a month; 0: any sum.")
-_OWN_DAY_TOKENS = typer.Option("--principal-tokens-per-day", min=0, help="The same for each principal.")
-_OWN_MONTH_TOKENS = typer.Option("--principal-tokens-per-month", min=0, help="The same for each principal.")
-_OWN_DAY_USD = typer.Option("--principal-usd-per-day", min=0, help="The same for each principal.")
-_OWN_MONTH_USD = typer.Option("--principal-usd-per-month", min=0, help="The same for each principal.")
+_OWN_DAY_TOKENS = typer.Option("--principal-tokens-per-day", min=0, help="Tokens of each principal in a day.")
+_OWN_MONTH_TOKENS = typer.Option("--principal-tokens-per-month", min=0, help="Tokens of each principal in a month.")
+_OWN_DAY_USD = typer.Option("--principal-usd-per-day", min=0, help="Dollars of each principal in a day.")
+_OWN_MONTH_USD = typer.Option("--principal-usd-per-month", min=0, help="Dollars of each principal in a month.")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -43,7 +43,11 @@ def create(
     "variables": [{"name": "topic"}]}
 
     Beside that: provider, model, model_version_constraint, allowed_fingerprints, mode (text or json) with
-    output_schema, sampling, grounding, locales. What it holds is named in docs/llm-gateway.md.
+    output_schema, sampling, grounding, provoker, locales, and als, a context block by locale:
+
+    {"als_template_id": "greeting", "variants": [{"variant_id": "a", "locale": "de-AT", "text": "Grüß Gott."}]}
+
+    A variable's type is string, integer, number, boolean or json; the rest is in docs/llm-gateway.md.
     """
     from lace_cli.connection import connect
 

@@ -53,7 +53,7 @@ def usage(
 def _row(by: By, sums: llm_gateway_pb2.Usage) -> tuple[str, ...]:
     names = {
         By.DAY: sums.day,
-        By.MODEL: f"{sums.provider} {sums.model}",
+        By.MODEL: "/".join(filter(None, (sums.provider, sums.model))),
         By.PRINCIPAL: sums.principal_id,
         By.RUN: sums.run_id or "(outside runs)",
     }

@@ -37,6 +37,7 @@ SESSION_SETTINGS = {
 PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) AS told(channel)"
 _POOL_TIMEOUT_S = 15.0
+_NUL = "cannot contain NUL (0x00)"
 _SESSION = "lace_session"
 _OPENING = "BEGIN"
 _OPENING_WITH_TENANT = _OPENING + "; SELECT set_config('lace.tenant_id', {}, true)"
@@ -72,6 +73,9 @@ class _Pool:
         try:
             yield Transaction(connection, driver, session, tenant_id)
         except (psycopg.Error, DBAPIError) as error:
+            if _NUL in str(error):  # of the driver, before anything is sent; only a caller can have brought it
+                message = "A text holds the character 0, which is no text."
+                raise LaceError(Reason.INVALID_ARGUMENT, message) from error
             if not driver.closed:
                 raise
             # The server went away in the middle; whether a COMMIT that was on its way came through is not known.
@@ -171,6 +175,7 @@ def _create_engine(parameters: Mapping[str, Any], pool_size: int) -> AsyncEngine
         use_native_hstore=False,
         # Otherwise an insert reports no rowcount, and `ON CONFLICT DO NOTHING` cannot be told from success.
         execution_options={"preserve_rowcount": True},
+        hide_parameters=True,  # what a statement was given is no matter of the log's
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )

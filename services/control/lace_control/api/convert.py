@@ -193,6 +193,11 @@ def settings_of_wire(message: wire.Settings) -> SettingsView:
     )
 
 
+def read_settings_to_wire(values: Mapping[str, Any]) -> wire.ReadSettingsResponse:
+    """Values by key."""
+    return wire.ReadSettingsResponse(values=values_to_wire(values))
+
+
 def resolved_to_wire(resolved: ResolvedSettings) -> wire.ResolveSettingsResponse:
     """A snapshot, with the layer of each value in order of the keys."""
     snapshot = resolved.snapshot

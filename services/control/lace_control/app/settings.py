@@ -83,6 +83,16 @@ async def resolve_settings(control: Control, caller: Caller, overrides: Mapping[
     return ResolvedSettings(snapshot, uri or await _keep(control, tenant_id, snapshot), quotas)
 
 
+async def read_settings(control: Control, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
+    """What every setting comes to for anybody of any tenant, for a service; an empty principal is the tenant itself."""
+    scopes = [Scope.of_system(), Scope.of_tenant(tenant_id)]
+    if principal_id:
+        scopes.append(Scope.of_user(tenant_id, principal_id))
+    async with control.units.of_tenant(tenant_id) as uow:
+        snapshot = await _resolve(control, uow, tenant_id, scopes, Layer("request", {}))
+    return snapshot.values
+
+
 def setting_definitions() -> list[Setting]:
     """Every setting there is, sorted by key; of secrets no value is in it."""
     return [SETTINGS[key] for key in sorted(SETTINGS)]

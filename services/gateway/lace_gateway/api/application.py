@@ -9,6 +9,7 @@ from functools import cache
 import grpc
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -34,6 +35,10 @@ from lace_gateway.domain.settings import GatewaySettings
 from lace_platform.blobs import BlobStore
 from lace_proto.descriptors import rest_methods
 
+# Spans are made by what bootstrap puts around the application, where they are exported. The framework's own would look
+# at each request whether somebody wants them, and keep silent beside those.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -52,7 +57,7 @@ class Surroundings:
 
 def create_application(surroundings: Surroundings) -> FastAPI:
     """The routes, without the layers around them."""
-    app = FastAPI(title="LACE", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="LACE", openapi_url=None, docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY)
     app.router = IndexedRouter(redirect_slashes=False)
     app.openapi = cache(lambda: openapi_document(_operations(app)))  # type: ignore[method-assign]
     app.add_exception_handler(LaceError, problems.on_lace_error)

@@ -137,8 +137,7 @@ def _route(scope: Scope) -> str:
 
 def _note(scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
     route, method = _route(scope), scope.get("method", "WEBSOCKET")
-    metrics.REQUESTS.labels(method, route, str(status)).inc()
-    metrics.SECONDS.labels(route).observe(seconds)
+    metrics.answered(method, route, status, seconds)
     caller = exchange.identity
     _log.info(
         "http",

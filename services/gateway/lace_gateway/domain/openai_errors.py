@@ -30,6 +30,8 @@ _CODES = {
     Reason.TOKEN_EXPIRED: "invalid_api_key",
     Reason.TOKEN_REVOKED: "invalid_api_key",
 }
+# The first mistake of whoever comes from OpenAI: a model's bare name, which is one of the settings' provider here.
+_ADVICE = {Reason.MODEL_UNKNOWN: " Name it as provider/model; GET /v1/models lists them."}
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
@@ -44,7 +46,7 @@ def openai_error_of(error: LaceError) -> dict[str, Any]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return {
         "error": {
-            "message": error.message,
+            "message": error.message + _ADVICE.get(error.reason, ""),
             "type": kind,
             "param": error.details[0].field.removeprefix("/") or None if error.details else None,
             "code": _CODES.get(error.reason, error.reason.value.lower()),

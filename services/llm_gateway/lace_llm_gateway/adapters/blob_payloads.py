@@ -12,7 +12,7 @@ _FOLDER = "payloads"
 
 
 class BlobPayloads:
-    """See app.ports.Payloads and ExpiringPayloads; the same content of one run is kept once."""
+    """See app.ports.Payloads and Expiring; the same content of one run is kept once."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -26,5 +26,5 @@ class BlobPayloads:
             raise LaceError(Reason.INVALID_ARGUMENT, f"{run_id!r} is no id of a run.") from None
 
     async def expire(self, before: datetime) -> int:
-        """See app.ports.ExpiringPayloads.expire."""
+        """See app.ports.Expiring.expire."""
         return await self._blobs.expire(_BUCKET, _FOLDER, before)

@@ -43,7 +43,7 @@ class _Known:
 
 
 class ControlQuotas:
-    """See app.budget_ports.Quotas. `channel` carries the service's own identity.
+    """See app.budgets.ports.Quotas. `channel` carries the service's own identity.
 
     While control cannot be asked, what it told last holds, also to another process. A tenant of which it never told
     anything is not kept from its calls then: they are counted, and held to limits once these are known.
@@ -67,18 +67,18 @@ class ControlQuotas:
         self._asking: dict[str, asyncio.Task[BudgetLimits]] = {}
 
     def known(self, tenant_id: str) -> BudgetLimits | None:
-        """See app.budget_ports.Quotas.known; what may be old is asked for meanwhile."""
+        """See app.budgets.ports.Quotas.known; what may be a little old is asked for meanwhile."""
         if self._changes.take():
             self._round += 1
         known = self._known.get(tenant_id)
-        if known is None:
+        if known is None or known.round != self._round or self._clock() >= known.until + _GOOD_FOR_S:
             return None
-        if known.round != self._round or self._clock() >= known.until:
+        if self._clock() >= known.until:
             self._ask(tenant_id)
         return known.limits
 
     async def of(self, tenant_id: str) -> BudgetLimits:
-        """See app.budget_ports.Quotas.of."""
+        """See app.budgets.ports.Quotas.of."""
         return await asyncio.shield(self._ask(tenant_id))
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from types import TracebackType
@@ -10,16 +11,23 @@ from types import TracebackType
 from opentelemetry import trace
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as names
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.util.types import AttributeValue
 
 from lace_core.errors import LaceError
 from lace_llm_gateway.adapters.genai_metrics import GenAiMetrics, Tried
 from lace_llm_gateway.domain.exchange import ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.measuring_models import Kind
 from lace_platform.rpc.tracing import spans_are_wanted
 
 _TRACER = "lace.llm_gateway"
 # Where the conventions have a name of their own; any other provider goes by ours.
 _PROVIDERS = {"gemini": names.GenAiProviderNameValues.GCP_GEMINI.value}
 _OPERATIONS = {"gemini": names.GenAiOperationNameValues.GENERATE_CONTENT.value}
+# The conventions have no name for reranking; they let one choose one then.
+_MEASURING: Mapping[Kind, str] = {
+    "embedding": names.GenAiOperationNameValues.EMBEDDINGS.value,
+    "rerank": "rerank",
+}
 _CHAT = names.GenAiOperationNameValues.CHAT.value
 _CANCELLED = "cancelled"
 _OTHER = "_OTHER"  # the conventions' word for an error without a code
@@ -37,17 +45,30 @@ class SpanObserver:
 
     def observe(self, request: ProviderRequest, provider: str) -> Observed:
         """Around one try."""
-        tracer = self._tracer or (trace.get_tracer(_TRACER) if spans_are_wanted() else None)
-        return Observed(request, _tried(provider, request.model), self._metrics, tracer)
+        tried = _tried(provider, request.model, "")
+        return Observed(tried, self._metrics, self._wanted(), lambda: _attributes(request, tried))
+
+    def measuring(self, kind: Kind, provider: str, model: str, dimensions: int) -> Observed:
+        """Around one try of embedding or reranking."""
+        tried = _tried(provider, model, _MEASURING[kind])
+        own = {names.GEN_AI_EMBEDDINGS_DIMENSION_COUNT: dimensions} if dimensions else {}
+        return Observed(tried, self._metrics, self._wanted(), lambda: {**_named(tried), **own})
+
+    def _wanted(self) -> trace.Tracer | None:
+        return self._tracer or (trace.get_tracer(_TRACER) if spans_are_wanted() else None)
 
 
 class Observed:
     """One try; an async context manager, written out for its speed."""
 
     def __init__(
-        self, request: ProviderRequest, tried: Tried, metrics: GenAiMetrics, tracer: trace.Tracer | None
+        self,
+        tried: Tried,
+        metrics: GenAiMetrics,
+        tracer: trace.Tracer | None,
+        attributes: Callable[[], Mapping[str, AttributeValue]],
     ) -> None:
-        self._request = request
+        self._attributes = attributes
         self._tried = tried
         self._metrics = metrics
         self._tracer = tracer
@@ -72,13 +93,20 @@ class Observed:
         if self._opened is not None:
             self._span.set_attributes(_outcome(answer))
 
+    def measured(self, answered_model: str, input_tokens: int | None) -> None:
+        """The provider measured; neither texts nor vectors are ever put on a span."""
+        if input_tokens is not None:
+            self._metrics.used(self._tried, "input", input_tokens)
+            self._span.set_attribute(names.GEN_AI_USAGE_INPUT_TOKENS, input_tokens)
+        self._span.set_attribute(names.GEN_AI_RESPONSE_MODEL, answered_model)
+
     async def __aenter__(self) -> Observed:
         self._started = time.perf_counter()
         if self._tracer is not None:
             self._opened = self._tracer.start_as_current_span(
                 f"{self._tried.operation} {self._tried.model}",
                 kind=trace.SpanKind.CLIENT,
-                attributes=_attributes(self._request, self._tried),
+                attributes=self._attributes(),
             )
             self._span = self._opened.__enter__()
         return self
@@ -95,8 +123,8 @@ class Observed:
 
 
 @lru_cache(maxsize=1024)
-def _tried(provider: str, model: str) -> Tried:
-    return Tried(_OPERATIONS.get(provider, _CHAT), _PROVIDERS.get(provider, provider), model)
+def _tried(provider: str, model: str, operation: str) -> Tried:
+    return Tried(operation or _OPERATIONS.get(provider, _CHAT), _PROVIDERS.get(provider, provider), model)
 
 
 def _failure(error: BaseException | None) -> str:
@@ -122,6 +150,14 @@ def _outcome(answer: ProviderAnswer) -> dict[str, str | int | list[str]]:
     return found
 
 
+def _named(tried: Tried) -> dict[str, str]:
+    return {
+        names.GEN_AI_OPERATION_NAME: tried.operation,
+        names.GEN_AI_PROVIDER_NAME: tried.provider,
+        names.GEN_AI_REQUEST_MODEL: tried.model,
+    }
+
+
 def _attributes(request: ProviderRequest, tried: Tried) -> dict[str, str | int | float | list[str]]:
     own: dict[str, str | int | float | list[str]] = {}
     if request.seed is not None:
@@ -129,9 +165,7 @@ def _attributes(request: ProviderRequest, tried: Tried) -> dict[str, str | int |
     if request.stop:
         own[names.GEN_AI_REQUEST_STOP_SEQUENCES] = list(request.stop)
     return own | {
-        names.GEN_AI_OPERATION_NAME: tried.operation,
-        names.GEN_AI_PROVIDER_NAME: tried.provider,
-        names.GEN_AI_REQUEST_MODEL: request.model,
+        **_named(tried),
         names.GEN_AI_REQUEST_TEMPERATURE: request.temperature_milli / 1000,
         names.GEN_AI_REQUEST_MAX_TOKENS: request.max_output_tokens,
         names.GEN_AI_OUTPUT_TYPE: "json" if request.output_schema is not None else "text",

@@ -98,7 +98,7 @@ class GroupWriter(Generic[T, R]):
         except (psycopg.OperationalError, psycopg.InterfaceError):
             for _, future in batch:
                 _fail(future, _away())
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._settle(batch[:middle])

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from lace_llm_gateway.domain.usage import UsageBy
 
+_KEY = (
+    "run_id text, step_id text, attempt int, contract text, provider text, requested_model text, "
+    "temperature_milli int, input_hash text"
+)
 _INTENT = (
     "tenant_id text, call_id text, principal_id text, template_id text, template_version text, "
-    "template_hash text, prompt_sample text, left_out jsonb, started_at timestamptz, run_id text, step_id text, "
-    "attempt int, contract text, provider text, requested_model text, temperature_milli int, input_hash text, "
+    f"template_hash text, prompt_sample text, started_at timestamptz, {_KEY}, "
     "budget_lease text, reserved_tokens bigint, reserved_micro_usd bigint"
 )
 _OUTCOME = (
@@ -30,14 +33,21 @@ _SAME_KEY = """
   AND c.contract = g.contract AND c.provider = g.provider AND c.requested_model = g.requested_model
   AND c.temperature_milli = g.temperature_milli AND c.input_hash = g.input_hash AND c.run_id <> ''
 """
+# Of what may be given again, the newest.
+_ANSWERED = f"""
+    SELECT c.* FROM llm_gateway.llm_calls c
+    WHERE {_SAME_KEY} AND (c.state = 'succeeded' OR (c.state = 'failed' AND c.error_code = ANY(:lasting)))
+    ORDER BY c.started_at DESC, c.call_id DESC LIMIT 1
+"""
+ANSWERED = f"""
+SELECT found.* FROM json_to_recordset(CAST(:rows AS json)) AS g(tenant_id text, {_KEY})
+CROSS JOIN LATERAL ({_ANSWERED}) AS found
+"""
 ANSWERED_OR_ADDED = f"""
 WITH g AS MATERIALIZED (
   SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given({_INTENT})
 ), known AS MATERIALIZED (
-  SELECT g.call_id AS asked, found.* FROM g CROSS JOIN LATERAL (
-    SELECT c.* FROM llm_gateway.llm_calls c
-    WHERE {_SAME_KEY} AND (c.state = 'succeeded' OR (c.state = 'failed' AND c.error_code = ANY(:lasting)))
-    ORDER BY c.started_at DESC, c.call_id DESC LIMIT 1) AS found
+  SELECT g.call_id AS asked, found.* FROM g CROSS JOIN LATERAL ({_ANSWERED}) AS found
 ), abandoned AS (
   UPDATE llm_gateway.llm_calls c SET state = 'abandoned', error_code = 'INTERNAL',
     error_message = 'The process that made this call ended before it was settled.'

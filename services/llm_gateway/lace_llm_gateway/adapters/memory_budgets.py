@@ -9,7 +9,7 @@ from lace_llm_gateway.domain.leases import Lease, LeaseOrder, LeaseReply, exchan
 
 
 class MemoryBudgets:
-    """See app.budget_ports; `ledger` says what the calls of a lease used, `clock` tells the time of leases."""
+    """See app.budgets.ports; `ledger` says what the calls of a lease used, `clock` tells the time of leases."""
 
     def __init__(self, clock: Callable[[], float], ledger: Callable[[str], Amount] = lambda lease_id: NOTHING) -> None:
         self._clock = clock
@@ -20,24 +20,24 @@ class MemoryBudgets:
         self.rows: dict[CounterKey, Counter] = {}
 
     async def exchange(self, orders: Sequence[LeaseOrder], life_s: float) -> Sequence[LeaseReply]:
-        """See app.budget_ports.BudgetStore.exchange."""
+        """See app.budgets.ports.BudgetStore.exchange."""
         return [self._exchange(order, life_s) for order in orders]
 
     async def renew(self, process_id: str, life_s: float) -> frozenset[str]:
-        """See app.budget_ports.BudgetStore.renew."""
+        """See app.budgets.ports.BudgetStore.renew."""
         own = frozenset(lease_id for lease_id, lease in self.leases.items() if lease.process_id == process_id)
         self._expires.update(dict.fromkeys(own, self._clock() + life_s))
         return own
 
     async def reconcile(self) -> int:
-        """See app.budget_ports.BudgetStore.reconcile."""
+        """See app.budgets.ports.BudgetStore.reconcile."""
         over = [lease_id for lease_id in self.leases if self._clock() >= self._expires[lease_id]]
         for lease_id in over:
             expire(self.leases.pop(lease_id), self._ledger(lease_id), self.rows)
         return len(over)
 
     async def counters(self, tenant_id: str, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Counter]:
-        """See app.budget_ports.BudgetReader.counters."""
+        """See app.budgets.ports.BudgetReader.counters."""
         return {key: self.rows.get(key, Counter()) for key in keys if key.tenant_id == tenant_id}
 
     def _exchange(self, order: LeaseOrder, life_s: float) -> LeaseReply:

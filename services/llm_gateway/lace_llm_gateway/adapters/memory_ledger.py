@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lace_llm_gateway.domain.calls import Call, CallState, Settlement, replayable
+from lace_llm_gateway.domain.calls import Call, CallKey, CallState, Settlement, replayable
 from lace_llm_gateway.domain.usage import Usage, UsageBy, UsageQuery
 
 _GIVEN_UP = Settlement(
@@ -18,31 +18,34 @@ _FAILED = (CallState.FAILED, CallState.CANCELLED, CallState.ABANDONED)
 
 
 class MemoryLedger:
-    """See app.ledger.Ledger; rows live as long as this object."""
+    """See app.calls.ledger.Ledger; rows live as long as this object."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Call] = {}
 
     async def begin(self, tenant_id: str, call: Call) -> Call | None:
-        """See app.ledger.Ledger.begin."""
-        same = [other for other in self._of(tenant_id) if other.key == call.key]
-        for other in same:
-            if other.settlement is None and other.started_at < call.started_at:
+        """See app.calls.ledger.Ledger.begin."""
+        for other in self._of(tenant_id):
+            if other.key == call.key and other.settlement is None and other.started_at < call.started_at:
                 self._rows[tenant_id, other.call_id] = replace(other, settlement=_GIVEN_UP)
-        known = [other for other in same if replayable(other.settlement)]
-        if known:
-            return max(known, key=lambda c: (c.started_at, c.call_id))
-        self._rows[tenant_id, call.call_id] = call
-        return None
+        known = await self.answered(tenant_id, call.key)
+        if known is None:
+            self._rows[tenant_id, call.call_id] = call
+        return known
+
+    async def answered(self, tenant_id: str, key: CallKey) -> Call | None:
+        """See app.calls.ledger.Ledger.answered."""
+        known = [other for other in self._of(tenant_id) if other.key == key and replayable(other.settlement)]
+        return max(known, key=lambda c: (c.started_at, c.call_id), default=None)
 
     async def settle(self, tenant_id: str, call_id: str, settlement: Settlement) -> None:
-        """See app.ledger.Ledger.settle."""
+        """See app.calls.ledger.Ledger.settle."""
         call = self._rows[tenant_id, call_id]
         if call.settlement is None or call.settlement.state is CallState.ABANDONED:
             self._rows[tenant_id, call_id] = replace(call, settlement=settlement)
 
     async def record(self, tenant_id: str, call: Call) -> None:
-        """See app.ledger.Ledger.record."""
+        """See app.calls.ledger.Ledger.record."""
         assert call.settlement is not None
         kept = replace(call, settlement=replace(call.settlement, output=""))
         self._rows.setdefault((tenant_id, call.call_id), kept)
@@ -56,7 +59,7 @@ class MemoryLedger:
     async def of_run(
         self, tenant_id: str, run_id: str, limit: int, after: tuple[datetime, str] | None
     ) -> Sequence[Call]:
-        """See app.ledger.Ledger.of_run."""
+        """See app.calls.ledger.Ledger.of_run."""
         own = sorted(
             (c for c in self._of(tenant_id) if c.key.run_id == run_id), key=lambda c: (c.started_at, c.call_id)
         )
@@ -65,7 +68,7 @@ class MemoryLedger:
     async def usage(
         self, tenant_id: str, query: UsageQuery, limit: int, after: tuple[str, str] | None
     ) -> Sequence[Usage]:
-        """See app.ledger.Ledger.usage."""
+        """See app.calls.ledger.Ledger.usage."""
         newest_first = query.by is UsageBy.DAY
         summed: dict[tuple[str, str], list[Call]] = {}
         for call in self._of(tenant_id):

@@ -254,7 +254,7 @@ class PostgresBatchRepository:
 
 
 class PostgresOrphans:
-    """See app.batch_ports.Orphans."""
+    """See app.batches.ports.Orphans."""
 
     def __init__(self, database: SystemDatabase) -> None:
         self._database = database

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -58,6 +59,17 @@ READ_COUNTERS = f"""
 SELECT c.* FROM llm_gateway.budget_counters c
 JOIN json_to_recordset(CAST(:rows AS json)) AS wanted({_KEY_TYPES}) USING (tenant_id, principal_id, period, starts_on)
 """
+# Counters of which a lease still holds something stay until it is settled.
+DROP_COUNTERS = """
+WITH old AS (
+  SELECT tenant_id, principal_id, period, starts_on FROM llm_gateway.budget_counters
+  WHERE starts_on < :before AND leased_tokens = 0 AND leased_micro_usd = 0
+  ORDER BY 1, 2, 3, 4 FOR UPDATE SKIP LOCKED
+)
+DELETE FROM llm_gateway.budget_counters c USING old
+WHERE c.tenant_id = old.tenant_id AND c.principal_id = old.principal_id AND c.period = old.period
+  AND c.starts_on = old.starts_on RETURNING c.starts_on
+"""
 LOCK_LEASES = f"""
 SELECT {_LEASE} FROM llm_gateway.budget_leases WHERE lease_id = ANY(:lease_ids) AND process_id = :process_id
 ORDER BY lease_id FOR UPDATE
@@ -99,7 +111,7 @@ _Row = dict[str, Any]
 
 
 class PostgresBudgets:
-    """See app.budget_ports.BudgetStore and BudgetReader; writes across tenants, reads within one."""
+    """See app.budgets.ports.BudgetStore and BudgetReader; writes across tenants, reads within one."""
 
     def __init__(self, database: Database, system: SystemDatabase) -> None:
         self._database = database
@@ -107,7 +119,7 @@ class PostgresBudgets:
         self._told: dict[str, int] = {}
 
     async def exchange(self, orders: Sequence[LeaseOrder], life_s: float) -> Sequence[LeaseReply]:
-        """See app.budget_ports.BudgetStore.exchange."""
+        """See app.budgets.ports.BudgetStore.exchange."""
         try:
             async with self._system.transaction() as tx:
                 limits = await self._limits(tx, orders)
@@ -126,7 +138,7 @@ class PostgresBudgets:
         return replies
 
     async def renew(self, process_id: str, life_s: float) -> frozenset[str]:
-        """See app.budget_ports.BudgetStore.renew."""
+        """See app.budgets.ports.BudgetStore.renew."""
         try:
             rows = await self._system.execute_now(RENEW, {"process_id": process_id, "life_s": life_s})
         except psycopg.Error as error:
@@ -134,7 +146,7 @@ class PostgresBudgets:
         return frozenset(row.lease_id for row in rows)
 
     async def reconcile(self) -> int:
-        """See app.budget_ports.BudgetStore.reconcile; by many processes at once each lease is settled once."""
+        """See app.budgets.ports.BudgetStore.reconcile; by many processes at once each lease is settled once."""
         try:
             rows = await self._system.execute_now(OVER)
             return await self._expire([_lease(row) for row in rows]) if rows else 0
@@ -142,11 +154,18 @@ class PostgresBudgets:
             raise _away() from error
 
     async def counters(self, tenant_id: str, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Counter]:
-        """See app.budget_ports.BudgetReader.counters."""
+        """See app.budgets.ports.BudgetReader.counters."""
         async with self._database.transaction(tenant_id) as tx:
             rows = await tx.fetch_all(READ_COUNTERS, {"rows": _json(_key(key) for key in keys)})
         found = dict(_counter(row) for row in rows)
         return {key: found.get(key, Counter()) for key in keys}
+
+    async def expire(self, before: datetime) -> int:
+        """See app.ports.Expiring; counters of periods that began before that day."""
+        try:
+            return len(await self._system.execute_now(DROP_COUNTERS, {"before": before.date()}))
+        except psycopg.Error as error:
+            raise _away() from error
 
     async def limits(self, tenant_id: str) -> BudgetLimits | None:
         """What any process was told last of a tenant; None where none was."""

@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+import psycopg
+import structlog
+from sqlalchemy.exc import DBAPIError
 
 from lace_llm_gateway.adapters.group_writer import GroupWriter
-from lace_llm_gateway.adapters.ledger_sql import ANSWERED_OR_ADDED, OF_RUN, RECORD, SETTLE, USAGE
+from lace_llm_gateway.adapters.ledger_sql import ANSWERED, ANSWERED_OR_ADDED, OF_RUN, RECORD, SETTLE, USAGE
 from lace_llm_gateway.domain.calls import (
     LASTING_FAILURES,
     Call,
     CallKey,
     CallState,
     CountMethod,
-    LeftOut,
     Settlement,
 )
 from lace_llm_gateway.domain.exchange import FinishReason
@@ -31,9 +33,11 @@ _PAUSE_S = 0.05
 _MOST_WAITING = 5_000
 _Row = dict[str, Any]
 
+log = structlog.get_logger(__name__)
+
 
 class PostgresLedger:
-    """See app.ledger.Ledger; `database` is the service's own role, `system` the one that writes across tenants."""
+    """See app.calls.ledger.Ledger; `database` is the own role of the service, `system` reaches across tenants."""
 
     def __init__(self, database: Database, system: SystemDatabase) -> None:
         self._database = database
@@ -45,28 +49,39 @@ class PostgresLedger:
         )
 
     async def begin(self, tenant_id: str, call: Call) -> Call | None:
-        """See app.ledger.Ledger.begin."""
+        """See app.calls.ledger.Ledger.begin."""
         return await self._intents.put(_intent(tenant_id, call))
 
+    async def answered(self, tenant_id: str, key: CallKey) -> Call | None:
+        """See app.calls.ledger.Ledger.answered."""
+        rows = orjson.dumps([{"tenant_id": tenant_id, **_key(key)}]).decode()
+        try:
+            async with self._database.transaction(tenant_id) as tx:
+                found = await tx.fetch_all(ANSWERED, {"rows": rows, "lasting": sorted(LASTING_FAILURES)})
+        except (DBAPIError, psycopg.Error) as error:  # who asks is about to be refused, and is told why
+            log.warning("answer_not_looked_up", error=str(error))
+            return None
+        return _call(found[0]) if found else None
+
     async def settle(self, tenant_id: str, call_id: str, settlement: Settlement) -> None:
-        """See app.ledger.Ledger.settle."""
+        """See app.calls.ledger.Ledger.settle."""
         await self._settlements.put({"tenant_id": tenant_id, "call_id": call_id, **_outcome(settlement)})
 
     async def record(self, tenant_id: str, call: Call) -> None:
-        """See app.ledger.Ledger.record."""
+        """See app.calls.ledger.Ledger.record."""
         written = self._records.put((tenant_id, call))
         if len(self._records) > _MOST_WAITING:
             await written
 
     async def flush(self) -> None:
-        """See app.ledger.Ledger.flush."""
+        """See app.calls.ledger.Ledger.flush."""
         for writer in (self._intents, self._settlements, self._records):
             await writer.flush()
 
     async def of_run(
         self, tenant_id: str, run_id: str, limit: int, after: tuple[datetime, str] | None
     ) -> Sequence[Call]:
-        """See app.ledger.Ledger.of_run."""
+        """See app.calls.ledger.Ledger.of_run."""
         await self._records.flush()
         started_at, call_id = after or (None, "")
         place = {"started_at": started_at, "call_id": call_id, "limit": limit}
@@ -77,7 +92,7 @@ class PostgresLedger:
     async def usage(
         self, tenant_id: str, query: UsageQuery, limit: int, after: tuple[str, str] | None
     ) -> Sequence[Usage]:
-        """See app.ledger.Ledger.usage."""
+        """See app.calls.ledger.Ledger.usage."""
         await self._records.flush()
         first, second = after or ("", "")
         parameters = {
@@ -94,7 +109,7 @@ class PostgresLedger:
         return [_usage(row) for row in rows]
 
     async def close(self) -> None:
-        """See app.ledger.Ledger.close."""
+        """See app.calls.ledger.Ledger.close."""
         for writer in (self._intents, self._settlements, self._records):
             await writer.close()
 
@@ -115,7 +130,6 @@ class PostgresLedger:
 
 
 def _intent(tenant_id: str, call: Call) -> _Row:
-    key = call.key
     return {
         "tenant_id": tenant_id,
         "call_id": call.call_id,
@@ -124,8 +138,16 @@ def _intent(tenant_id: str, call: Call) -> _Row:
         "template_version": call.template_version,
         "template_hash": call.template_hash,
         "prompt_sample": _storable(call.prompt_sample),
-        "left_out": {"fact_ids": call.left_out.fact_ids, "tokens": call.left_out.tokens},
         "started_at": call.started_at,
+        **_key(call.key),
+        "budget_lease": call.held.lease_id,
+        "reserved_tokens": call.held.tokens,
+        "reserved_micro_usd": call.held.micro_usd,
+    }
+
+
+def _key(key: CallKey) -> _Row:
+    return {
         "run_id": key.run_id,
         "step_id": key.step_id,
         "attempt": key.attempt,
@@ -134,9 +156,6 @@ def _intent(tenant_id: str, call: Call) -> _Row:
         "requested_model": key.model,
         "temperature_milli": key.temperature_milli,
         "input_hash": key.input_hash,
-        "budget_lease": call.held.lease_id,
-        "reserved_tokens": call.held.tokens,
-        "reserved_micro_usd": call.held.micro_usd,
     }
 
 
@@ -203,7 +222,6 @@ def _call(row: Any) -> Call:
         principal_id=row.principal_id,
         template_id=row.template_id,
         template_version=row.template_version,
-        left_out=LeftOut(tuple(row.left_out.get("fact_ids", ())), row.left_out.get("tokens", 0)),
     )
 
 

@@ -24,23 +24,34 @@ def record_keys(given: str, service_secret: str) -> dict[str, bytes]:
     k0 may be given too, with the secret that it is derived from: what an installation was before its secret was
     changed. Raises LaceError SETTING_INVALID.
     """
-    keys: dict[str, bytes] = {}
+    named = _named(given)
+    keys = {key_id: secret.encode() for key_id, secret in named.items()}
+    derived = hmac.digest(first_secret(given, service_secret).encode(), b"lace record seals", "sha256")
+    return {**keys, _DERIVED: derived} if _DERIVED in keys else {_DERIVED: derived, **keys}
+
+
+def first_secret(given: str, service_secret: str) -> str:
+    """The secret that templates' first keys are derived from: that of k0 where it is given, else the installation's.
+
+    Raises LaceError SETTING_INVALID.
+    """
+    return _named(given).get(_DERIVED, service_secret)
+
+
+def _named(given: str) -> dict[str, str]:
+    named: dict[str, str] = {}
     for pair in filter(None, (each.strip() for each in given.split(","))):
         key_id, separator, secret = pair.partition("=")
-        if not separator or not _ID.fullmatch(key_id) or len(secret) < _SHORTEST or key_id in keys:
+        if not separator or not _ID.fullmatch(key_id) or len(secret) < _SHORTEST or key_id in named:
             problem = f"must be id=secret,id=secret; ids are unlike each other, secrets have {_SHORTEST} characters"
             details = [Detail("record_keys", problem)]
             raise LaceError(Reason.SETTING_INVALID, f"record_keys: {problem}.", details=details)
-        keys[key_id] = _derived(secret) if key_id == _DERIVED else secret.encode()
-    return keys if _DERIVED in keys else {_DERIVED: _derived(service_secret), **keys}
-
-
-def _derived(secret: str) -> bytes:
-    return hmac.digest(secret.encode(), b"lace record seals", "sha256")
+        named[key_id] = secret
+    return named
 
 
 class HmacSeals:
-    """See app.template_ports.Seals; `keys` by id, the newest last."""
+    """See app.templates.ports.Seals; `keys` by id, the newest last."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = dict(keys)
@@ -55,7 +66,7 @@ class HmacSeals:
 
 
 class PrometheusTemplateMetrics:
-    """See app.template_ports.TemplateMetrics."""
+    """See app.templates.ports.TemplateMetrics."""
 
     def record_tampered(self, table: str) -> None:
         """Counts a row."""

@@ -175,7 +175,8 @@ def _run_row(run: TemplateRun) -> dict[str, Any]:
         row.update(vars(getattr(run, part)))
     row["state"], row["grounding"] = run.state.value, run.grounding.value
     row["variables"] = canonical_json(dict(run.variables)).decode()
-    return row
+    # What a provider says of itself may hold the character 0, which Postgres refuses: a paid answer is not lost to it.
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in row.items()}
 
 
 def run_of_row(row: Row[Any]) -> TemplateRun:
@@ -198,7 +199,7 @@ class SqlIdempotencyRepository:
     async def once(
         self, tenant_id: str, route: str, request: bytes, effect: Callable[[], Awaitable[bytes]]
     ) -> tuple[bytes, bool]:
-        """See app.template_ports.IdempotencyRepository."""
+        """See app.templates.ports.IdempotencyRepository."""
         call, now = current_call(), self._now()
         scope = {"tenant_id": tenant_id, "route": route, "key": checked_key(call.idempotency_key)}
         table = INFRASTRUCTURE.idempotency_keys

@@ -9,9 +9,11 @@ from lace.llm_gateway.v1 import templates_pb2 as wire
 from lace_llm_gateway.api import convert_batches as convert
 from lace_llm_gateway.api.convert_templates import canonical_request
 from lace_llm_gateway.api.template_pages import page_limit
-from lace_llm_gateway.app.batches import use_cases as batches
+from lace_llm_gateway.app.batches.batching import Batching
+from lace_llm_gateway.app.batches.list_batches import get_batch, list_batches
+from lace_llm_gateway.app.batches.move_batch import cancel_batch, pause_batch, resume_batch
 from lace_llm_gateway.app.batches.ports import BatchPlace
-from lace_llm_gateway.app.batches.use_cases import Batching
+from lace_llm_gateway.app.batches.run_batch import run_batch
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
 
@@ -29,18 +31,18 @@ class BatchMethods:
         """Takes on a batch of runs."""
         caller, asked = current_call(), _asked("RunBatch", request)
         who = (caller.tenant_id, caller.principal_id)
-        return convert.batch_message(await batches.run_batch(self._batching, *who, convert.ask_of(request), asked))
+        return convert.batch_message(await run_batch(self._batching, *who, convert.ask_of(request), asked))
 
     async def GetBatch(self, request: wire.GetBatchRequest, context: Any) -> wire.Batch:
         """A batch and how far it is."""
         tenant_id = current_call().tenant_id
-        return convert.batch_message(await batches.get_batch(self._batching, tenant_id, request.batch_id))
+        return convert.batch_message(await get_batch(self._batching, tenant_id, request.batch_id))
 
     async def ListBatches(self, request: wire.ListBatchesRequest, context: Any) -> wire.ListBatchesResponse:
         """Lists the batches of a template."""
         tenant_id, state = current_call().tenant_id, convert.state_of(request)
         place, limit = self._batch_pages.place(tenant_id, request), page_limit(request)
-        page = await batches.list_batches(self._batching, tenant_id, request.template_id, state, limit, place)
+        page = await list_batches(self._batching, tenant_id, request.template_id, state, limit, place)
         return wire.ListBatchesResponse(
             batches=[convert.batch_message(view) for view in page.batches],
             next_page_token=self._batch_pages.next_token(tenant_id, request, page.after),
@@ -49,18 +51,18 @@ class BatchMethods:
     async def PauseBatch(self, request: wire.PauseBatchRequest, context: Any) -> wire.Batch:
         """Begins no further run."""
         tenant_id, asked = current_call().tenant_id, _asked("PauseBatch", request)
-        return convert.batch_message(await batches.pause_batch(self._batching, tenant_id, request.batch_id, asked))
+        return convert.batch_message(await pause_batch(self._batching, tenant_id, request.batch_id, asked))
 
     async def ResumeBatch(self, request: wire.ResumeBatchRequest, context: Any) -> wire.Batch:
         """Goes on with a paused batch."""
         tenant_id, asked = current_call().tenant_id, _asked("ResumeBatch", request)
         how = (request.batch_id, request.accept_drift, request.retry_failed)
-        return convert.batch_message(await batches.resume_batch(self._batching, tenant_id, *how, asked))
+        return convert.batch_message(await resume_batch(self._batching, tenant_id, *how, asked))
 
     async def CancelBatch(self, request: wire.CancelBatchRequest, context: Any) -> wire.Batch:
         """Ends a batch."""
         tenant_id, asked = current_call().tenant_id, _asked("CancelBatch", request)
-        return convert.batch_message(await batches.cancel_batch(self._batching, tenant_id, request.batch_id, asked))
+        return convert.batch_message(await cancel_batch(self._batching, tenant_id, request.batch_id, asked))
 
 
 class BatchPages:

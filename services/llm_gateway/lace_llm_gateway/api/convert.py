@@ -10,7 +10,7 @@ from lace_llm_gateway.app.calls.orders import Order, settings_of
 from lace_llm_gateway.app.calls.stream import Piece, Told
 from lace_llm_gateway.app.providers.list_capabilities import Offered
 from lace_llm_gateway.app.providers.validate_provider import Trial
-from lace_llm_gateway.domain.calls import Call, CallState, CountMethod, LeftOut, Settlement
+from lace_llm_gateway.domain.calls import Call, CallState, CountMethod, Settlement
 from lace_llm_gateway.domain.capabilities import ModelCapability
 from lace_llm_gateway.domain.exchange import FinishReason, Message
 from lace_llm_gateway.domain.routing import Tried
@@ -62,7 +62,6 @@ def order_of(request: wire.GenerateRequest, principal_id: str = "") -> Order:
         stop=tuple(request.stop),
         seed=request.seed if request.HasField("seed") else None,
         accept_partial=request.accept_partial,
-        left_out=LeftOut(tuple(request.left_out.fact_ids), request.left_out.tokens),
         principal_id=principal_id,
     )
 
@@ -126,9 +125,6 @@ def call_message(call: Call) -> wire.Call:
         hedged=settlement.hedged,
         response_api=settlement.response_api,
     )
-    if call.left_out.fact_ids:
-        message.left_out.fact_ids.extend(call.left_out.fact_ids)
-        message.left_out.tokens = call.left_out.tokens
     seconds, micros = divmod(round(call.started_at.timestamp() * 1_000_000), 1_000_000)
     message.started_at.seconds, message.started_at.nanos = seconds, micros * 1000
     return message

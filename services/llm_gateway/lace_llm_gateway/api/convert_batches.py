@@ -10,7 +10,8 @@ from google.protobuf import json_format
 from lace.llm_gateway.v1 import templates_pb2 as wire
 from lace_core.errors import Detail, LaceError, Reason
 from lace_llm_gateway.api.convert_templates import GROUNDING_OF, GROUNDINGS, run_message
-from lace_llm_gateway.app.batches.use_cases import BatchAsk, BatchView
+from lace_llm_gateway.app.batches.batching import BatchView
+from lace_llm_gateway.app.batches.run_batch import BatchAsk
 from lace_llm_gateway.domain.batches import Batch, BatchState, DriftPolicy, ExecutionMode, ModelLock, Progress
 from lace_llm_gateway.domain.stored_templates import TemplateRun
 from lace_proto.json import from_json, to_json
@@ -100,7 +101,7 @@ def view_of(message: wire.Batch) -> BatchView:
 
 
 class BatchAnswers:
-    """See app.batches.Answers: the contract's own message."""
+    """See app.batches.batching.Answers: the contract's own message."""
 
     def encode(self, view: BatchView) -> bytes:
         """Its bytes."""

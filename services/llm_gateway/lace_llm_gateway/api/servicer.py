@@ -98,9 +98,10 @@ class ProviderServicer(llm_gateway_pb2_grpc.ProviderServiceServicer):
         self, request: wire.ValidateProviderRequest, context: Any
     ) -> wire.ValidateProviderResponse:
         """Tries a provider."""
-        remaining = current_call().remaining()
+        caller = current_call()
+        asked = (request.provider, request.model, caller.remaining())
         return convert.trial_response(
-            await validate_provider(self._gateway, request.provider, request.model, remaining)
+            await validate_provider(self._gateway, caller.tenant_id, caller.principal_id, *asked)
         )
 
     async def ListVersions(self, request: wire.ListVersionsRequest, context: Any) -> wire.ListVersionsResponse:

@@ -9,7 +9,7 @@ from lace.llm_gateway.v1 import templates_pb2_grpc
 from lace_llm_gateway.api import convert_templates as convert
 from lace_llm_gateway.api.batch_servicer import BatchMethods, BatchPages
 from lace_llm_gateway.api.template_pages import TemplatePages, page_limit
-from lace_llm_gateway.app.batches.use_cases import Batching
+from lace_llm_gateway.app.batches.batching import Batching
 from lace_llm_gateway.app.templates.create_template import create_template
 from lace_llm_gateway.app.templates.list_templates import (
     get_template,

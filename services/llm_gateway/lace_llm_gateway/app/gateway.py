@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from lace_core.errors import LaceError, Reason
 from lace_core.prices import Price
 from lace_llm_gateway.app.calls.ledger import Ledger
-from lace_llm_gateway.app.ports import CallObserver, Clock, Defaults, Payloads, Prompts, Provider, TokenCounter
+from lace_llm_gateway.app.ports import (
+    CallObserver,
+    Clock,
+    Defaults,
+    Payloads,
+    Prompts,
+    Provider,
+    StoredSettings,
+    TokenCounter,
+)
 from lace_llm_gateway.app.templates.packaged_prompts import PackagedPrompts
 from lace_llm_gateway.domain.capabilities import ModelCapability, ProviderCapability, capability_of, price_of
 from lace_llm_gateway.domain.settings import CallSettings, call_settings
@@ -21,6 +30,14 @@ if TYPE_CHECKING:
     from lace_llm_gateway.app.calls.routing import Router
 
 _MOST_SETTINGS = 512
+
+
+class NothingStored:
+    """Settings of an installation in which nobody stores any."""
+
+    async def of(self, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
+        """See app.ports.StoredSettings.of."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,7 @@ class Gateway:
     # From it come the nonces of prompts; one that is made up here holds for this process alone.
     prompt_secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
     prompts: Prompts = field(default_factory=PackagedPrompts)
+    stored: StoredSettings = field(default_factory=NothingStored)
     _settings: dict[str, CallSettings] = field(default_factory=dict, repr=False)
 
     def settings(self, given: Mapping[str, Any]) -> CallSettings:
@@ -58,6 +76,20 @@ class Gateway:
                 self._settings.clear()
             self._settings[named] = known
         return known
+
+    async def values_for(
+        self, tenant_id: str, principal_id: str, run_id: str, given: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        """What a call goes by: what it carries, over what is stored for its principal.
+
+        The call of a run carries all that the run pinned, and nothing else holds for it. Raises LaceError
+        SERVICE_UNAVAILABLE.
+        """
+        carried = given or {}
+        if run_id and carried:
+            return carried
+        stored = await self.stored.of(tenant_id, principal_id)
+        return {**stored, **carried} if stored else carried
 
     def choose(self, provider: str, model: str, prices: Sequence[Price] = ()) -> Choice:
         """The provider and the model to call, at a price of these where it has one; an empty model is the default.

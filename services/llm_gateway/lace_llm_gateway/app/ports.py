@@ -11,6 +11,7 @@ from lace_llm_gateway.domain.breaker import BreakerState
 from lace_llm_gateway.domain.calls import Counted
 from lace_llm_gateway.domain.capabilities import ModelCapability
 from lace_llm_gateway.domain.exchange import Delta, Message, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.measuring_models import Kind
 from lace_llm_gateway.domain.prompts import PromptTemplate
 from lace_llm_gateway.domain.versions import OfferedVersions, ProviderVersions
 
@@ -163,11 +164,11 @@ class Payloads(Protocol):
         ...
 
 
-class ExpiringPayloads(Protocol):
-    """What keeps payloads, as who ends their time sees it."""
+class Expiring(Protocol):
+    """What keeps something for a time, as who ends that time sees it."""
 
     async def expire(self, before: datetime) -> int:
-        """Delete what was kept before that moment; how many files. Raises LaceError SERVICE_UNAVAILABLE."""
+        """Delete what is from before that moment; how much that was. Raises LaceError SERVICE_UNAVAILABLE."""
         ...
 
 
@@ -176,6 +177,20 @@ class CallObserver(Protocol):
 
     def observe(self, request: ProviderRequest, provider: str) -> AbstractAsyncContextManager[CallNotes]:
         """Around one try."""
+        ...
+
+    def measuring(
+        self, kind: Kind, provider: str, model: str, dimensions: int
+    ) -> AbstractAsyncContextManager[MeasureNotes]:
+        """Around one try of embedding or reranking; `dimensions` is 0 for the model's own."""
+        ...
+
+
+class MeasureNotes(Protocol):
+    """Takes the outcome of such a try."""
+
+    def measured(self, answered_model: str, input_tokens: int | None) -> None:
+        """The provider answered; tokens are None where it reports none."""
         ...
 
 
@@ -204,6 +219,14 @@ class Defaults(Protocol):
 
     def __call__(self) -> Mapping[str, Any]:
         """Values by key."""
+        ...
+
+
+class StoredSettings(Protocol):
+    """The settings that are stored for tenants and their people, where they differ from the process's own."""
+
+    async def of(self, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
+        """Values by key; raises LaceError SERVICE_UNAVAILABLE where nobody can tell."""
         ...
 
 

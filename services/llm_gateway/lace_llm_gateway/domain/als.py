@@ -33,8 +33,8 @@ class SeedKeys:
             raise LaceError(Reason.SETTING_INVALID, "There must be at least one seed key, and none may be empty.")
 
     @classmethod
-    def of(cls, first: bytes, given: str) -> SeedKeys:
-        """The keys of a process: `first` is k1 where `given` (id=secret,id=secret; the newest last) does not name it.
+    def of(cls, first_secret: str, given: str) -> SeedKeys:
+        """The keys of a process: k1 is derived from `first_secret` where `given` (id=secret,…, newest last) has none.
 
         Raises LaceError SETTING_INVALID.
         """
@@ -44,7 +44,7 @@ class SeedKeys:
         if len(keys) < len(named) or not good:
             problem = f"must be id=secret,id=secret; ids are unlike each other, secrets have {_SHORTEST} characters"
             raise LaceError(Reason.SETTING_INVALID, f"seed_keys: {problem}.", details=[Detail("seed_keys", problem)])
-        return cls({"k1": keys.get("k1", first), **keys})
+        return cls({"k1": hmac.digest(first_secret.encode(), b"lace seed keys", "sha256"), **keys})
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from lace_llm_gateway.domain.schemas import AnswerSchema
 
 _MOST_DETAILS = 20
 _LONGEST_DETAIL = 300
+# Half of a JSON text never ends so and is valid too; half of a number may be a number.
+_CLOSES = ("}", "]", '"')
 
 
 def check_input(contract: str, input_json: str) -> None:
@@ -32,10 +34,11 @@ def check_input(contract: str, input_json: str) -> None:
         raise LaceError(Reason.INVALID_ARGUMENT, f"input_json breaks {contract}: {where}", details=found)
 
 
-def refuse_unfinished(answer: ProviderAnswer, *, partial: bool = False) -> None:
+def refuse_unfinished(answer: ProviderAnswer, *, is_text: bool = True, partial: bool = False) -> None:
     """Raises LaceError for an answer that did not come to its end: half an answer is never parsed or repaired.
 
-    With `partial` the caller takes one that was cut at its output limit, and is told so by its finish reason.
+    An end of which nobody knows what it means may be a cut: JSON that closes shows that it is whole, a text (`is_text`)
+    cannot. With `partial` the caller takes a text that may be cut, and its finish reason says so.
     """
     match answer.finish_reason:
         case FinishReason.LENGTH if not partial:
@@ -50,6 +53,11 @@ def refuse_unfinished(answer: ProviderAnswer, *, partial: bool = False) -> None:
             raise LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The model asked for a tool, and it was given none.")
         case FinishReason.STOP | FinishReason.UNKNOWN if not answer.text.strip():
             raise LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The model answered with nothing.", retryable=True)
+        case FinishReason.UNKNOWN if not partial and (is_text or not answer.text.rstrip().endswith(_CLOSES)):
+            raise LaceError(
+                Reason.PROVIDER_OUTPUT_TRUNCATED,
+                "The provider ended its answer for a reason that is not known here, so that it may be cut.",
+            )
         case _:
             return
 

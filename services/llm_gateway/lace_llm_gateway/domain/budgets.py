@@ -17,6 +17,8 @@ from lace_core.errors import Detail, LaceError, Reason
 _HELD_WAIT_S = 2.0
 # Near a limit slices become small, so that no process holds what another needs: a quarter of what is left at most.
 _SHARE = 4
+# A counter is of no use once its month is over and the leases of its last day are settled; the ledger has the sums.
+COUNTER_DAYS = 62
 
 
 @dataclass(frozen=True)

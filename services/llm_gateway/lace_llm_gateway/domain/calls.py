@@ -59,14 +59,6 @@ class CallKey:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Evidence that did not fit into the prompt, the best ranked first, and the tokens that it would have taken."""
-
-    fact_ids: tuple[str, ...] = ()
-    tokens: int = 0
-
-
-@dataclass(frozen=True)
 class Settlement:
     """How a call ended. Cost is in millionths of a US dollar, duration in milliseconds.
 
@@ -132,7 +124,6 @@ class Call:
     principal_id: str = ""
     template_id: str = ""
     template_version: str = ""
-    left_out: LeftOut = LeftOut()
     held: Held = field(default=Held(), compare=False)
 
 

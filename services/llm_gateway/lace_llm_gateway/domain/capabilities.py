@@ -157,8 +157,12 @@ def capabilities() -> dict[str, ProviderCapability]:
     return matrix_of((files("lace_llm_gateway.domain") / "capabilities.json").read_bytes())
 
 
-def matrix_of(data: bytes) -> dict[str, ProviderCapability]:
-    """A capability matrix out of JSON. Raises LaceError PRICE_INVALID, CAPABILITIES_INVALID for one that cannot be."""
+def matrix_of(data: bytes, day: date | None = None) -> dict[str, ProviderCapability]:
+    """A capability matrix out of JSON. Raises LaceError PRICE_INVALID, CAPABILITIES_INVALID for one that cannot be.
+
+    With a day also for a price that holds only later, which is not for the start of a program to ask: a clock that is
+    wrong must not stop it.
+    """
     try:
         found = msgspec.json.decode(data, type=_Matrix).providers
     except msgspec.DecodeError as error:
@@ -166,6 +170,9 @@ def matrix_of(data: bytes) -> dict[str, ProviderCapability]:
     for provider in found:
         for model in provider.models:
             _check(provider.provider, model)
+            if day is not None and model.price_date > day.isoformat():
+                name = f"{provider.provider}/{model.model}"
+                raise LaceError(Reason.PRICE_INVALID, f"The price of {name} holds only from {model.price_date} on.")
         if provider.default_model and provider.default_model not in {model.model for model in provider.models}:
             raise _invalid(provider.provider, f"its default model {provider.default_model} is not in its list")
     return {provider.provider: provider for provider in sorted(found, key=lambda p: p.provider)}
@@ -224,6 +231,8 @@ def _check(provider: str, model: ModelCapability) -> None:
     for day in (model.price_date, model.retires_on, *(price.since for price in model.later_prices)):
         if day and not _is_day(day):
             raise LaceError(Reason.PRICE_INVALID, f"The day {day} of {name} is none.")
+    if any(price.since <= model.price_date for price in model.later_prices):
+        raise LaceError(Reason.PRICE_INVALID, f"A later price of {name} is not later than {model.price_date}.")
     if model.max_output_tokens < 1 or model.context_tokens < model.max_output_tokens or model.max_input_tokens < 0:
         raise _invalid(name, "its limits contradict each other")
 

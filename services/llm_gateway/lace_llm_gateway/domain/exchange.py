@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+# No call takes more tokens, and no name is longer: what says so is broken, and would break whoever adds it up.
+_MOST_TOKENS = 100_000_000
+_LONGEST_NAME = 200
 
 
 class FinishReason(StrEnum):
@@ -102,3 +106,26 @@ class ProviderAnswer:
     cached_input_tokens: int = 0
     response_api: str = ""
     grounding: GroundingEvidence | None = None
+
+    def credible(self) -> ProviderAnswer:
+        """The answer without token counts that cannot be (then as if none were told), and with names cut short."""
+        tokens_in, tokens_out = credible_tokens(self.input_tokens), credible_tokens(self.output_tokens)
+        return replace(
+            self,
+            answered_model=credible_name(self.answered_model),
+            fingerprint=credible_name(self.fingerprint),
+            response_id=credible_name(self.response_id),
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            cached_input_tokens=min(max(0, self.cached_input_tokens), tokens_in or 0),
+        )
+
+
+def credible_name(told: str) -> str:
+    """What a provider calls something, as any database takes it."""
+    return told[:_LONGEST_NAME].replace("\0", "\ufffd")
+
+
+def credible_tokens(reported: int | None) -> int | None:
+    """What a provider counted; None for a number that no call can have."""
+    return reported if reported is not None and 0 <= reported <= _MOST_TOKENS else None

@@ -33,6 +33,11 @@ class MeasuringModel(Struct, frozen=True, kw_only=True):
     price_micro_usd: int = 0
     price_date: str = ""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether texts leave the process to be measured."""
+        return self.provider != "local"
+
     def cost_micro_usd(self, tokens: int) -> int:
         """What so many tokens cost, rounded up; 0 where no price is known."""
         return -(-tokens * self.price_micro_usd // _MILLION)

@@ -59,7 +59,7 @@ class Protected:
 
         For prompts made of templates: who sends messages of his own may have his own words back.
         """
-        instructions = [message.content for message in self.messages if message.role == "system"]
+        instructions = [MARKED.sub("", message.content) for message in self.messages if message.role == "system"]
         given = [message.content for message in self.messages if message.role != "system"]
         refuse_leaks(answer, nonces=self.nonces, instructions=instructions, given=given)
 
@@ -100,17 +100,23 @@ def call_key(secret: str, *identity: str) -> bytes:
     return hmac.digest(secret.encode(), canonical_json(["lace-call", *identity]), "sha256")
 
 
-def protect(messages: Sequence[Message], policy: Policy, key: bytes, *, templated: bool) -> Protected:
+def protect(
+    messages: Sequence[Message], policy: Policy, key: bytes, *, templated: bool, packaged: bool = False
+) -> Protected:
     """The messages as they may leave the installation.
 
-    With `templated`, the data that a template marked gets the call's own nonce. What the policy finds, in data and in
-    the messages of users, is replaced; instructions of templates are the installation's own and stay as they are.
+    With `templated`, the data that a template marked gets the call's own nonce. What the policy finds is replaced,
+    in data and around it. The instructions of `packaged` prompts alone stay as they are: they come with the program and
+    hold nobody's data, where those of a tenant's template may hold anything.
     Raises LaceError SETTING_INVALID for a policy that cannot be followed.
     """
     tag = hmac.digest(key, b"placeholders", "sha256").hex()[:_TAG_DIGITS]
     placeholders = Placeholders(policy, tag)
     nonces = _Nonces(key)
-    done = [_protected(message, placeholders, nonces, templated) for message in messages]
+    done = [
+        message if packaged and message.role == "system" else _protected(message, placeholders, nonces, templated)
+        for message in messages
+    ]
     if placeholders.originals:
         done = _told(done, tag)
     return Protected(tuple(done), tuple(nonces.made), placeholders.originals, tag if placeholders.originals else "")
@@ -131,8 +137,6 @@ class _Nonces:
 def _protected(message: Message, placeholders: Placeholders, nonces: _Nonces, templated: bool) -> Message:
     if not templated:
         return replace(message, content=placeholders.replace(message.content))
-    if message.role == "system":
-        return message
     pieces: list[str] = []
     end = 0
     for found in MARKED.finditer(message.content):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from lace_core.canonical import canonical_json
 from lace_core.errors import Detail, LaceError, Reason
 from lace_llm_gateway.domain.exchange import Message
@@ -25,6 +27,8 @@ RESERVED_NAMES = "lace."
 _PLACE = re.compile(r"\{\{([a-z][a-z0-9_]{0,63})\}\}")
 _EXACT = 10**15  # a JSON number with more digits may have been rounded on its way here
 _LARGEST_VALUE_BYTES = 1 << 20
+_LARGEST_CONTENT_BYTES = 1 << 20
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # in JSON, behind an even number of backslashes
 
 
 def check_content(content: TemplateContent, *, system: bool = False) -> None:
@@ -32,7 +36,7 @@ def check_content(content: TemplateContent, *, system: bool = False) -> None:
 
     `system` may use the pipelines' names.
     """
-    found = [*_wrong_names(content, system), *_wrong_places(content), *_wrong_settings(content)]
+    found = [*_wrong_names(content, system), *_wrong_places(content), *_wrong_settings(content), *_wrong_bytes(content)]
     if found:
         first = found[0]
         raise LaceError(Reason.TEMPLATE_INVALID, f"{first.field}: {first.description}.", details=found)
@@ -84,6 +88,17 @@ def _wrong_settings(content: TemplateContent) -> list[Detail]:
     if content.seed_key_id and not content.als_template_id:
         found.append(Detail("/seed_key_id", "belongs to a context block, and there is none"))
     return found
+
+
+def _wrong_bytes(content: TemplateContent) -> list[Detail]:
+    canonical = content.canonical()
+    if len(canonical) > _LARGEST_CONTENT_BYTES:
+        return [Detail("", f"is larger than {_LARGEST_CONTENT_BYTES} bytes")]
+    if not _NUL.search(canonical):
+        return []
+    parts = orjson.loads(canonical).items()
+    holding = [name for name, value in parts if _NUL.search(canonical_json(value))]
+    return [Detail(f"/{name}", "holds the character 0, which is no text") for name in holding]
 
 
 def check_values(content: TemplateContent, values: Mapping[str, Any]) -> None:

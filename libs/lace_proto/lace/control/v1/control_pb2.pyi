@@ -741,6 +741,56 @@ class PutUserSettingsRequest(_message.Message):
 Global___PutUserSettingsRequest: _TypeAlias = PutUserSettingsRequest  # noqa: Y015
 
 @_typing.final
+class ReadSettingsRequest(_message.Message):
+    """Asks, as a service, what the settings come to for somebody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_ID_FIELD_NUMBER: _builtins.int
+    tenant_id: _builtins.str
+    """His tenant."""
+    principal_id: _builtins.str
+    """Who; empty for what holds for the tenant."""
+    def __init__(
+        self,
+        *,
+        tenant_id: _builtins.str = ...,
+        principal_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal_id", b"principal_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadSettingsRequest: _TypeAlias = ReadSettingsRequest  # noqa: Y015
+
+@_typing.final
+class ReadSettingsResponse(_message.Message):
+    """What the settings come to for somebody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _struct_pb2.Struct:
+        """Values by key, every setting that is not of the process alone."""
+
+    def __init__(
+        self,
+        *,
+        values: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadSettingsResponse: _TypeAlias = ReadSettingsResponse  # noqa: Y015
+
+@_typing.final
 class ResolveSettingsRequest(_message.Message):
     """Asks what the settings come to."""
 

@@ -454,6 +454,11 @@ class SettingsServiceStub:
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsRequest.SerializeToString,
                 response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsResponse.FromString,
                 _registered_method=True)
+        self.ReadSettings = channel.unary_unary(
+                '/lace.control.v1.SettingsService/ReadSettings',
+                request_serializer=lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsRequest.SerializeToString,
+                response_deserializer=lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsResponse.FromString,
+                _registered_method=True)
         self.ListSettingDefinitions = channel.unary_unary(
                 '/lace.control.v1.SettingsService/ListSettingDefinitions',
                 request_serializer=lace_dot_control_dot_v1_dot_control__pb2.ListSettingDefinitionsRequest.SerializeToString,
@@ -514,6 +519,13 @@ class SettingsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadSettings(self, request, context):
+        """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSettingDefinitions(self, request, context):
         """Every setting there is: type, default, bounds, where it may be set and what it does.
         """
@@ -558,6 +570,11 @@ def add_SettingsServiceServicer_to_server(servicer, server):
                     servicer.ResolveSettings,
                     request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsRequest.FromString,
                     response_serializer=lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsResponse.SerializeToString,
+            ),
+            'ReadSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadSettings,
+                    request_deserializer=lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsRequest.FromString,
+                    response_serializer=lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsResponse.SerializeToString,
             ),
             'ListSettingDefinitions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSettingDefinitions,
@@ -755,6 +772,33 @@ class SettingsService:
             '/lace.control.v1.SettingsService/ResolveSettings',
             lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsRequest.SerializeToString,
             lace_dot_control_dot_v1_dot_control__pb2.ResolveSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.control.v1.SettingsService/ReadSettings',
+            lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsRequest.SerializeToString,
+            lace_dot_control_dot_v1_dot_control__pb2.ReadSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -120,6 +120,8 @@ class SettingsServiceStub:
     """Replaces settings of a user; by the user or a tenant_admin."""
     ResolveSettings: _aio.UnaryUnaryMultiCallable[_control_pb2.ResolveSettingsRequest, _control_pb2.ResolveSettingsResponse]
     """What every setting comes to for the caller, with the layer that gave each value; the snapshot is kept."""
+    ReadSettings: _aio.UnaryUnaryMultiCallable[_control_pb2.ReadSettingsRequest, _control_pb2.ReadSettingsResponse]
+    """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept."""
     ListSettingDefinitions: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSettingDefinitionsRequest, _control_pb2.ListSettingDefinitionsResponse]
     """Every setting there is: type, default, bounds, where it may be set and what it does."""
 
@@ -181,6 +183,14 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_control_pb2.ResolveSettingsRequest, _abc.Awaitable[_control_pb2.ResolveSettingsResponse]],
     ) -> _abc.Awaitable[_control_pb2.ResolveSettingsResponse]:
         """What every setting comes to for the caller, with the layer that gave each value; the snapshot is kept."""
+
+    @_abc_1.abstractmethod
+    def ReadSettings(
+        self,
+        request: _control_pb2.ReadSettingsRequest,
+        context: _aio.ServicerContext[_control_pb2.ReadSettingsRequest, _abc.Awaitable[_control_pb2.ReadSettingsResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ReadSettingsResponse]:
+        """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept."""
 
     @_abc_1.abstractmethod
     def ListSettingDefinitions(

@@ -215,7 +215,6 @@ class GenerateRequest(_message.Message):
     ACCEPT_PARTIAL_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    LEFT_OUT_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract, for instance lace.write.v1: names prompt, input schema and output schema."""
     input_json: _builtins.str
@@ -250,10 +249,6 @@ class GenerateRequest(_message.Message):
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts at which the answer ends, for providers that have such; of those that have none the call is refused."""
 
-    @_builtins.property
-    def left_out(self) -> Global___LeftOut:
-        """What the caller left out of the prompt since it did not fit; kept with the call in the ledger."""
-
     def __init__(
         self,
         *,
@@ -272,11 +267,10 @@ class GenerateRequest(_message.Message):
         accept_partial: _builtins.bool = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
         seed: _builtins.int | None = ...,
-        left_out: Global___LeftOut | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "left_out", b"left_out", "seed", b"seed", "temperature_milli", b"temperature_milli"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "seed", b"seed", "temperature_milli", b"temperature_milli"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "accept_partial", b"accept_partial", "attempt", b"attempt", "contract", b"contract", "input_json", b"input_json", "left_out", b"left_out", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "model", b"model", "output_schema_json", b"output_schema_json", "provider", b"provider", "run_id", b"run_id", "seed", b"seed", "settings_json", b"settings_json", "step_id", b"step_id", "stop", b"stop", "temperature_milli", b"temperature_milli"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature_milli", b"_temperature_milli", "accept_partial", b"accept_partial", "attempt", b"attempt", "contract", b"contract", "input_json", b"input_json", "max_output_tokens", b"max_output_tokens", "messages", b"messages", "model", b"model", "output_schema_json", b"output_schema_json", "provider", b"provider", "run_id", b"run_id", "seed", b"seed", "settings_json", b"settings_json", "step_id", b"step_id", "stop", b"stop", "temperature_milli", b"temperature_milli"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -482,7 +476,6 @@ class Call(_message.Message):
     TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     TRAIL_FIELD_NUMBER: _builtins.int
     HEDGED_FIELD_NUMBER: _builtins.int
-    LEFT_OUT_FIELD_NUMBER: _builtins.int
     RESPONSE_API_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
@@ -551,10 +544,6 @@ class Call(_message.Message):
     def trail(self) -> _containers.RepeatedCompositeFieldContainer[Global___Try]:
         """The tries at providers, in order."""
 
-    @_builtins.property
-    def left_out(self) -> Global___LeftOut:
-        """What did not fit and was left out of the prompt."""
-
     def __init__(
         self,
         *,
@@ -587,13 +576,12 @@ class Call(_message.Message):
         template_id: _builtins.str = ...,
         trail: _abc.Iterable[Global___Try] | None = ...,
         hedged: _builtins.bool = ...,
-        left_out: Global___LeftOut | None = ...,
         response_api: _builtins.str = ...,
         template_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "hedged", b"hedged", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "left_out", b"left_out", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "response_api", b"response_api", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash", "template_id", b"template_id", "template_version", b"template_version", "trail", b"trail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "hedged", b"hedged", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "response_api", b"response_api", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash", "template_id", b"template_id", "template_version", b"template_version", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -640,34 +628,6 @@ class Try(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Try: _TypeAlias = Try  # noqa: Y015
-
-@_typing.final
-class LeftOut(_message.Message):
-    """What did not fit into a prompt."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACT_IDS_FIELD_NUMBER: _builtins.int
-    TOKENS_FIELD_NUMBER: _builtins.int
-    tokens: _builtins.int
-    """Tokens that it would have taken."""
-    @_builtins.property
-    def fact_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the evidence that was left out, the best ranked first."""
-
-    def __init__(
-        self,
-        *,
-        fact_ids: _abc.Iterable[_builtins.str] | None = ...,
-        tokens: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact_ids", b"fact_ids", "tokens", b"tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___LeftOut: _TypeAlias = LeftOut  # noqa: Y015
 
 @_typing.final
 class CountTokensRequest(_message.Message):

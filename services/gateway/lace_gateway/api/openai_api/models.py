@@ -37,7 +37,7 @@ def model_endpoint(channel: grpc.aio.Channel) -> Endpoint:
         for known in _models(await stub.ListCapabilities(wire.ListCapabilitiesRequest())):
             if known["id"] == name:
                 return Response(orjson.dumps(known), media_type=JSON)
-        raise LaceError(Reason.MODEL_UNKNOWN, f"There is no model {name[:200]}; GET /v1/models lists them.")
+        raise LaceError(Reason.MODEL_UNKNOWN, f"There is no model {name[:200]}.")
 
     return model
 

@@ -379,8 +379,6 @@ FIELDS: dict[str, Any] = {
     "Try.error_code": "",
     "Try.result": "answered",
     "Try.hedge": False,
-    "LeftOut.fact_ids": "F112",
-    "LeftOut.tokens": 184,
     "response_api": "compose",
     "texts": "A heat pump moves heat rather than making it.",
     "dimensions": 0,

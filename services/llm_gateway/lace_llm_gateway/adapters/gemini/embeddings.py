@@ -33,7 +33,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 class GeminiEmbedder:
-    """See app.measuring_ports.Embedder; the wire answers in the order of the texts and names no model."""
+    """See app.measuring.ports.Embedder; the wire answers in the order of the texts and names no model."""
 
     name = NAME
 
@@ -53,7 +53,7 @@ class GeminiEmbedder:
         return None
 
     async def embed(self, texts: Sequence[str], model: str, dimensions: int, timeout_s: float) -> Embedded:
-        """See app.measuring_ports.Embedder.embed."""
+        """See app.measuring.ports.Embedder.embed."""
         client = self._client.current()
         if client is None:
             raise LaceError(Reason.PROVIDER_CREDENTIALS, f"There is no key for the provider {NAME}.")

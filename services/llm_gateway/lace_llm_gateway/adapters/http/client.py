@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _MOST_BYTES = 64 * _MIB
 _MOST_EVENT_BYTES = 16 * _MIB
+# Around each token of a stream stand some hundred bytes; a stream without an end is none.
+_MOST_STREAM_BYTES = 256 * _MIB
 _MOST_REFUSAL_BYTES = _MIB
 _CONNECT_S = 10.0
 _IDLE_S = 30.0
 _END_S = 0.25
 _EVENT_STREAM = "text/event-stream"
+_WEB_PAGE = "text/html"
 # A model that thinks for minutes sends nothing meanwhile; probes keep what lies between from forgetting the connection.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
 
@@ -50,10 +53,14 @@ class HttpResponse:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def events(self) -> AsyncIterator[list[bytes]]:
-        """The data of its events, those together that came together."""
+        """The data of its events, those together that came together. Raises LaceError PROVIDER_OUTPUT_INVALID."""
         parser = EventParser(_MOST_EVENT_BYTES)
+        size = 0
         try:
             async for part in self._response.content.iter_any():
+                size += len(part)
+                if size > _MOST_STREAM_BYTES:
+                    raise failures.no_answer()
                 found = parser.feed(part)
                 if found:
                     yield found
@@ -82,11 +89,13 @@ class HttpClient:
         """The answer's head, with the body to be read within the block, all within `timeout_s`.
 
         Leaving the block early closes the connection. Raises Refused for a status other than 200, and LaceError
-        PROVIDER_UNAVAILABLE, PROVIDER_OUTPUT_INVALID.
+        PROVIDER_UNAVAILABLE, PROVIDER_OUTPUT_INVALID, which for a web page is final.
         """
         async with self._request("POST", call.path, timeout_s, data=call.body, headers=call.headers) as response:
             if response.status != 200:
                 raise await _refused(response)
+            if response.headers.get("content-type", "").startswith(_WEB_PAGE):
+                raise failures.web_page()
             yield HttpResponse(response)
 
     async def get(

@@ -42,8 +42,14 @@ def too_long(said: str) -> LaceError:
     return LaceError(Reason.CONTEXT_TOO_LONG, f"The provider says that the prompt is too long: {said}")
 
 
+def web_page() -> LaceError:
+    """A page of HTML: the address is not that of an API, or something lies between; the same again brings no other."""
+    words = "The provider's address answers with a web page, not as an API does; is the base URL right?"
+    return LaceError(Reason.PROVIDER_OUTPUT_INVALID, words)
+
+
 def no_answer() -> LaceError:
-    """Something came that is none of the provider's answers, such as a page of HTML."""
+    """Something came that is none of the provider's answers."""
     return LaceError(Reason.PROVIDER_OUTPUT_INVALID, "The server's answer cannot be read.", retryable=True)
 
 

@@ -10,7 +10,7 @@ from lace_llm_gateway.domain.measures import Embedded
 
 
 class LocalEmbedder:
-    """See app.measuring_ports.Embedder. The same text always gives the same bits, whatever goes with it."""
+    """See app.measuring.ports.Embedder. The same text always gives the same bits, whatever goes with it."""
 
     name = "local"
     default_model = ""
@@ -27,7 +27,7 @@ class LocalEmbedder:
         return await self._worker.counts(tuple(texts))
 
     async def embed(self, texts: Sequence[str], model: str, dimensions: int, timeout_s: float) -> Embedded:
-        """See app.measuring_ports.Embedder.embed; tokens are those of `count`."""
+        """See app.measuring.ports.Embedder.embed; tokens are those of `count`."""
         return Embedded(await self._worker.vectors(tuple(texts), timeout_s), MODEL)
 
     async def close(self) -> None:

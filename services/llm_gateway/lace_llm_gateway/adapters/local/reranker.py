@@ -13,7 +13,7 @@ from lace_llm_gateway.domain.measures import Ranked, Reranked, Vector
 
 
 class LocalReranker:
-    """See app.measuring_ports.Reranker. By words it needs nothing that is not installed."""
+    """See app.measuring.ports.Reranker. By words it needs nothing that is not installed."""
 
     name = "local"
     default_model = ""
@@ -32,7 +32,7 @@ class LocalReranker:
         return await asyncio.to_thread(lambda: [len(words_of(text)) for text in texts])
 
     async def rerank(self, query: str, documents: Sequence[str], model: str, top_n: int, timeout_s: float) -> Reranked:
-        """See app.measuring_ports.Reranker.rerank; all documents are scored."""
+        """See app.measuring.ports.Reranker.rerank; all documents are scored."""
         if model == MODEL:
             asked, *others = await self._worker.vectors((query, *documents), timeout_s)
             found = [_cosine(asked, other) for other in others]

@@ -34,7 +34,7 @@ class _Answer(msgspec.Struct):
 
 
 class OpenAIEmbedder:
-    """See app.measuring_ports.Embedder."""
+    """See app.measuring.ports.Embedder."""
 
     name = NAME
 
@@ -54,7 +54,7 @@ class OpenAIEmbedder:
         return None
 
     async def embed(self, texts: Sequence[str], model: str, dimensions: int, timeout_s: float) -> Embedded:
-        """See app.measuring_ports.Embedder.embed."""
+        """See app.measuring.ports.Embedder.embed."""
         client = self._client.current()
         if client is None:
             raise LaceError(Reason.PROVIDER_CREDENTIALS, f"There is no key for the provider {NAME}.")

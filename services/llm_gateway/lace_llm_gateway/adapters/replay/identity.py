@@ -16,17 +16,21 @@ _NO_NONCE, _NO_TAG = r"\g<1>0000000000000000>", "00000000"
 
 @dataclass(frozen=True)
 class Prompt:
-    """`input_hash` is the SHA-256 of the messages without what is of one call only; `tag` is that call's own."""
+    """`input_hash` is the SHA-256 of the messages without what is of one call only; `tag` is that call's own.
+
+    Where texts are named at which the answer ends, they are hashed too: with others it is another answer.
+    """
 
     input_hash: str
     tag: str
 
     @classmethod
-    def of(cls, messages: Sequence[Message]) -> Prompt:
+    def of(cls, messages: Sequence[Message], stop: Sequence[str] = ()) -> Prompt:
         """Of the messages as they are sent."""
         found = next((match[1] for match in (_TOLD.search(m.content) for m in messages) if match), "")
         plain = [{"role": m.role, "content": _untagged(_NONCE.sub(_NO_NONCE, m.content), found)} for m in messages]
-        return cls(sha256_hex(canonical_json(plain)), found)
+        asked = {"messages": plain, "stop": list(stop)} if stop else plain
+        return cls(sha256_hex(canonical_json(asked)), found)
 
     def kept(self, text: str) -> str:
         """An answer as it is recorded."""

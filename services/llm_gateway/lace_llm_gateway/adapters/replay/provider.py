@@ -48,7 +48,7 @@ class ReplayProvider:
 
     async def complete(self, request: ProviderRequest) -> ProviderAnswer:
         """The recorded answer. Raises LaceError RECORDING_NOT_FOUND, RECORDING_CORRUPT, and what the source raises."""
-        prompt = await asyncio.to_thread(Prompt.of, request.messages)
+        prompt = await asyncio.to_thread(Prompt.of, request.messages, request.stop)
         recorded = await self._recorded(prompt, request)
         if recorded is not None:
             return recorded
@@ -58,7 +58,7 @@ class ReplayProvider:
 
     async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
         """The same in pieces; from the source as they come."""
-        prompt = await asyncio.to_thread(Prompt.of, request.messages)
+        prompt = await asyncio.to_thread(Prompt.of, request.messages, request.stop)
         recorded = await self._recorded(prompt, request)
         if recorded is not None:
             for start in range(0, len(recorded.text), _PIECE):

@@ -76,7 +76,7 @@ class _Answer(msgspec.Struct):
 
 
 class HttpReranker:
-    """See app.measuring_ports.Reranker."""
+    """See app.measuring.ports.Reranker."""
 
     name = NAME
 
@@ -99,7 +99,7 @@ class HttpReranker:
         return None
 
     async def rerank(self, query: str, documents: Sequence[str], model: str, top_n: int, timeout_s: float) -> Reranked:
-        """See app.measuring_ports.Reranker.rerank."""
+        """See app.measuring.ports.Reranker.rerank."""
         client = self._client.current()
         if client is None:
             raise LaceError(Reason.PROVIDER_CREDENTIALS, "There is no address of a reranker: set LACE_RERANK_BASE_URL.")

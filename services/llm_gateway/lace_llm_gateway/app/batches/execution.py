@@ -100,7 +100,12 @@ class BatchExecutor:
             await self.execute_claimed(batch)
 
     async def claim_in(self, unit: BatchUnit, tenant_id: str, batch_id: str) -> Batch | None:
-        """Take the batch in a transaction; None where there is nothing to take."""
+        """Take the batch in a transaction; None where there is nothing to take.
+
+        A batch that this process is at is not taken again, though its lease ran out while the database was away.
+        """
+        if any(execution.batch_id == batch_id for execution in self._under_way):
+            return None
         now = self.templates.gateway.now()
         until = now + timedelta(seconds=self.limits.lease_s)
         return await unit.batches.claim(tenant_id, batch_id, self.holder, now, until)
@@ -133,6 +138,7 @@ class _Execution:
         self._templates = executor.templates
         self._limits = executor.limits
         self._batch = batch
+        self.batch_id = batch.batch_id
         self._halt: _Halt | None = None
         self._drift: LaceError | None = None
         self._cells: set[asyncio.Task[None]] = set()

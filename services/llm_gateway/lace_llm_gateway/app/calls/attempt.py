@@ -93,7 +93,7 @@ class Attempt:
         first = request = self.prepared.sent
         while True:
             answer = await self._answer(request)
-            refuse_unfinished(answer, partial=self.prepared.partial)
+            refuse_unfinished(answer, is_text=first.output_schema is None, partial=self.prepared.partial)
             try:
                 output = canonical_output(request.contract, answer.text, self.prepared.schema)
             except LaceError as failure:
@@ -153,6 +153,7 @@ class Attempt:
                 answer = await choice.provider.complete(request)
             else:
                 answer = await self._overheard(choice, request, self._listener, notes)
+            answer = answer.credible()
             notes.answered(answer)
             self._account(choice, request, answer)
             return answer
@@ -178,12 +179,14 @@ class Attempt:
             aclosing(choice.provider.stream(request)) as pieces,
         ):
             async for piece in pieces:
-                if isinstance(piece, ProviderAnswer):
-                    notes.answered(piece)
-                    self._account(choice, request, piece)
-                else:
+                if isinstance(piece, Delta):
                     notes.piece()
-                yield piece
+                    yield piece
+                    continue
+                answer = piece.credible()
+                notes.answered(answer)
+                self._account(choice, request, answer)
+                yield answer
 
     async def cover(self, choice: Choice, request: ProviderRequest) -> Amount:
         """Hold what the try may come to; how much that is. Raises LaceError QUOTA_EXCEEDED."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lace_llm_gateway.app.calls.fit import limit_of
-from lace_llm_gateway.app.calls.orders import Order, Prepared, prepare
+from lace_llm_gateway.app.calls.orders import Order, Prepared, prepare, stated
 from lace_llm_gateway.app.calls.protecting import policy_for
 from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.templates.prompts import with_prompt
@@ -43,7 +43,7 @@ async def count_tokens(
     Parts are what a prompt may be made of beside what its order holds: who has counted them once can put together
     what fits without asking again.
     """
-    orders = [await with_prompt(gateway.prompts, tenant_id, order) for order in orders]
+    orders = [await with_prompt(gateway.prompts, tenant_id, await stated(gateway, tenant_id, o)) for o in orders]
     size = sum(len(order.input_json) for order in orders) + sum(map(len, parts))
     if size < LARGE_INPUT:
         return _counts(gateway, orders, parts)

@@ -14,7 +14,7 @@ from lace_llm_gateway.app.budgets.leasing import Reservation
 from lace_llm_gateway.app.calls import settlements
 from lace_llm_gateway.app.calls.attempt import Attempt, Listener
 from lace_llm_gateway.app.calls.fit import Fitted
-from lace_llm_gateway.app.calls.orders import Order, Prepared, prepare, refuse_too_long, settings_of
+from lace_llm_gateway.app.calls.orders import Order, Prepared, prepare, refuse_too_long, settings_of, stated
 from lace_llm_gateway.app.calls.payloads import with_payloads
 from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.templates.prompts import with_prompt
@@ -41,7 +41,7 @@ async def generate(
     prepared: Prepared | None = None
     call: Call | None = None
     try:
-        order = await with_prompt(gateway.prompts, tenant_id, order)
+        order = await with_prompt(gateway.prompts, tenant_id, await stated(gateway, tenant_id, order))
         prepared = await _aside(order, prepare, gateway, order, remaining_s, call_id)
         fitted = await _aside(order, refuse_too_long, gateway, prepared)
         async with gateway.admission.enter(tenant_id, remaining_s):
@@ -50,11 +50,22 @@ async def generate(
             attempt = Attempt(gateway, prepared, fitted, reservation, listener)
             settled = await _made(gateway, tenant_id, call, attempt, reservation)
     except LaceError as failure:
-        if call is None:  # refused before it was made
-            refused = settlements.refused(gateway, call_id, order, prepared, failure)
-            await gateway.ledger.record(tenant_id, refused)
-        raise
+        if call is not None:
+            raise
+        # Refused before it was made; what was paid for before is given again, also where nothing more may be spent.
+        known = await _answered(gateway, tenant_id, prepared)
+        if prepared is None or known is None:
+            await gateway.ledger.record(tenant_id, settlements.refused(gateway, call_id, order, prepared, failure))
+            raise
+        settled = _told_again(known)
     return await with_payloads(gateway, tenant_id, prepared.request, prepared.settings.redaction, settled)
+
+
+async def _answered(gateway: Gateway, tenant_id: str, prepared: Prepared | None) -> Call | None:
+    """What the same call of a run came to before."""
+    if prepared is None or not prepared.key.run_id:
+        return None
+    return await gateway.ledger.answered(tenant_id, prepared.key)
 
 
 async def _reserve(gateway: Gateway, tenant_id: str, prepared: Prepared, fitted: Fitted) -> Reservation:
@@ -92,6 +103,10 @@ async def _settled(gateway: Gateway, tenant_id: str, call: Call, attempt: Attemp
         raise
     except asyncio.CancelledError:
         await _settle(gateway, tenant_id, call, settlements.cancelled(prepared, outcome, started))
+        raise
+    except Exception:  # what was paid for before it is in the ledger all the same
+        broken = LaceError(Reason.INTERNAL, "Something failed on our side; it is in the log.")
+        await _settle(gateway, tenant_id, call, settlements.failed(prepared, outcome, broken, started))
         raise
     return await _settle(gateway, tenant_id, call, settlements.succeeded(prepared, outcome, output, started))
 
@@ -132,6 +147,5 @@ def _intent(gateway: Gateway, prepared: Prepared, call_id: str, reservation: Res
         principal_id=order.principal_id,
         template_id=order.template_id,
         template_version=order.template_version,
-        left_out=order.left_out,
         held=Held(reservation.lease_id, reservation.tokens, reservation.micro_usd),
     )

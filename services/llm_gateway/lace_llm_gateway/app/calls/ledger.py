@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from lace_llm_gateway.domain.calls import Call, Settlement
+from lace_llm_gateway.domain.calls import Call, CallKey, Settlement
 from lace_llm_gateway.domain.usage import Usage, UsageQuery
 
 
@@ -19,6 +19,13 @@ class Ledger(Protocol):
         Where a call of the same key has an outcome that holds (see domain.calls.replayable) that one is given, and
         nothing new is written. Pending calls of the key that began before belong to who is gone, and are abandoned.
         Raises LaceError SERVICE_UNAVAILABLE where the ledger cannot be written for some seconds.
+        """
+        ...
+
+    async def answered(self, tenant_id: str, key: CallKey) -> Call | None:
+        """The outcome that holds of a call in a run, as `begin` gives it; nothing is written.
+
+        None also where the ledger cannot be read.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from lace_llm_gateway.app.calls.payloads import prompt_bytes
 from lace_llm_gateway.app.calls.protecting import protected
 from lace_llm_gateway.app.gateway import Choice, Gateway
 from lace_llm_gateway.domain.answers import check_input
-from lace_llm_gateway.domain.calls import CallKey, LeftOut
+from lace_llm_gateway.domain.calls import CallKey
 from lace_llm_gateway.domain.exchange import Message, ProviderRequest
 from lace_llm_gateway.domain.prompts import PromptTemplate, template_of
 from lace_llm_gateway.domain.protection import Protected
@@ -51,7 +51,6 @@ class Order:
     template_version: str = ""
     template_hash: str = ""
     grounding: bool = False
-    left_out: LeftOut = field(default_factory=LeftOut)
     stop: tuple[str, ...] = ()
     seed: int | None = None
     prompt: PromptTemplate | None = None
@@ -89,6 +88,12 @@ class Prepared:
     def partial(self) -> bool:
         """Whether half an answer is one, which is told by its finish reason; never under a schema."""
         return self.order.accept_partial and self.request.output_schema is None
+
+
+async def stated(gateway: Gateway, tenant_id: str, order: Order) -> Order:
+    """The order with the settings that it goes by."""
+    values = await gateway.values_for(tenant_id, order.principal_id, order.run_id, order.settings)
+    return order if values is order.settings else replace(order, settings=values)
 
 
 def prepare(gateway: Gateway, order: Order, remaining_s: float | None, call_id: str = "") -> Prepared:

@@ -1,4 +1,4 @@
-"""Deletes whole prompts and answers at the end of their time."""
+"""Deletes what is kept for a time only, at the end of it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from datetime import timedelta
 import structlog
 
 from lace_core.errors import LaceError
-from lace_llm_gateway.app.ports import Clock, ExpiringPayloads
+from lace_llm_gateway.app.ports import Clock, Expiring
 
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 3600.0
 
 
-async def expire_payloads(payloads: ExpiringPayloads, now: Clock, days: int) -> int:
-    """Deletes what was kept more than so many days ago, how many files; nothing where `days` is 0."""
-    return await payloads.expire(now() - timedelta(days=days)) if days else 0
+async def expire(kept: Expiring, now: Clock, days: int) -> int:
+    """Deletes what is more than so many days old, how much; nothing where `days` is 0."""
+    return await kept.expire(now() - timedelta(days=days)) if days else 0
 
 
 class Retention:
-    """Expires payloads again and again; any number of processes may, as one more deletion changes nothing."""
+    """Expires things of one kind again and again; any number of processes may, as one more deletion changes nothing."""
 
     def __init__(
-        self, payloads: ExpiringPayloads, now: Clock, days: Callable[[], int], sleep: Callable[[float], Awaitable[None]]
+        self, kind: str, kept: Expiring, now: Clock, days: int, sleep: Callable[[float], Awaitable[None]]
     ) -> None:
-        self._payloads = payloads
+        self._kind = kind
+        self._kept = kept
         self._now = now
         self._days = days
         self._sleep = sleep
@@ -36,9 +37,9 @@ class Retention:
         while True:
             await self._sleep(_EVERY_S)
             try:
-                deleted = await expire_payloads(self._payloads, self._now, self._days())
+                deleted = await expire(self._kept, self._now, self._days)
             except (LaceError, OSError) as error:
-                log.warning("payloads_not_expired", error=str(error))
+                log.warning("not_expired", kind=self._kind, error=str(error))
                 continue
             if deleted:
-                log.info("payloads_expired", deleted=deleted)
+                log.info("expired", kind=self._kind, deleted=deleted)

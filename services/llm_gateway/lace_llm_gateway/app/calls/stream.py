@@ -51,7 +51,7 @@ class _Heard:
         self.binding = not progress_only
 
     def heard(self, text: str, answer: int, model: ModelCapability) -> None:
-        """See app.attempt.Listener.heard."""
+        """See app.calls.attempt.Listener.heard."""
         self._model = model
         if answer != self._answer:
             if self._progress_only:

@@ -8,7 +8,17 @@ from typing import Any
 
 from lace_core.canonical import hash_json
 from lace_core.errors import Detail, LaceError, Reason
-from lace_llm_gateway.app.measuring.measure import Caller, Measured, Measures, Work, chosen, measure, refused, wanted
+from lace_llm_gateway.app.measuring.measure import (
+    Caller,
+    Measured,
+    Measures,
+    Work,
+    chosen,
+    measure,
+    protected,
+    refused,
+    wanted,
+)
 from lace_llm_gateway.domain.calls import Call
 from lace_llm_gateway.domain.measures import Embedded, check_vectors, vectors_hash
 from lace_llm_gateway.domain.measuring_models import MeasuringModel
@@ -30,18 +40,20 @@ async def embed(measures: Measures, caller: Caller, order: EmbedOrder) -> tuple[
 
     Raises LaceError INVALID_ARGUMENT and CONTEXT_TOO_LONG before any call, PROVIDER_* and MODEL_UNKNOWN.
     """
-    values = order.settings or {}
+    values = await measures.gateway.values_for(caller.tenant_id, caller.principal_id, caller.run_id, order.settings)
     provider, name = wanted(values, measures.gateway, "embedding", order.provider, order.model)
     input_hash = hash_json({"texts": order.texts, "dimensions": order.dimensions})
     try:
         embedder, model = chosen(measures.embedders, "embedding", provider, name)
         _check_dimensions(model, order.dimensions)
+        settings = measures.gateway.settings(values)
+        texts = await protected(settings, model, order.texts)
     except LaceError as failure:
         await refused(measures.gateway, caller, ("embedding", provider, name), input_hash, failure)
         raise
 
     async def once(timeout_s: float) -> Measured[Embedded]:
-        embedded = await embedder.embed(order.texts, model.model, order.dimensions, timeout_s)
+        embedded = await embedder.embed(texts, model.model, order.dimensions, timeout_s)
         check_vectors(embedded, len(order.texts), order.dimensions or model.dimensions)
         digest = vectors_hash(embedded.vectors)
         return Measured(embedded, embedded.answered_model, embedded.input_tokens, digest)
@@ -51,10 +63,11 @@ async def embed(measures: Measures, caller: Caller, order: EmbedOrder) -> tuple[
         caller=caller,
         model=model,
         measurer=embedder,
-        texts=order.texts,
+        texts=texts,
         input_hash=input_hash,
-        settings=measures.gateway.settings(values),
+        settings=settings,
         once=once,
+        dimensions=order.dimensions,
     )
     return await measure(measures, work)
 

@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.redaction import shown
+from lace_llm_gateway.app.calls.protecting import protected_texts
 from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.measuring.ports import Embedder, Measurer, Reranker
 from lace_llm_gateway.domain.breaker import Breaker, BreakerPolicy, Permit
 from lace_llm_gateway.domain.calls import Call, CallKey, CallState, Counted, CountMethod, Held, Settlement
 from lace_llm_gateway.domain.capabilities import ModelCapability
+from lace_llm_gateway.domain.exchange import credible_name, credible_tokens
 from lace_llm_gateway.domain.measuring_models import Kind, MeasuringModel, measuring_model
 from lace_llm_gateway.domain.retries import RetryPolicy, is_outage
 from lace_llm_gateway.domain.routing import circuit_open
@@ -92,7 +95,10 @@ class Course:
 
 @dataclass(frozen=True)
 class Work(Generic[T]):
-    """One call to be made: `texts` are what is sent, `once` is one try within so many seconds."""
+    """One call to be made: `texts` are what is sent, `once` is one try within so many seconds.
+
+    `dimensions` are those asked for, 0 for the model's own.
+    """
 
     kind: Kind
     caller: Caller
@@ -102,6 +108,7 @@ class Work(Generic[T]):
     input_hash: str
     settings: CallSettings
     once: Callable[[float], Awaitable[Measured[T]]]
+    dimensions: int = 0
 
 
 def chosen(known: Mapping[str, M], kind: Kind, provider: str, name: str) -> tuple[M, MeasuringModel]:
@@ -121,6 +128,12 @@ def wanted(values: Mapping[str, Any], gateway: Gateway, kind: Kind, provider: st
     known = {**gateway.defaults(), **values}
     named = model if model or provider else str(known.get(f"llm.{kind}_model", ""))
     return provider or str(known[f"llm.{kind}_provider"]), named
+
+
+async def protected(settings: CallSettings, model: MeasuringModel, texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts as they may be sent to the model; raises LaceError SETTING_INVALID."""
+    work = partial(protected_texts, settings, texts, is_remote=model.is_remote)
+    return work() if sum(map(len, texts)) < _LARGE_INPUT else await asyncio.to_thread(work)
 
 
 async def measure(measures: Measures, work: Work[T]) -> tuple[T, Call]:
@@ -210,7 +223,7 @@ async def _answered(measures: Measures, work: Work[T], course: Course) -> Measur
             raise LaceError(Reason.DEADLINE_EXCEEDED, "The call took longer than its deadline.", retryable=True)
         course.tries += 1
         try:
-            return await _through(measures.circuit(work.model), work, budget - spent)
+            return await _through(measures, work, budget - spent)
         except LaceError as failure:
             delay = policy.delay_after(course.tries, failure, course.spent(), gateway.chance())
             if delay is None:
@@ -218,24 +231,39 @@ async def _answered(measures: Measures, work: Work[T], course: Course) -> Measur
             await gateway.sleep(delay)
 
 
-async def _through(breaker: Breaker, work: Work[T], timeout_s: float) -> Measured[T]:
+async def _through(measures: Measures, work: Work[T], timeout_s: float) -> Measured[T]:
     """One try, unless the circuit is open."""
+    breaker = measures.circuit(work.model)
     permit = breaker.enter(time.monotonic())
     if not isinstance(permit, Permit):
         raise circuit_open(f"{work.model.provider}/{work.model.model}", permit)
     try:
-        answer = await work.once(timeout_s)
+        answer = await _once(measures, work, timeout_s)
     except LaceError as failure:
         if is_outage(failure):
             breaker.failed(permit, time.monotonic())
         else:
             breaker.left(permit)
         raise
-    except asyncio.CancelledError:
+    except BaseException:
         breaker.left(permit)
         raise
     breaker.succeeded(permit, time.monotonic())
     return answer
+
+
+async def _once(measures: Measures, work: Work[T], timeout_s: float) -> Measured[T]:
+    """One try as traces and metrics see it, without counts that cannot be."""
+    model = work.model
+    async with measures.gateway.observer.measuring(work.kind, model.provider, model.model, work.dimensions) as notes:
+        said = await work.once(timeout_s)
+        answer = replace(
+            said,
+            answered_model=credible_name(said.answered_model),
+            input_tokens=credible_tokens(said.input_tokens),
+        )
+        notes.measured(answer.answered_model, answer.input_tokens)
+        return answer
 
 
 def _succeeded(work: Work[T], answer: Measured[T], course: Course) -> Settlement:

@@ -46,10 +46,15 @@ class Trial:
     finish_reason: FinishReason | None = None
 
 
-async def validate_provider(gateway: Gateway, provider: str, model: str, remaining_s: float | None) -> Trial:
-    """One call without retries. Raises LaceError PROVIDER_UNKNOWN; every other failure is the trial's result."""
-    settings = gateway.settings({})
-    choice = gateway.choose(provider or settings.provider, model or settings.model)
+async def validate_provider(
+    gateway: Gateway, tenant_id: str, principal_id: str, provider: str, model: str, remaining_s: float | None
+) -> Trial:
+    """One call without retries, under the caller's settings.
+
+    Raises LaceError PROVIDER_UNKNOWN and PRICE_INVALID; every other failure is the trial's result.
+    """
+    settings = gateway.settings(await gateway.values_for(tenant_id, principal_id, "", None))
+    choice = gateway.choose(provider or settings.provider, model or settings.model, settings.prices)
     timeout = min(_TIMEOUT_S, settings.timeout_s, remaining_s or _TIMEOUT_S)
     started = time.monotonic()
     answer: ProviderAnswer | None = None

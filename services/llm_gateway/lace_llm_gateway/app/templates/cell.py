@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lace_core.canonical import canonical_json
 from lace_core.errors import LaceError, Reason
@@ -45,8 +45,10 @@ class _Asking:
         self.attestation: Attestation | None = None
 
     async def ask(self, order: Order) -> Call:
-        """One call; it is in `calls` when it was answered."""
-        left = None if self._until is None else max(0.001, self._until - time.monotonic())
+        """One call; it is in `calls` when it was answered. Raises LaceError DEADLINE_EXCEEDED before it is made."""
+        left = None if self._until is None else self._until - time.monotonic()
+        if left is not None and left <= 0:
+            raise LaceError(Reason.DEADLINE_EXCEEDED, "The run's time was over before the model was asked.")
         self.calls.append(await generate(self._gateway, self._tenant_id, order, left))
         return self.calls[-1]
 
@@ -74,8 +76,9 @@ async def run_cell(
             return await unit.runs.get(tenant_id, run_id) or run
         await unit.commit()
     run = replace(run, state=TemplateRunState.RUNNING)
+    asking = _Asking(templates, tenant_id, _left(run, templates, remaining_s), attempt)
     try:
-        ended = await _ended(templates, run, check, _Asking(templates, tenant_id, remaining_s, attempt))
+        ended = await _ended(templates, run, check, asking)
     except asyncio.CancelledError:
         await _settled(templates, failed(run, _cancelled(), templates, state=TemplateRunState.CANCELLED))
         raise
@@ -100,15 +103,27 @@ def failed(
 
 
 def overdue(run: TemplateRun, templates: Templates) -> bool:
-    """Whether the process that made the run must have ended before it: no call takes that long. Not for batches."""
-    longest = timedelta(seconds=2 * templates.gateway.settings({}).timeout_s) + _GRACE
-    return not run.state.ended and not run.batch_id and templates.gateway.now() > run.created_at + longest
+    """Whether the process that made the run must have ended before it: none asks for that long. Not for batches."""
+    return not run.state.ended and not run.batch_id and templates.gateway.now() > _until(run, templates) + _GRACE
 
 
 async def given_up(templates: Templates, run: TemplateRun) -> TemplateRun:
     """A run that is overdue, ended with a coded failure: a second paid call is never made by itself."""
     lost = LaceError(Reason.SERVICE_UNAVAILABLE, "The process that made this run ended before its answer came.")
     return await _settled(templates, failed(run, lost, templates))
+
+
+def _until(run: TemplateRun, templates: Templates) -> datetime:
+    """When a run that is no batch's is to have ended: it may have two calls, and had to wait for its turn."""
+    return run.created_at + timedelta(seconds=2 * templates.gateway.settings({}).timeout_s)
+
+
+def _left(run: TemplateRun, templates: Templates, remaining_s: float | None) -> float | None:
+    """Seconds that a run has, so that none that is given up as overdue can still be paid for; None is no end."""
+    if run.batch_id:
+        return remaining_s
+    left = (_until(run, templates) - templates.gateway.now()).total_seconds()
+    return left if remaining_s is None else min(left, remaining_s)
 
 
 async def _ended(templates: Templates, run: TemplateRun, check: Check | None, asking: _Asking) -> TemplateRun:
@@ -129,10 +144,11 @@ async def _ended(templates: Templates, run: TemplateRun, check: Check | None, as
 
 
 async def _ask(templates: Templates, template: Template, run: TemplateRun, asking: _Asking) -> None:
-    order = _order(template, run)
+    gateway = templates.gateway
+    order = replace(_order(template, run), settings=await gateway.values_for(run.tenant_id, run.created_by, "", None))
     if run.batch_id:
         order = replace(order, run_id=run.run_id, step_id="run", attempt=asking.attempt)
-    provider = order.provider or templates.gateway.settings({}).provider
+    provider = order.provider or gateway.settings(order.settings or {}).provider
     if needs_two_steps(provider, order):
         both = await two_step(asking.ask, provider, order, run.grounding)
         asking.grounding, asking.attestation = both.grounding, both.attestation

@@ -16,7 +16,7 @@ RunPlace = tuple[datetime, str]  # time of asking, id: newest first
 class TemplateRepository(Protocol):
     """Templates that a tenant can read: its own and the system's. There is no way to change or remove one.
 
-    What is read is as it lies there; see app.sealed_templates for what may be used.
+    What is read is as it lies there; see app.templates.sealed for what may be used.
     """
 
     async def add(self, tenant_id: str, template: Template) -> bool:

@@ -58,6 +58,7 @@ async def run_template(
     """
     async with templates.units.of_tenant(tenant_id) as unit:
         template = await templates.read(unit, tenant_id, ask.template_id)
+        check_values(template.content, ask.variables)
         wanted = new_run(templates, tenant_id, principal_id, template, ask)
 
         async def effect() -> bytes:
@@ -83,14 +84,13 @@ async def run_template(
 def new_run(
     templates: Templates, tenant_id: str, principal_id: str, template: Template, ask: RunAsk, place: Place = Place()
 ) -> TemplateRun:
-    """The queued run of a template, with all that is settled before the model is asked.
+    """The queued run of a template, whose values were checked, with all that is settled before the model is asked.
 
-    Raises LaceError TEMPLATE_VARIABLES_INVALID, INVALID_ARGUMENT, ALS_OVER_LIMIT, SETTING_INVALID.
+    Raises LaceError INVALID_ARGUMENT, ALS_OVER_LIMIT, SETTING_INVALID.
     """
     content = template.content
     locale = locale_of(content, ask.locale)
     grounding = grounding_of(content, ask.grounding)
-    check_values(content, ask.variables)
     return TemplateRun(
         tenant_id=tenant_id,
         run_id=templates.gateway.new_id("trn"),

@@ -61,7 +61,9 @@ class Sealing:
             hmac_key_id=template.hmac_key_id,
         )
         raise LaceError(
-            Reason.TEMPLATE_CORRUPT, f"The record of {template.template_id} was changed after it was written."
+            Reason.TEMPLATE_CORRUPT,
+            f"The record of {template.template_id} does not match its seal: it was changed after it was written, or "
+            f"the key {template.hmac_key_id} is not the one that sealed it.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The ledger tells who asked, with which prompt, by which tries and what was left out, and is summed by time."""
+"""The ledger tells who asked, with which prompt, and by which tries, and is summed by time."""
 
 from alembic import op
 
@@ -13,8 +13,7 @@ _COLUMNS = """
         ADD COLUMN template_id text NOT NULL DEFAULT '',
         ADD COLUMN response_api text NOT NULL DEFAULT '',
         ADD COLUMN trail jsonb NOT NULL DEFAULT '[]'::jsonb,
-        ADD COLUMN hedged boolean NOT NULL DEFAULT false,
-        ADD COLUMN left_out jsonb NOT NULL DEFAULT '{}'::jsonb
+        ADD COLUMN hedged boolean NOT NULL DEFAULT false
 """
 _OF_TENANT = "CREATE INDEX llm_calls_of_tenant ON llm_gateway.llm_calls (tenant_id, started_at)"
 _OF_PRINCIPAL = """
