@@ -37,6 +37,7 @@ from lace_platform.host import Platform
 from lace_platform.rpc import CallContext, acting_as, open_channel
 from lace_platform.rpc.tracing import make_spans
 from lace_platform.scrubbing import ScrubbedSpans, Scrubber
+from tests.doubles.telling_control import telling
 
 PROVIDERS = ("openai", "anthropic", "gemini")
 
@@ -68,11 +69,16 @@ async def _tell(work: Any) -> None:
 
 async def main(tenant_id: str) -> None:
     """Calls every provider in every way there is."""
+    async with telling() as control:
+        await _call_all(tenant_id, control)
+
+
+async def _call_all(tenant_id: str, control: str) -> None:
     config = load_process_config(None, dict(os.environ))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = replace(config, addresses={**config.addresses, "llm_gateway": address})
+    config = replace(config, addresses={**config.addresses, "llm_gateway": address, "control": control})
     telemetry.configure("llm_gateway", config)
     _trace(Scrubber(config))
     structlog.get_logger("canary").debug("begun", config=config, environ=config.environ, secrets=config.secrets)

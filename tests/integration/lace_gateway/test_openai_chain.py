@@ -22,6 +22,7 @@ from lace_platform.host import Platform
 from lace_platform.ids import new_id
 from lace_platform.rpc import open_channel
 from tests.doubles import gateway_backend, openai_server
+from tests.doubles.telling_control import telling
 
 MODEL = "openai/gpt-4o-mini"
 ASKED: Any = [{"role": "user", "content": "Is the bridge open?"}]
@@ -59,11 +60,12 @@ async def row(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         gateway = await stack.enter_async_context(gateway_backend.running_gateway(folder / "blobs", models=channel))
         auth = gateway.backend.auth
         auth.tokens["lace_chain"] = replace(auth.tokens[gateway_backend.TOKEN], tenant_id=new_id("ten"))
+        control = await stack.enter_async_context(telling())
         environ = {
             "LACE_DATA_DIR": str(folder),
             "LACE_DSN": postgres.admin_dsn,
             "LACE_DB_ROLE_SECRET": postgres.role_secret,
-            "LACE_ADDRESSES": f"llm_gateway={address}",
+            "LACE_ADDRESSES": f"llm_gateway={address},control={control}",
             "OPENAI_API_KEY": "sk-of-the-test-000000",
             "OPENAI_BASE_URL": double.base_url,
         }

@@ -26,6 +26,7 @@ from lace_platform.config import load_process_config
 from lace_platform.host import Platform
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as, open_channel
+from tests.doubles.telling_control import telling
 from tests.doubles.template_world import forget_prompts
 
 ENDED = (wire.BATCH_STATE_COMPLETED, wire.BATCH_STATE_FAILED, wire.BATCH_STATE_CANCELLED)
@@ -74,12 +75,13 @@ async def running(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
+    control = await stack.enter_async_context(telling())
     environ = {
         "LACE_DATA_DIR": str(folder),
         "LACE_DSN": postgres.admin_dsn,
         "LACE_DB_ROLE_SECRET": postgres.role_secret,
         "LACE_SERVICE_SECRET": "one secret for both modes",
-        "LACE_ADDRESSES": f"llm_gateway={address}",
+        "LACE_ADDRESSES": f"llm_gateway={address},control={control}",
         "LACE_LLM_EXECUTION_MODE": mode,
     }
     forget_prompts(postgres.admin_dsn)

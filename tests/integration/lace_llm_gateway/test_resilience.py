@@ -27,6 +27,7 @@ from lace_platform.clock import utc_now
 from lace_platform.config import load_process_config
 from lace_platform.host import Platform
 from lace_platform.rpc import CallContext, RpcServer, acting_as, open_channel
+from tests.doubles.telling_control import StoredSettings
 from tests.doubles.template_world import forget_prompts
 
 SECRET = "the-secret-of-the-test-s-services"
@@ -136,6 +137,8 @@ async def service(
         server = RpcServer("control", verifier=verifier)
         server.add(control_pb2_grpc.add_AuthServiceServicer_to_server, control)
         server.add(control_pb2_grpc.add_TenantServiceServicer_to_server, control)
+        settings = StoredSettings({})  # type: ignore[abstract]
+        server.add(control_pb2_grpc.add_SettingsServiceServicer_to_server, settings)
         await server.start(control_address)
         stack.push_async_callback(server.stop)
         blobs = FolderBlobStore(folder / "blobs", UrlSigner(config.url_signing_secret))

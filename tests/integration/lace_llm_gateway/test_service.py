@@ -31,6 +31,7 @@ from lace_platform.host import Platform
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as, open_channel
 from lace_proto.json import from_json, to_json
+from tests.doubles.telling_control import telling
 from tests.doubles.template_world import forget_prompts
 
 SENTENCES = [
@@ -107,11 +108,12 @@ async def service(postgres: Any, replies: Any, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("llm_gateway")
     async with AsyncExitStack() as stack:
         double = await stack.enter_async_context(replies.serving())
+        control = await stack.enter_async_context(telling())
         environ = {
             "LACE_DATA_DIR": str(folder),
             "LACE_DSN": postgres.admin_dsn,
             "LACE_DB_ROLE_SECRET": postgres.role_secret,
-            "LACE_ADDRESSES": f"llm_gateway={address}",
+            "LACE_ADDRESSES": f"llm_gateway={address},control={control}",
             "OPENAI_API_KEY": "sk-of-the-test-000000",
             "OPENAI_BASE_URL": double.base_url,
             "OPENAI_MODEL": "gpt-4o-mini",

@@ -88,7 +88,7 @@ class ControlSettings:
 
     async def _read(self, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
         request = control_pb2.ReadSettingsRequest(tenant_id=tenant_id, principal_id=principal_id)
-        values: Mapping[str, Any] = wire_json.to_python(await self._stub.ReadSettings(request))["values"]
+        values: Mapping[str, Any] = wire_json.to_python(await self._stub.ReadSettings(request)).get("values", {})
         return {
             name: value
             for name, value in values.items()
