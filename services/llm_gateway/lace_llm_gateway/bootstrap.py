@@ -97,7 +97,7 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         units, sealing = _template_units(platform, stack), _sealing(config)
         prompts = StoredPrompts(units, sealing)
         defaults = resolve(config.layers).subset("llm.", "events.")
-        control = await _control(platform, stack, defaults)
+        control = await _control(platform, stack)
         gateway = await _gateway(config, platform, stack, prompts, control, defaults)
         server = RpcServer(NAME, verifier=platform.verifier)
         tokens = PageTokens(config.url_signing_secret)
@@ -212,7 +212,7 @@ class _Control:
     settings: ControlSettings
 
 
-async def _control(platform: Platform, stack: AsyncExitStack, defaults: Mapping[str, Any]) -> _Control:
+async def _control(platform: Platform, stack: AsyncExitStack) -> _Control:
     """On connections of their own, so that no budget waits for the ledger; control is asked as the service itself."""
     database, system = platform.database(NAME, pool_size=2), platform.system_database(NAME, pool_size=2)
     identity = platform.service_identity(NAME)
@@ -225,7 +225,7 @@ async def _control(platform: Platform, stack: AsyncExitStack, defaults: Mapping[
     spent = PostgresBudgets(database, system)
     quotas = ControlQuotas(channel, spent, listener.subscribe(CONTROL_CHANNEL))
     stack.push_async_callback(quotas.close)
-    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(CONTROL_CHANNEL), defaults))
+    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(CONTROL_CHANNEL)))
 
 
 def _providers(config: ProcessConfig) -> dict[str, Provider]:

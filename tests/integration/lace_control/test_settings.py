@@ -230,6 +230,18 @@ async def test_a_service_resolves_what_holds_for_the_system(installation: Any) -
     assert answer.settings_uri == ""
 
 
+async def test_a_service_reads_what_is_stored_for_anybody_and_nobody_else_does(installation: Any) -> None:
+    other = await installation.new_tenant()
+    await _put_tenant(installation, other, llm__retries=1)
+    request = wire.ReadSettingsRequest(tenant_id=other.tenant_id, principal_id=other.principal_id)
+    with installation.acting(installation.service):
+        told = dict((await installation.settings.ReadSettings(request)).values.items())
+    assert told == {"llm.retries": 1}  # what the environment of control says is control's own
+    with installation.acting(installation.admin), pytest.raises(LaceError) as refused:
+        await installation.settings.ReadSettings(request)
+    assert refused.value.reason is Reason.PERMISSION_DENIED
+
+
 async def test_effective_dates_and_priority_decide_between_stored_values(installation: Any) -> None:
     admin = await installation.new_tenant()
     await _put_tenant(installation, admin, runs__max_nodes=12)

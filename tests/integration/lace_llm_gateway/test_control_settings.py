@@ -15,14 +15,12 @@ from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.control_settings import ControlSettings
 from lace_platform.rpc import open_channel
 
-DEFAULTS = {"llm.provider": "extractive", "llm.retries": 2}
-
 
 class Control(control_pb2_grpc.SettingsServiceServicer):
     """Tells everybody the same, and counts."""
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {**DEFAULTS, "llm.provider": "openai", "runs.target_words": 900}
+        self.values: dict[str, Any] = {"llm.provider": "openai", "runs.target_words": 900}
         self.asked: list[tuple[str, str]] = []
 
     async def ReadSettings(self, request: Any, context: Any) -> control_pb2.ReadSettingsResponse:
@@ -63,10 +61,10 @@ async def world() -> AsyncIterator[World]:
         channel = open_channel(f"127.0.0.1:{port}")
         stack.push_async_callback(channel.close)
         changes, now = Changes(), [0.0]
-        yield World(control, server, ControlSettings(channel, changes, DEFAULTS, lambda: now[0]), changes, now)
+        yield World(control, server, ControlSettings(channel, changes, lambda: now[0]), changes, now)
 
 
-async def test_what_differs_from_the_process_is_told_to_each_and_remembered(world: World) -> None:
+async def test_what_is_stored_and_concerns_calls_is_told_to_each_and_remembered(world: World) -> None:
     assert await world.of() == await world.of() == {"llm.provider": "openai"}
     await world.of("prn_2")
     assert world.control.asked == [("ten_1", "prn_1"), ("ten_1", "prn_2")]

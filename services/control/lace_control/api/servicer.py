@@ -149,7 +149,7 @@ class SettingsServicer(grpc_wire.SettingsServiceServicer):
         return convert.resolved_to_wire(await settings.resolve_settings(self._control, _caller(), overrides))
 
     async def ReadSettings(self, request: wire.ReadSettingsRequest, context: Any) -> wire.ReadSettingsResponse:
-        """What every setting comes to for anybody, for a service."""
+        """What is stored for anybody, for a service."""
         values = await settings.read_settings(self._control, request.tenant_id, request.principal_id)
         return convert.read_settings_to_wire(values)
 

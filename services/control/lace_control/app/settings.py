@@ -84,13 +84,14 @@ async def resolve_settings(control: Control, caller: Caller, overrides: Mapping[
 
 
 async def read_settings(control: Control, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
-    """What every setting comes to for anybody of any tenant, for a service; an empty principal is the tenant itself."""
+    """What is stored for anybody of any tenant, for a service; an empty principal is the tenant itself."""
     scopes = [Scope.of_system(), Scope.of_tenant(tenant_id)]
     if principal_id:
         scopes.append(Scope.of_user(tenant_id, principal_id))
     async with control.units.of_tenant(tenant_id) as uow:
         snapshot = await _resolve(control, uow, tenant_id, scopes, Layer("request", {}))
-    return snapshot.values
+    stored = {scope.scope_type for scope in scopes}
+    return {key: value for key, value in snapshot.values.items() if snapshot.trace[key][0] in stored}
 
 
 def setting_definitions() -> list[Setting]:

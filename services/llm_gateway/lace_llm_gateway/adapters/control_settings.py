@@ -39,7 +39,7 @@ class _Known:
 
 
 class ControlSettings:
-    """See app.ports.StoredSettings. `channel` carries the service's own identity; `defaults` are the process's.
+    """See app.ports.StoredSettings. `channel` carries the service's own identity.
 
     While control cannot be asked, what it told last holds. For those of whom it never told anything no call is made:
     what a tenant keeps from providers is among the settings.
@@ -49,12 +49,10 @@ class ControlSettings:
         self,
         channel: grpc.aio.Channel,
         changes: Changes,
-        defaults: Mapping[str, Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stub = control_pb2_grpc.SettingsServiceStub(channel)
         self._changes = changes
-        self._defaults = defaults
         self._clock = clock
         self._known: dict[tuple[str, str], _Known] = {}
 
@@ -89,8 +87,4 @@ class ControlSettings:
     async def _read(self, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
         request = control_pb2.ReadSettingsRequest(tenant_id=tenant_id, principal_id=principal_id)
         values: Mapping[str, Any] = wire_json.to_python(await self._stub.ReadSettings(request)).get("values", {})
-        return {
-            name: value
-            for name, value in values.items()
-            if name.startswith(_GROUPS) and value != self._defaults.get(name)
-        }
+        return {name: value for name, value in values.items() if name.startswith(_GROUPS)}

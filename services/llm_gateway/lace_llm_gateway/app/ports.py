@@ -223,7 +223,7 @@ class Defaults(Protocol):
 
 
 class StoredSettings(Protocol):
-    """The settings that are stored for tenants and their people, where they differ from the process's own."""
+    """The settings that are stored for tenants and their people; what is not is the process's own."""
 
     async def of(self, tenant_id: str, principal_id: str) -> Mapping[str, Any]:
         """Values by key; raises LaceError SERVICE_UNAVAILABLE where nobody can tell."""

@@ -742,7 +742,7 @@ Global___PutUserSettingsRequest: _TypeAlias = PutUserSettingsRequest  # noqa: Y0
 
 @_typing.final
 class ReadSettingsRequest(_message.Message):
-    """Asks, as a service, what the settings come to for somebody."""
+    """Asks, as a service, what settings are stored for somebody."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -768,14 +768,14 @@ Global___ReadSettingsRequest: _TypeAlias = ReadSettingsRequest  # noqa: Y015
 
 @_typing.final
 class ReadSettingsResponse(_message.Message):
-    """What the settings come to for somebody."""
+    """What settings are stored for somebody."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def values(self) -> _struct_pb2.Struct:
-        """Values by key, every setting that is not of the process alone."""
+        """Values by key, of the user, his tenant or the system; what none of them stored is each process's own."""
 
     def __init__(
         self,

@@ -520,7 +520,7 @@ class SettingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadSettings(self, request, context):
-        """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept.
+        """What is stored for anybody, for a service that makes calls for him; no snapshot is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

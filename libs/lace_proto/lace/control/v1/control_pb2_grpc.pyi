@@ -121,7 +121,7 @@ class SettingsServiceStub:
     ResolveSettings: _aio.UnaryUnaryMultiCallable[_control_pb2.ResolveSettingsRequest, _control_pb2.ResolveSettingsResponse]
     """What every setting comes to for the caller, with the layer that gave each value; the snapshot is kept."""
     ReadSettings: _aio.UnaryUnaryMultiCallable[_control_pb2.ReadSettingsRequest, _control_pb2.ReadSettingsResponse]
-    """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept."""
+    """What is stored for anybody, for a service that makes calls for him; no snapshot is kept."""
     ListSettingDefinitions: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSettingDefinitionsRequest, _control_pb2.ListSettingDefinitionsResponse]
     """Every setting there is: type, default, bounds, where it may be set and what it does."""
 
@@ -190,7 +190,7 @@ class SettingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.ReadSettingsRequest,
         context: _aio.ServicerContext[_control_pb2.ReadSettingsRequest, _abc.Awaitable[_control_pb2.ReadSettingsResponse]],
     ) -> _abc.Awaitable[_control_pb2.ReadSettingsResponse]:
-        """What every setting comes to for anybody, for a service that makes calls for him; no snapshot is kept."""
+        """What is stored for anybody, for a service that makes calls for him; no snapshot is kept."""
 
     @_abc_1.abstractmethod
     def ListSettingDefinitions(
