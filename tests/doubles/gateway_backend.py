@@ -329,6 +329,14 @@ class Sources(ingest_pb2_grpc.SourceServiceServicer):
         self.largest_chunk = 0
 
     async def UploadSource(self, request_iterator: Any, context: Any) -> ingest_pb2.Source:
+        """A call that is cut off is cancelled, or ends like one that has sent all: both happen."""
+        try:
+            return await self._stored(request_iterator)
+        except asyncio.CancelledError:
+            self.broken_off += 1
+            raise
+
+    async def _stored(self, request_iterator: Any) -> ingest_pb2.Source:
         head: Any = None
         digest = hashlib.sha256()
         size, whole = 0, False

@@ -59,7 +59,7 @@ SELECT r.run_id,
    FROM runs.run_control_commands c WHERE c.run_id = r.run_id AND c.applied_at IS NULL) AS commands,
   (SELECT jsonb_agg(jsonb_build_object('step_id', s.step_id, 'step', s.step, 'node_id', s.node_id, 'attempt', s.attempt,
      'state', s.status, 'started_at', s.started_at, 'ended_at', s.ended_at, 'output_hash', s.output_hash,
-     'output_uri', s.output_uri, 'log', s.log))
+     'output_uri', s.output_uri, 'log', s.log) ORDER BY s.ended_at, s.step_id)
    FROM runs.step_runs s WHERE s.tenant_id = r.tenant_id AND s.run_id = r.run_id AND s.status = 'succeeded'
      AND s.log IS NOT NULL) AS unlogged,
   (SELECT jsonb_build_array(p.description, p.steps) FROM runs.pipelines p
