@@ -57,11 +57,6 @@ def detect(provider: str, evidence: GroundingEvidence | None) -> Grounding:
     return detector(evidence) if detector else Grounding(WhyNotGrounded.NO_DETECTOR)
 
 
-def has_detector(provider: str) -> bool:
-    """Whether an answer of the provider can be grounded at all."""
-    return provider in _DETECTORS
-
-
 def enforce(mode: GroundingMode, provider: str, grounding: Grounding) -> None:
     """Raises LaceError GROUNDING_REQUIRED where the mode asks for evidence that is not there."""
     if mode is not GroundingMode.REQUIRED or grounding.why_not is None:

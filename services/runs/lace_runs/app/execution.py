@@ -44,10 +44,6 @@ class Paused(Exception):
     """The run stands still; raised at the gate before a step."""
 
 
-class Restarted(Exception):
-    """The run goes back to a checkpoint."""
-
-
 Work = Callable[[StepScope], Awaitable[Struct]]
 
 

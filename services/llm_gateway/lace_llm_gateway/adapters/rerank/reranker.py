@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
-from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.http import failures
 from lace_llm_gateway.adapters.http.client import HttpClient
 from lace_llm_gateway.adapters.http.environment import first
-from lace_llm_gateway.adapters.http.renewed import RenewedClient
-from lace_llm_gateway.adapters.http.wire import HttpCall, Refused
+from lace_llm_gateway.adapters.http.measurer import HttpMeasurer
+from lace_llm_gateway.adapters.http.wire import HttpCall
 from lace_llm_gateway.domain.measures import Ranked, Reranked
 
 NAME = "rerank"
@@ -75,48 +74,32 @@ class _Answer(msgspec.Struct):
         return None if told is None else round(told)
 
 
-class HttpReranker:
+class HttpReranker(HttpMeasurer[RerankSettings]):
     """See app.measuring.ports.Reranker."""
 
     name = NAME
+    missing = "There is no address of a reranker: set LACE_RERANK_BASE_URL."
 
     def __init__(self, settings: Callable[[], RerankSettings], version: Callable[[], int]) -> None:
-        """Settings are read again when the version of the secrets changes."""
-        self._settings = settings
-        self._client = RenewedClient(lambda: _client(settings()), version)
+        super().__init__(settings, _client, version)
 
     @property
     def default_model(self) -> str:
         """The model of the server, where the environment names it."""
         return self._settings().model
 
-    def configured(self, model: str) -> bool:
-        """Whether there is an address."""
-        return self._client.current() is not None
-
-    async def count(self, texts: Sequence[str], model: str) -> Sequence[int] | None:
-        """None: no tokenizer is at hand."""
-        return None
-
     async def rerank(self, query: str, documents: Sequence[str], model: str, top_n: int, timeout_s: float) -> Reranked:
         """See app.measuring.ports.Reranker.rerank."""
-        client = self._client.current()
-        if client is None:
-            raise LaceError(Reason.PROVIDER_CREDENTIALS, "There is no address of a reranker: set LACE_RERANK_BASE_URL.")
+        key = self._settings().api_key
         body = {"model": model, "query": query, "documents": list(documents), "top_n": top_n or len(documents)}
-        try:
-            async with client.post(HttpCall("/rerank", orjson.dumps(body)), timeout_s) as response:
-                answer = msgspec.json.decode(await response.body(), type=_Answer)
-        except Refused as refused:
-            raise failures.of_status(refused, _said(refused.body, self._settings().api_key)) from None
-        except ValueError:  # msgspec's own errors are such
-            raise failures.no_answer() from None
+        answer = await self._answer(
+            HttpCall("/rerank", orjson.dumps(body)),
+            timeout_s,
+            _Answer,
+            lambda refused: failures.of_status(refused, _said(refused.body, key)),
+        )
         results = tuple(Ranked(result.index, result.relevance_score) for result in answer.results)
         return Reranked(results, answer.model or model, answer.tokens())
-
-    async def close(self) -> None:
-        """Ends the connections."""
-        await self._client.close()
 
 
 def _client(settings: RerankSettings) -> HttpClient | None:
