@@ -16,7 +16,6 @@ from lace.llm_gateway.v1 import budgets_pb2_grpc, llm_gateway_pb2_grpc, models_p
 from lace_core.settings import resolve
 from lace_llm_gateway.adapters.anthropic.provider import AnthropicProvider, AnthropicSettings
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
-from lace_llm_gateway.adapters.control_quotas import CHANNEL as CONTROL_CHANNEL
 from lace_llm_gateway.adapters.control_quotas import ControlQuotas
 from lace_llm_gateway.adapters.control_settings import ControlSettings
 from lace_llm_gateway.adapters.determinism_metrics import PrometheusDeterminismMetrics
@@ -80,6 +79,7 @@ from lace_llm_gateway.domain.budgets import COUNTER_DAYS, Amount
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
 from lace_platform.db.database import SystemDatabase
+from lace_platform.db.listener import SETTINGS_CHANGED
 from lace_platform.host import Platform
 from lace_platform.idempotency import differences
 from lace_platform.ids import new_id
@@ -223,9 +223,9 @@ async def _control(platform: Platform, stack: AsyncExitStack) -> _Control:
     await listener.start()
     stack.push_async_callback(listener.close)
     spent = PostgresBudgets(database, system)
-    quotas = ControlQuotas(channel, spent, listener.subscribe(CONTROL_CHANNEL))
+    quotas = ControlQuotas(channel, spent, listener.subscribe(SETTINGS_CHANGED))
     stack.push_async_callback(quotas.close)
-    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(CONTROL_CHANNEL)))
+    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(SETTINGS_CHANGED)))
 
 
 def _providers(config: ProcessConfig) -> dict[str, Provider]:

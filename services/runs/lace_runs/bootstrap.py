@@ -13,7 +13,7 @@ from lace_core.settings import resolve
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
 from lace_platform.db.database import SystemDatabase
-from lace_platform.db.listener import Listener, Subscription
+from lace_platform.db.listener import SETTINGS_CHANGED, Listener, Subscription
 from lace_platform.db.roles import role_password
 from lace_platform.host import Platform
 from lace_platform.outbox import OutboxRelay
@@ -31,7 +31,6 @@ from lace_runs.adapters.services import (
     IngestSources,
     RunGrants,
 )
-from lace_runs.adapters.settings_cache import CHANNEL as SETTINGS_CHANNEL
 from lace_runs.adapters.settings_cache import CachedSettings
 from lace_runs.adapters.starts import GroupStart
 from lace_runs.adapters.tables import INFRASTRUCTURE
@@ -112,7 +111,7 @@ def _neighbours(
         stack.push_async_callback(channel.close)
     return _Outside(
         open_work,
-        CachedSettings(ControlSettings(control), listener.subscribe(SETTINGS_CHANNEL)),
+        CachedSettings(ControlSettings(control), listener.subscribe(SETTINGS_CHANGED)),
         ControlAudit(own),
         RunGrants(control, identity),
         IngestSources(ingest),

@@ -10,11 +10,14 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_status.rpc_status import to_status
 
 from lace.control.v1 import control_pb2, control_pb2_grpc
+from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.control_quotas import ControlQuotas
 from lace_llm_gateway.domain.budgets import UNLIMITED, BudgetLimits
 from lace_platform.rpc import open_channel
+from lace_platform.rpc.errors import status_of
 
 LIMITS = BudgetLimits(tokens_per_day=100, principal_micro_usd_per_month=7, version=3)
 
@@ -23,11 +26,16 @@ class Control(control_pb2_grpc.TenantServiceServicer):
     """Says what it is told to say, after as many questions as are open at once."""
 
     def __init__(self) -> None:
-        self.told = control_pb2.Quotas(version=3, tokens_per_day=100, principal_micro_usd_per_month=7)
+        self.told: control_pb2.Quotas | LaceError = control_pb2.Quotas(
+            version=3, tokens_per_day=100, principal_micro_usd_per_month=7
+        )
         self.asked = 0
 
     async def ReadQuotas(self, request: Any, context: Any) -> control_pb2.Quotas:
         self.asked += 1
+        if isinstance(self.told, LaceError):
+            await context.abort_with_status(to_status(status_of(self.told)))
+        assert isinstance(self.told, control_pb2.Quotas)
         return self.told
 
 
@@ -126,3 +134,11 @@ async def test_a_new_process_keeps_to_what_another_was_told(world: World) -> Non
     async with asyncio.timeout(5):
         assert await world.quotas.of("ten_1") == LIMITS
         assert await world.quotas.of("ten_of_whom_nobody_was_told") == UNLIMITED
+
+
+async def test_a_tenant_that_control_does_not_know_is_told_as_such(world: World) -> None:
+    world.control.told = LaceError(Reason.TENANT_NOT_FOUND, "There is no tenant ten_nobody.")
+    with pytest.raises(LaceError) as caught:
+        await world.quotas.of("ten_nobody")
+    assert caught.value.reason is Reason.TENANT_NOT_FOUND
+    assert world.quotas.known("ten_nobody") is None

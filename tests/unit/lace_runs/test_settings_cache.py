@@ -8,10 +8,10 @@ from typing import Any
 
 from lace_platform.auth import Identity
 from lace_platform.clock import utc_now
-from lace_platform.db.listener import Listener, Subscription
+from lace_platform.db.listener import SETTINGS_CHANGED, Listener, Subscription
 from lace_platform.rpc import CallContext, acting_as
 from lace_runs.adapters import settings_cache
-from lace_runs.adapters.settings_cache import CHANNEL, CachedSettings
+from lace_runs.adapters.settings_cache import CachedSettings
 from lace_runs.app.ports import Resolved
 
 
@@ -30,7 +30,7 @@ class Control:
 
 
 def _cache() -> tuple[CachedSettings, Control, Subscription]:
-    changes = Listener("postgresql://nobody@/none", "nobody", "").subscribe(CHANNEL)
+    changes = Listener("postgresql://nobody@/none", "nobody", "").subscribe(SETTINGS_CHANGED)
     control = Control()
     return CachedSettings(control, changes), control, changes
 

@@ -12,6 +12,9 @@ from psycopg import AsyncConnection, Notify, sql
 
 from lace_platform.db.dsn import connection_parameters
 
+# After a change of settings or quotas, so that whoever remembers what they came to forgets it.
+SETTINGS_CHANGED = "control_settings"
+
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 

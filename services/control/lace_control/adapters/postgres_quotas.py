@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from lace_control.adapters.postgres_settings import CHANGES_CHANNEL
 from lace_control.domain.quotas import LIMITS, Limits, Quotas
+from lace_platform.db.listener import SETTINGS_CHANGED
 from lace_platform.db.transaction import Transaction
 
 _LIMITS = ", ".join(LIMITS)
@@ -41,7 +41,7 @@ class PostgresQuotaRepository:
         values = {"tenant_id": tenant_id, **limits.as_details(), "updated_by": updated_by, "updated_at": updated_at}
         row = await self._tx.fetch_one(PUT_QUOTAS, values)
         assert row is not None
-        await self._tx.notify_after_commit(CHANGES_CHANNEL)  # they travel with resolved settings
+        await self._tx.notify_after_commit(SETTINGS_CHANGED)  # they travel with resolved settings
         return _quotas_of(row)
 
 

@@ -10,10 +10,8 @@ import orjson
 from sqlalchemy import Row
 
 from lace_control.domain.settings import Entry, Scope, StoredSettings
+from lace_platform.db.listener import SETTINGS_CHANGED
 from lace_platform.db.transaction import Transaction
-
-# Who remembers what settings came to listens here, to forget it.
-CHANGES_CHANNEL = "control_settings"
 
 # The newest version of each wanted scope, with its values; a version without values gives one row of nulls.
 _CURRENT = """
@@ -81,7 +79,7 @@ class PostgresSettingsRepository:
         await self._tx.execute(_ADD_VERSION, version)
         if settings.entries:
             await self._tx.execute(_ADD_VALUE, [{**version, **_values(entry)} for entry in settings.entries])
-        await self._tx.notify_after_commit(CHANGES_CHANNEL)
+        await self._tx.notify_after_commit(SETTINGS_CHANGED)
 
 
 class PostgresSnapshotRepository:

@@ -16,9 +16,7 @@ from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.domain.budgets import LIMITS, UNLIMITED, BudgetLimits
 from lace_platform.db.listener import Subscription
 
-# Woken by control after each change of settings or quotas. A notification can be lost with its connection: what was
-# told longer ago than this is asked for again.
-CHANNEL = "control_settings"
+# A notification of a change can be lost with its connection: what was told longer ago than this is asked for again.
 _GOOD_FOR_S = 3.0
 _AGAIN_AFTER_S = 1.0
 _TIMEOUT_S = 2.0
@@ -46,7 +44,8 @@ class ControlQuotas:
     """See app.budgets.ports.Quotas. `channel` carries the service's own identity.
 
     While control cannot be asked, what it told last holds, also to another process. A tenant of which it never told
-    anything is not kept from its calls then: they are counted, and held to limits once these are known.
+    anything is not kept from its calls then: they are counted, and held to limits once these are known. Raises
+    LaceError TENANT_NOT_FOUND where control says so.
     """
 
     def __init__(
@@ -91,8 +90,13 @@ class ControlQuotas:
         task = self._asking.get(tenant_id)
         if task is None:
             task = self._asking[tenant_id] = asyncio.create_task(self._refresh(tenant_id))
-            task.add_done_callback(lambda _: self._asking.pop(tenant_id, None))
+            task.add_done_callback(lambda done: self._asked(tenant_id, done))
         return task
+
+    def _asked(self, tenant_id: str, done: asyncio.Task[BudgetLimits]) -> None:
+        self._asking.pop(tenant_id, None)
+        if not done.cancelled():
+            done.exception()  # told to who waits; where nobody does, it is no news
 
     async def _refresh(self, tenant_id: str) -> BudgetLimits:
         asked_at, asked_in = self._clock(), self._round
@@ -102,6 +106,8 @@ class ControlQuotas:
             until = asked_at + _GOOD_FOR_S
             self._away = False
         except (LaceError, TimeoutError) as error:
+            if isinstance(error, LaceError) and error.reason is Reason.TENANT_NOT_FOUND:
+                raise  # an answer, not a control that is away
             if not self._away:  # once, however many tenants are asked for meanwhile
                 log.warning("quotas_not_read", tenant_id=tenant_id, error=str(error) or "no answer in time")
             self._away = True

@@ -12,7 +12,6 @@ from lace_platform.db.listener import Subscription
 from lace_platform.rpc import current_call
 from lace_runs.app.ports import Resolved, Settings
 
-CHANNEL = "control_settings"
 # How long a value may stand that control has not taken back: settings have times from which on they hold, and a
 # notification can be lost with the connection.
 _GOOD_FOR_S = 1.0
@@ -20,7 +19,7 @@ _MOST = 1000
 
 
 class CachedSettings:
-    """See app.ports.Settings. `changes` is woken, on CHANNEL, after each change of settings or quotas."""
+    """See app.ports.Settings. `changes` is woken, on SETTINGS_CHANGED, after each change of settings or quotas."""
 
     def __init__(self, settings: Settings, changes: Subscription) -> None:
         self._settings = settings

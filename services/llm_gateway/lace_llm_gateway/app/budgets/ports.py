@@ -45,5 +45,5 @@ class Quotas(Protocol):
         ...
 
     async def of(self, tenant_id: str) -> BudgetLimits:
-        """The newest that is known, asking where nothing is."""
+        """The newest that is known, asking where nothing is. Raises TENANT_NOT_FOUND."""
         ...
