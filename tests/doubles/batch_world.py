@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,10 @@ from typing import Any
 
 from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
 from lace_llm_gateway.adapters.postgres_batches import BatchPayloads, PostgresBatchUnits, PostgresOrphans
 from lace_llm_gateway.adapters.postgres_ledger import PostgresLedger
 from lace_llm_gateway.adapters.postgres_templates import PostgresTemplateUnits
 from lace_llm_gateway.adapters.record_seals import HmacSeals
-from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
 from lace_llm_gateway.api.convert_batches import (
     BatchAnswers,
     batch_recorded_payload,
@@ -30,10 +27,6 @@ from lace_llm_gateway.app.batches.execution import BatchExecutor, BatchLimits
 from lace_llm_gateway.app.batches.list_batches import get_batch
 from lace_llm_gateway.app.batches.run_batch import BatchAsk, run_batch
 from lace_llm_gateway.app.batches.tasks import Background, QueueTaskRunner, SyncTaskRunner
-from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
-from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
-from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
-from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.templates.create_template import create_template
 from lace_llm_gateway.app.templates.sealed import Sealing, Templates
 from lace_llm_gateway.domain.als import SeedKeys
@@ -44,8 +37,7 @@ from lace_platform.auth import Identity
 from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as
-from tests.doubles.budget_world import Noted, Told
-from tests.doubles.call_world import Unobserved
+from tests.doubles.open_gateway import open_gateway
 
 LOCALES = ("de-AT", "en-GB", "fr")
 CONTENT = TemplateContent(
@@ -126,11 +118,6 @@ def _prompt(request: ProviderRequest) -> str:
     """What was asked, without the nonce of the call's marks."""
     texts = [re.sub(r"input-[0-9a-f]{16}", "input-", message.content) for message in request.messages]
     return sha256_hex(canonical_json(texts))
-
-
-class _Nowhere:
-    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
-        return ""
 
 
 @dataclass
@@ -254,33 +241,14 @@ class BatchWorld:
         return list(rows)
 
     async def _templates(self) -> Templates:
-        events = Noted()
-        budgets = Budgets(
-            MemoryBudgets(time.monotonic), Told(), events, SlicePolicy(),
-            process_id=new_id("prc"), now=utc_now, clock=time.monotonic, new_id=new_id,
-        )  # fmt: skip
-        await budgets.start()
-        self.stack.push_async_callback(budgets.close)
         ledger = PostgresLedger(self.database, self.system)
-        self.stack.push_async_callback(ledger.close)
         defaults = {
             "llm.provider": "openai", "llm.retries": 0, "llm.als_limit": 350, "llm.batch_cells": 1000, **self.settings,
         }  # fmt: skip
-        gateway = Gateway(
-            providers={"openai": self.model},
-            ledger=ledger,
-            router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=asyncio.sleep),
-            admission=Admission(AdmissionLimits(), events),
-            budgets=budgets,
-            counter=BpeTokenCounter(),
-            observer=Unobserved(),
-            payloads=_Nowhere(),
-            now=utc_now,
-            defaults=lambda: defaults,
-            new_id=new_id,
-            chance=lambda: 0.5,
-            sleep=asyncio.sleep,
+        gateway = await self.stack.enter_async_context(
+            open_gateway({"openai": self.model}, settings=defaults, ledger=ledger)
         )
+        self.stack.push_async_callback(ledger.close)
         return Templates(
             units=PostgresTemplateUnits(self.database, utc_now, run_recorded_payload),
             gateway=gateway,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,22 +13,14 @@ import pytest
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError
-from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
-from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
-from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
-from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
-from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
 from lace_llm_gateway.app.calls.generate import Order, generate
 from lace_llm_gateway.app.calls.list_calls import list_calls
-from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
 from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.ports import Provider
 from lace_llm_gateway.domain.calls import Call
-from lace_llm_gateway.domain.exchange import Delta, FinishReason, ProviderAnswer, ProviderRequest
-from lace_llm_gateway.domain.measuring_models import Kind
-from lace_platform.clock import utc_now
-from lace_platform.ids import new_id
-from tests.doubles.budget_world import Noted, Told
+from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer
+from tests.doubles.budget_world import Told
+from tests.doubles.open_gateway import Scripted, open_gateway
 
 TENANT = "ten_1"
 GOOD = '{"verdicts": [{"verdict": "supported", "sentence_id": "s1", "reason": "quote"}]}'
@@ -42,54 +32,9 @@ def said(text: str, finish: FinishReason = FinishReason.STOP, **more: Any) -> Pr
     )
 
 
-@dataclass
-class Scripted:
-    """A provider that answers or fails as it is told; behind the same port as any."""
-
-    name: str = "openai"
-    default_model: str = "gpt-4o"
-    script: deque[ProviderAnswer | LaceError | None] = field(default_factory=deque)
-    requests: list[ProviderRequest] = field(default_factory=list)
-
-    def configured(self) -> bool:
-        return True
-
-    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
-        self.requests.append(request)
-        step = self.script.popleft() if self.script else said(GOOD)
-        if step is None:
-            await asyncio.sleep(3600)
-        if isinstance(step, LaceError):
-            raise step
-        assert step is not None
-        return step
-
-    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
-        answer = await self.complete(request)
-        yield Delta(answer.text)
-        yield answer
-
-    async def close(self) -> None:
-        return
-
-
-class Unobserved:
-    @asynccontextmanager
-    async def observe(self, request: ProviderRequest, provider: str) -> AsyncIterator[Unobserved]:
-        yield self
-
-    @asynccontextmanager
-    async def measuring(self, kind: Kind, provider: str, model: str, dimensions: int) -> AsyncIterator[Unobserved]:
-        yield self
-
-    def measured(self, answered_model: str, input_tokens: int | None) -> None:
-        return
-
-    def piece(self) -> None:
-        return
-
-    def answered(self, answer: ProviderAnswer) -> None:
-        return
+def scripted(name: str = "openai", default_model: str = "gpt-4o") -> Scripted:
+    """A provider that finds everything supported until it is told otherwise."""
+    return Scripted(said(GOOD), name, default_model)
 
 
 @dataclass
@@ -133,7 +78,7 @@ class World:
 @asynccontextmanager
 async def call_world(*others: Provider) -> AsyncIterator[World]:
     """The scripted provider under the name openai, and others beside it."""
-    provider, shelf, events = Scripted(), Shelf(), Noted()
+    provider, shelf, quotas = scripted(), Shelf(), Told()
     waits: list[float] = []
     moments = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(10_000))
     ids = (f"cal_{at:04}" for at in range(10_000))
@@ -141,28 +86,13 @@ async def call_world(*others: Provider) -> AsyncIterator[World]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    quotas = Told()
-    budgets = Budgets(
-        MemoryBudgets(time.monotonic), quotas, events, SlicePolicy(),
-        process_id="prc_1", now=utc_now, clock=time.monotonic, new_id=new_id,
-    )  # fmt: skip
-    gateway = Gateway(
-        providers={"openai": provider, **{other.name: other for other in others}},
-        ledger=MemoryLedger(),
-        router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=sleep),
-        admission=Admission(AdmissionLimits(), events),
-        budgets=budgets,
-        counter=BpeTokenCounter(),
-        observer=Unobserved(),
+    async with open_gateway(
+        {"openai": provider, **{other.name: other for other in others}},
+        quotas=quotas,
+        settings={"llm.provider": "openai"},
+        sleep=sleep,
         payloads=shelf,
         now=lambda: next(moments),
-        defaults=lambda: {"llm.provider": "openai"},
         new_id=lambda prefix: next(ids),
-        chance=lambda: 0.5,
-        sleep=sleep,
-    )
-    await budgets.start()
-    try:
+    ) as gateway:
         yield World(provider, gateway, waits, shelf, quotas)
-    finally:
-        await budgets.close()

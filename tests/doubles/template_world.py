@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from lace_core.canonical import canonical_json
-from lace_core.errors import LaceError
-from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
 from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
 from lace_llm_gateway.adapters.record_seals import HmacSeals
-from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
-from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
-from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
-from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
-from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.app.templates.create_template import Kept, create_template
 from lace_llm_gateway.app.templates.ports import TemplateUnits
 from lace_llm_gateway.app.templates.prompts import StoredPrompts
 from lace_llm_gateway.app.templates.run_template import RunAsk, run_template
 from lace_llm_gateway.app.templates.sealed import Sealing, Templates
 from lace_llm_gateway.domain.als import SeedKeys
-from lace_llm_gateway.domain.exchange import Delta, FinishReason, ProviderAnswer, ProviderRequest
+from lace_llm_gateway.domain.exchange import FinishReason, ProviderAnswer
 from lace_llm_gateway.domain.stored_templates import Template, TemplateContent, TemplateRun
 from lace_platform.auth import Identity
-from lace_platform.clock import utc_now
 from lace_platform.idempotency import differences
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as
 from tests.doubles.batch_world import Counts
-from tests.doubles.budget_world import Noted, Told
-from tests.doubles.call_world import Unobserved
+from tests.doubles.open_gateway import Scripted, open_gateway
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
 SEALS = {"k1": b"a key of sixteen bytes or more"}
@@ -61,46 +49,10 @@ class StandingClock:
         return self.now
 
 
-@dataclass
-class Speaker:
-    """A provider that gives its script's answers in turn, and then the last again."""
-
-    name: str = "openai"
-    default_model: str = "gpt-4o"
-    script: deque[ProviderAnswer | LaceError | None] = field(default_factory=deque)
-    requests: list[ProviderRequest] = field(default_factory=list)
-
-    def configured(self) -> bool:
-        return True
-
-    async def complete(self, request: ProviderRequest) -> ProviderAnswer:
-        self.requests.append(request)
-        step = self.script.popleft() if self.script else said("It depends.")
-        if step is None:
-            await asyncio.sleep(3600)
-        if isinstance(step, LaceError):
-            raise step
-        assert step is not None
-        return step
-
-    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta | ProviderAnswer, None]:
-        answer = await self.complete(request)
-        yield Delta(answer.text)
-        yield answer
-
-    async def close(self) -> None:
-        return
-
-
 def said(text: str, **more: Any) -> ProviderAnswer:
     """An answer of gpt-4o."""
     told = {"answered_model": "gpt-4o-2024-08-06", "fingerprint": "fp_1", "input_tokens": 1000, "output_tokens": 100}
     return ProviderAnswer(text, FinishReason.STOP, "gpt-4o", **{**told, "response_api": "responses", **more})
-
-
-class _Nowhere:
-    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
-        return ""
 
 
 @dataclass
@@ -109,7 +61,7 @@ class TemplateWorld:
 
     templates: Templates
     tenant_id: str
-    speaker: Speaker
+    speaker: Scripted
     counts: Counts
     prompts: StoredPrompts
     ledger: MemoryLedger
@@ -142,38 +94,19 @@ async def template_world(
     units: TemplateUnits, clock: Callable[[], datetime], tenant_id: str, **settings: Any
 ) -> AsyncIterator[TemplateWorld]:
     """The world; `settings` are the defaults of the gateway, with an underscore for the dot behind llm."""
-    speaker, counts, events, ledger = Speaker(), Counts(), Noted(), MemoryLedger()
+    speaker, counts, ledger = Scripted(said("It depends.")), Counts(), MemoryLedger()
     sealing = Sealing(HmacSeals(SEALS), counts, clock, new_id)
     prompts = StoredPrompts(units, sealing)
-    budgets = Budgets(
-        MemoryBudgets(time.monotonic), Told(), events, SlicePolicy(),
-        process_id="prc_1", now=utc_now, clock=time.monotonic, new_id=new_id,
-    )  # fmt: skip
     defaults = {"llm.provider": "openai", "llm.retries": 0, "llm.als_limit": 350, **settings}
-    gateway = Gateway(
-        providers={"openai": speaker},
-        ledger=ledger,
-        router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=asyncio.sleep),
-        admission=Admission(AdmissionLimits(), events),
-        budgets=budgets,
-        counter=BpeTokenCounter(),
-        observer=Unobserved(),
-        payloads=_Nowhere(),
-        now=clock,
-        defaults=lambda: defaults,
-        new_id=new_id,
-        chance=lambda: 0.5,
-        sleep=asyncio.sleep,
-        prompts=prompts,
-    )
-    templates = Templates(
-        units=units,
-        gateway=gateway,
-        sealing=sealing,
-        seed_keys=SeedKeys({"k1": b"a seed key of the tests"}),
-        determinism=counts,
-        differences=differences,
-    )
-    await budgets.start()
-    yield TemplateWorld(templates, tenant_id, speaker, counts, prompts, ledger)
-    await budgets.close()
+    async with open_gateway(
+        {"openai": speaker}, settings=defaults, ledger=ledger, now=clock, prompts=prompts
+    ) as gateway:
+        templates = Templates(
+            units=units,
+            gateway=gateway,
+            sealing=sealing,
+            seed_keys=SeedKeys({"k1": b"a seed key of the tests"}),
+            determinism=counts,
+            differences=differences,
+        )
+        yield TemplateWorld(templates, tenant_id, speaker, counts, prompts, ledger)

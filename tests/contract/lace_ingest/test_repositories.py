@@ -261,12 +261,14 @@ async def test_a_request_takes_effect_once(work: UnitsOfWork, tenant_id: str) ->
     with acting_as(call):
         for _ in range(2):
             async with work(tenant_id) as unit_of_work:
-                assert await unit_of_work.once(request, lambda: unit_of_work.sources.add(tenant_id, made)) == made
+                assert (
+                    await unit_of_work.once(request, lambda: unit_of_work.sources.add(tenant_id, made), Source) == made
+                )
                 await unit_of_work.commit()
         async with work(tenant_id) as unit_of_work:
             other = Mutation(request.route, b'{"sha256": "2"}')
             with pytest.raises(LaceError) as refused:
-                await unit_of_work.once(other, lambda: unit_of_work.sources.add(tenant_id, made))
+                await unit_of_work.once(other, lambda: unit_of_work.sources.add(tenant_id, made), Source)
     assert refused.value.reason is Reason.IDEMPOTENCY_KEY_REUSED
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.child_reader import ChildReader
+from lace_ingest.adapters.spool import nameless_file
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import check_filename
 from lace_ingest.domain.limits import ExtractionLimits
@@ -30,10 +31,13 @@ def source(name: str) -> Source:
 
 
 async def outcome(name: str, data: bytes, **limits: float) -> ExtractedDocument | Reason:
-    try:
-        return await READER.read(source(name), data, ExtractionLimits(**limits))  # type: ignore[arg-type]
-    except LaceError as error:
-        return error.reason
+    with nameless_file() as (path, file):
+        file.write(data)
+        file.flush()
+        try:
+            return await READER.read(source(name), path, ExtractionLimits(**limits))  # type: ignore[arg-type]
+        except LaceError as error:
+            return error.reason
 
 
 def docx(**members: bytes) -> bytes:

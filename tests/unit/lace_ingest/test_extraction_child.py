@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, decode, pack, read_document, run
+from lace_ingest.adapters.extraction_child import Order, decode, encode, read_document, run
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits
@@ -18,12 +20,12 @@ LIMITS = ExtractionLimits()
 def test_a_document_comes_back_as_it_was_read() -> None:
     order = Order("a.md", SourceFormat.MD, LIMITS)
     data = b"# T\n\nOne. Two.\n\n| A |\n|---|\n| 1 |\n"
-    assert decode(run(pack(order, data))) == read_document(order, data)
+    assert decode(run(encode(order), BytesIO(data))) == read_document(order, data)
 
 
 def test_limits_travel_with_the_order() -> None:
     with pytest.raises(LaceError) as refused:
-        run(pack(Order("a.json", SourceFormat.JSON, ExtractionLimits(json_depth=2)), b"[[[1]]]"))
+        run(encode(Order("a.json", SourceFormat.JSON, ExtractionLimits(json_depth=2))), BytesIO(b"[[[1]]]"))
     assert refused.value.reason is Reason.SOURCE_LIMIT_EXCEEDED
 
 

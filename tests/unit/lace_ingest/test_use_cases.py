@@ -17,6 +17,7 @@ from lace_ingest.adapters.memory import MemoryWork
 from lace_ingest.app import reading, retrieval, sources
 from lace_ingest.app.ports import Caller, Ingest, Mutation, Received, Stored
 from lace_ingest.domain.documents import EXTRACTION_VERSION, ExtractedDocument
+from lace_ingest.domain.formats import SNIFF_BYTES
 from lace_ingest.domain.jobs import ReadJob
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.retrieval import Query
@@ -43,7 +44,7 @@ class MemoryIntake:
                 return
         digest = hashlib.sha256(data).hexdigest()
         self._files.received[digest] = data
-        yield Received(Path(digest), len(data), digest)
+        yield Received(Path(digest), len(data), digest, data[:SNIFF_BYTES])
 
 
 class MemoryFiles:
@@ -62,32 +63,35 @@ class MemoryFiles:
         self.kept[key(digest)] = repr(document).encode()
         return Stored(key(digest), digest)
 
-    async def raw(self, source: Source) -> bytes:
-        try:
-            return self.kept[source.raw_uri]
-        except KeyError:
-            raise LaceError(Reason.BLOB_NOT_FOUND, "gone") from None
+    @asynccontextmanager
+    async def raw(self, source: Source) -> AsyncIterator[Path]:
+        """The path is no more than the key; DirectReader knows what lies there."""
+        if source.raw_uri not in self.kept:
+            raise LaceError(Reason.BLOB_NOT_FOUND, "gone")
+        yield Path(source.raw_uri)
 
 
 class DirectReader:
     """Reads in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: MemoryFiles) -> None:
         self.reads = 0
         self.failure: Exception | None = None
+        self._files = files
 
-    async def read(self, source: Source, data: bytes, limits: ExtractionLimits) -> ExtractedDocument:
+    async def read(self, source: Source, raw: Path, limits: ExtractionLimits) -> ExtractedDocument:
         self.reads += 1
         if self.failure:
             raise self.failure
-        return read_document(Order(source.filename, source.format, limits), data)
+        return read_document(Order(source.filename, source.format, limits), self._files.kept[str(raw)])
 
 
 class World:
     """Everything around the use cases, with a clock that ticks at each look."""
 
     def __init__(self) -> None:
-        self.work, self.files, self.reader = MemoryWork(), MemoryFiles(), DirectReader()
+        self.work, self.files = MemoryWork(), MemoryFiles()
+        self.reader = DirectReader(self.files)
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
         self.ingest = Ingest(self.work, MemoryIntake(self.files), self.files, self.reader, self.tick, max_bytes=1000)
 
@@ -129,7 +133,7 @@ async def test_an_upload_is_pending_and_its_bytes_are_kept(world: World) -> None
     source = await world.upload()
     assert (source.state, source.size_bytes, source.title) == (SourceState.PENDING, len(TEXT), "a")
     assert source.sha256 == hashlib.sha256(TEXT).hexdigest()
-    assert await world.files.raw(source) == TEXT
+    assert world.files.kept[source.raw_uri] == TEXT
 
 
 async def test_the_same_file_again_is_the_same_source(world: World) -> None:

@@ -21,7 +21,7 @@ from lace_llm_gateway.app.providers.list_capabilities import list_capabilities
 from lace_llm_gateway.app.providers.validate_provider import validate_provider
 from lace_llm_gateway.domain.calls import CallState, CountMethod
 from lace_llm_gateway.domain.exchange import FinishReason, Message, ProviderAnswer, ProviderRequest
-from tests.doubles.call_world import GOOD, TENANT, Scripted, World, call_world, said
+from tests.doubles.call_world import GOOD, TENANT, World, call_world, said, scripted
 
 MARK = re.compile("</?input-[0-9a-f]{16}>")
 JUDGE_INPUT = msgspec.json.encode(
@@ -525,7 +525,7 @@ async def test_who_asked_with_which_prompt_is_in_the_ledger(world: World) -> Non
 
 
 async def test_a_fallback_answers_what_the_first_cannot() -> None:
-    other = Scripted(name="anthropic", default_model="claude-sonnet-4-5")
+    other = scripted(name="anthropic", default_model="claude-sonnet-4-5")
     other.script.append(said("from elsewhere"))
     async with call_world(other) as world:
         world.provider.script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "refused"))

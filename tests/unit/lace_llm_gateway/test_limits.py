@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,23 +17,16 @@ import pytest
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
 from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
 from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
 from lace_llm_gateway.app import gateway as gateway_module
-from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
-from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
 from lace_llm_gateway.app.calls.generate import Order, generate
-from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
 from lace_llm_gateway.app.gateway import Gateway
 from lace_llm_gateway.domain.calls import CallState
 from lace_llm_gateway.domain.capabilities import ModelCapability, ProviderCapability, capabilities
 from lace_llm_gateway.domain.exchange import Delta, FinishReason, Message, ProviderAnswer, ProviderRequest
-from lace_platform.clock import utc_now
-from lace_platform.ids import new_id
-from tests.doubles.budget_world import Noted, Told
-from tests.doubles.call_world import Unobserved
 from tests.doubles.hostile_texts import KINDS, harsh_tokens, openai_tokens
+from tests.doubles.open_gateway import open_gateway
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "lace_llm_gateway" / "prompts" / "limits.json"
 MODELS = [(name, model.model) for name, each in capabilities().items() for model in each.models]
@@ -69,11 +61,6 @@ class Strict:
 
     async def close(self) -> None:
         return
-
-
-class Unkept:
-    async def keep(self, tenant_id: str, run_id: str, sha256: str, data: bytes) -> str:
-        return ""
 
 
 async def _sleep(_: float) -> None:
@@ -123,31 +110,9 @@ async def opened(monkeypatch: pytest.MonkeyPatch, context_tokens: int | None) ->
         name: Strict(name, {model.model: model.context_tokens for model in matrix(name).models})
         for name in capabilities()
     }
-    events, ledger = Noted(), MemoryLedger()
-    budgets = Budgets(
-        MemoryBudgets(time.monotonic), Told(), events, SlicePolicy(),
-        process_id="prc_1", now=utc_now, clock=time.monotonic, new_id=new_id,
-    )  # fmt: skip
-    gateway = Gateway(
-        providers=strict,
-        ledger=ledger,
-        router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=_sleep),
-        admission=Admission(AdmissionLimits(), events),
-        budgets=budgets,
-        counter=BpeTokenCounter(),
-        observer=Unobserved(),
-        payloads=Unkept(),
-        now=utc_now,
-        defaults=dict,
-        new_id=new_id,
-        chance=lambda: 0.5,
-        sleep=_sleep,
-    )
-    await budgets.start()
-    try:
+    ledger = MemoryLedger()
+    async with open_gateway(strict, ledger=ledger, sleep=_sleep) as gateway:
         yield Door(gateway, strict, ledger)
-    finally:
-        await budgets.close()
 
 
 def text_of(kind: str, size: str, model: ModelCapability, limit: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -17,13 +16,7 @@ from prometheus_client import REGISTRY
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
 from lace_llm_gateway.adapters.genai_spans import SpanObserver
-from lace_llm_gateway.adapters.memory_budgets import MemoryBudgets
-from lace_llm_gateway.adapters.memory_ledger import MemoryLedger
-from lace_llm_gateway.adapters.token_counter import BpeTokenCounter
-from lace_llm_gateway.app.budgets.leasing import Budgets, SlicePolicy
-from lace_llm_gateway.app.calls.admission import Admission, AdmissionLimits
-from lace_llm_gateway.app.calls.routing import ResiliencePolicy, Router
-from lace_llm_gateway.app.gateway import Gateway
+from lace_llm_gateway.app.calls.admission import AdmissionLimits
 from lace_llm_gateway.app.measuring.embed import EmbedOrder, embed
 from lace_llm_gateway.app.measuring.measure import Caller, Measures
 from lace_llm_gateway.app.measuring.rerank import RerankOrder, rerank
@@ -33,8 +26,8 @@ from lace_llm_gateway.domain.measures import Embedded, Ranked, Reranked
 from lace_llm_gateway.domain.measuring_models import measuring_models
 from lace_platform.blobs.folder import FolderBlobStore
 from lace_platform.blobs.signing import UrlSigner
-from lace_platform.clock import utc_now
-from tests.doubles.budget_world import Noted, Told
+from tests.doubles.budget_world import Told
+from tests.doubles.open_gateway import open_gateway
 
 CALLER = Caller("ten_1", "prn_1", "run_1", "retrieve", None)
 SMALL, LOCAL = "text-embedding-3-small", "all-minilm-l6-v2"
@@ -110,36 +103,25 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Any) -> AsyncIterator[World]:
-    events, quotas, waits = Noted(), Told(), list[float]()
+    quotas, waits = Told(), list[float]()
     ids = (f"id_{number}" for number in itertools.count(1))
+    provider, local = Scripted("openai"), Scripted("local", counted=[7])
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    budgets = Budgets(
-        MemoryBudgets(time.monotonic), quotas, events, SlicePolicy(),
-        process_id="prc_1", now=utc_now, clock=time.monotonic, new_id=lambda prefix: next(ids),
-    )  # fmt: skip
-    gateway = Gateway(
-        providers={},
-        ledger=MemoryLedger(),
-        router=Router(ResiliencePolicy(), events, chance=lambda: 0.5, sleep=sleep),
-        admission=Admission(AdmissionLimits(tenant_concurrency=1, tenant_queue=0), events),
-        budgets=budgets,
-        counter=BpeTokenCounter(),
+    async with open_gateway(
+        {},
+        quotas=quotas,
+        limits=AdmissionLimits(tenant_concurrency=1, tenant_queue=0),
+        settings={"llm.embedding_provider": "local", "llm.rerank_provider": "local"},
+        sleep=sleep,
         observer=SpanObserver(),
         payloads=BlobPayloads(FolderBlobStore(tmp_path, UrlSigner("secret"))),
-        now=utc_now,
-        defaults=lambda: {"llm.embedding_provider": "local", "llm.rerank_provider": "local"},
         new_id=lambda prefix: next(ids),
-        chance=lambda: 0.5,
-        sleep=sleep,
-    )
-    provider, local = Scripted("openai"), Scripted("local", counted=[7])
-    measures = Measures(gateway, {"openai": provider, "local": local}, {"rerank": provider, "local": local})
-    await budgets.start()
-    yield World(measures, provider, local, quotas, waits)
-    await budgets.close()
+    ) as gateway:
+        measures = Measures(gateway, {"openai": provider, "local": local}, {"rerank": provider, "local": local})
+        yield World(measures, provider, local, quotas, waits)
 
 
 async def test_a_call_is_in_the_ledger_with_its_tokens_and_cost(world: World) -> None:

@@ -16,7 +16,7 @@ from lace_llm_gateway.app.calls.stream import stream_generate
 from lace_llm_gateway.domain.calls import Call
 from lace_llm_gateway.domain.exchange import Message, ProviderAnswer, ProviderRequest
 from lace_llm_gateway.domain.marks import mark_as_data
-from tests.doubles.call_world import GOOD, TENANT, Scripted, World, call_world, said
+from tests.doubles.call_world import GOOD, TENANT, World, call_world, said, scripted
 
 JUDGE_INPUT = '{"sentences":[{"sentence_id":"s1","text":"It rains.","quotes":["It rains."]}]}'
 
@@ -89,7 +89,7 @@ async def test_patterns_that_cannot_be_read_are_an_error_before_the_call(world: 
 async def test_a_failover_sends_nothing_that_the_first_choice_was_free_to_see(
     first: str, then: str, streamed: bool
 ) -> None:
-    local = Scripted("extractive", "extractive-1")
+    local = scripted("extractive", "extractive-1")
     async with call_world(local) as world:
         by_name = {"openai": world.provider, "extractive": local}
         by_name[first].script.append(LaceError(Reason.PROVIDER_CREDENTIALS, "no"))
@@ -110,14 +110,14 @@ async def test_a_failover_sends_nothing_that_the_first_choice_was_free_to_see(
 
 
 async def test_a_call_that_stays_in_the_process_is_sent_as_it_is() -> None:
-    local = Scripted("extractive", "extractive-1")
+    local = scripted("extractive", "extractive-1")
     async with call_world(local) as world:
         await world.generate(Order(messages=(Message("user", f"Who is {MAIL}?"),), provider="extractive"))
     assert local.requests[0].messages == (Message("user", f"Who is {MAIL}?"),)
 
 
 async def test_recordings_are_made_of_what_may_leave_for_their_source_may_be_far_away() -> None:
-    replay = Scripted("replay", "gpt-4o")
+    replay = scripted("replay", "gpt-4o")
     async with call_world(replay) as world:
         await world.generate(Order(messages=(Message("user", f"Who is {MAIL}?"),), provider="replay"))
     assert MAIL not in str(replay.requests[0].messages)
