@@ -12,11 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.llm_gateway.v1 import llm_gateway_pb2 as calls
 from lace.llm_gateway.v1 import llm_gateway_pb2_grpc as call_stubs
 from lace.llm_gateway.v1 import templates_pb2 as wire
 from lace.llm_gateway.v1 import templates_pb2_grpc as stubs
+from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.bootstrap import serve
 from lace_platform.auth import Identity, IdentitySigner, IdentityVerifier, generate_private_key
 from lace_platform.blobs import FolderBlobStore, UrlSigner
@@ -136,6 +138,20 @@ async def test_both_execution_modes_give_identical_outputs(
         )
     assert found["sync"] == found["queue"]
     assert len(found["sync"]) == 4
+
+
+async def test_a_time_that_is_none_is_refused(
+    stack: AsyncExitStack, postgres: Any, tenant_id: str, tmp_path: Any
+) -> None:
+    service = await running(stack, postgres, tmp_path, "sync")
+    with pytest.raises(LaceError) as failure:
+        await service.ask(
+            tenant_id,
+            "ListTemplateRuns",
+            wire.ListTemplateRunsRequest(template_id="tpl_1", since=Timestamp(seconds=10**15)),
+        )
+    assert failure.value.reason is Reason.INVALID_ARGUMENT
+    assert failure.value.details[0].field == "/since"
 
 
 async def test_versions_are_told_with_where_they_come_from(

@@ -476,6 +476,13 @@ async def test_a_schema_that_is_itself_wrong_is_refused_before_any_call(
     assert refused.settlement.error_code == reason.value
 
 
+async def test_a_wrong_schema_is_told_with_the_place(world: World) -> None:
+    schema = '{"properties": {"a/b": {"minLength": -1}}}'
+    failure = await world.fails(Order(messages=SAY.messages, output_schema_json=schema))
+    assert failure.details[0].field == "/properties/a~1b/minLength"
+    assert "wrong at /properties/a~1b/minLength" in failure.message
+
+
 async def test_a_name_that_looks_like_a_reference_is_none(world: World) -> None:
     schema = '{"properties": {"$ref": {"const": {"$ref": "#"}}, "a": {"$ref": "#/$defs/w"}}, "$defs": {"w": {}}}'
     world.provider.script.append(said("{}"))

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from lace_core.errors import LaceError, Reason
+from lace_core.errors import Detail, LaceError, Reason
 
 _LARGEST_BYTES = 256 * 1024
 _DEEPEST = 64
@@ -46,13 +46,25 @@ def answer_schema(text: str) -> AnswerSchema:
     try:
         # The engine without backtracking: a pattern of a caller's cannot hold the process up.
         validator = jsonschema_rs.validator_for(value, pattern_options=jsonschema_rs.RegexOptions(), retriever=_nothing)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+    except jsonschema_rs.ValidationError as error:
+        raise _broken(error) from None
+    except (jsonschema_rs.ReferencingError, ValueError) as error:
         raise _invalid(str(error).split("\n", 1)[0]) from None
     return AnswerSchema(value, validator)
 
 
 def _nothing(uri: str) -> Any:
     raise ValueError(f"{uri} is outside of it")
+
+
+def _broken(error: jsonschema_rs.ValidationError) -> LaceError:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error.instance_path)
+    pointer = "".join(f"/{step}" for step in steps)
+    message = error.message.split("\n", 1)[0][:_LONGEST_SAID]
+    where = f"is wrong at {pointer[:_LONGEST_SAID]}" if pointer else "is wrong"
+    return LaceError(
+        Reason.SCHEMA_INVALID, f"The schema {where}: {message}.", details=[Detail(pointer[:_LONGEST_SAID], message)]
+    )
 
 
 def _invalid(what: str) -> LaceError:
