@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from tests.chaos.broker import wait_until_read
 from tests.chaos.facts import Facts, constant, differences, facts_of, wipe
 from tests.chaos.installation import Installation
 from tests.chaos.points import Place, Point
@@ -23,7 +24,6 @@ _MADE_S = 30.0
 _QUIET_S = 20.0
 _SETTLED_S = 10.0
 _POLL_S = 0.05
-_BROKER_S = 2.0  # for what is on its way over a broker, which cannot be looked into
 _CALIBRATIONS = 3
 _KEY = "the-same-every-time"
 _HASHES = ("ir_hash", "content_hash")
@@ -60,6 +60,7 @@ class Bench:
         self._installation = installation
         self._blobs = Path(installation.environ["LACE_DATA_DIR"]) / "blobs"
         self._on_postgres = installation.parts.get("LACE_BUS", "postgres") == "postgres"
+        self._broker = installation.parts.get("LACE_KAFKA_BOOTSTRAP", "")
         self._made = 0
         self._tenant_id = ""
         self._expected: Facts | None = None
@@ -76,8 +77,7 @@ class Bench:
             async with await self._connect() as connection:
                 self._tenant_id = await _tenant(connection)
                 problems = await wait_until_quiet(connection, self._tenant_id, _QUIET_S)
-                if not self._on_postgres:
-                    await asyncio.sleep(_BROKER_S)
+                problems += await self._wait_for_broker()
                 problems += await broken(connection, self._tenant_id, on_postgres=self._on_postgres)
                 assert not problems, "\n".join(problems)
                 found.append(await facts_of(connection, self._tenant_id, self._blobs))
@@ -132,10 +132,15 @@ class Bench:
                 problems += await wait_until_quiet(connection, self._tenant_id, _QUIET_S)
             reviver.cancel()
             await asyncio.gather(reviver, return_exceptions=True)
+            problems += await self._wait_for_broker()
             problems += await self._wrong(connection)
             await wipe(connection, self._tenant_id, self._blobs)
         logs = self._installation.log(kill.service) if problems else ""
         return Outcome(kill, reached, time.monotonic() - started, problems, logs)
+
+    async def _wait_for_broker(self) -> list[str]:
+        """A message that was not settled would come once more when what remembers its effect is wiped away."""
+        return await wait_until_read(self._broker, _SETTLED_S) if self._broker else []
 
     async def _disarm(self, service: str, pid: int) -> bool:
         """False where the process came to its point even now, while it was told to forget it."""
