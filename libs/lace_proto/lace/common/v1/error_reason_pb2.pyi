@@ -240,6 +240,46 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The recording 0f3a.json cannot be read. (HTTP 500, gRPC DATA_LOSS)"""
     ERROR_REASON_CAPABILITIES_INVALID: _ErrorReason.ValueType  # 108
     """The capability matrix is wrong about openai/gpt-4o: its limits contradict each other. (HTTP 500, gRPC INTERNAL)"""
+    ERROR_REASON_SOURCE_NOT_EXTRACTABLE: _ErrorReason.ValueType  # 109
+    """scan.pdf: 40 of 1000 parts of it could be read; 100 are wanted. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_DIFF_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 110
+    """a.txt and b.txt take longer to compare than 30 s. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_PREVIOUS_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 111
+    """a.md is the first of its versions; name the source to compare it with. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_UNIT_NOT_FOUND: _ErrorReason.ValueType  # 112
+    """No unit unt_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_EXTRACTION_NOT_FOUND: _ErrorReason.ValueType  # 113
+    """src_x was never read as pdf/x-1; see its extractions. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_SOURCE_VERSION_CONFLICT: _ErrorReason.ValueType  # 114
+    """report.md with these bytes is version 1 of another document (src_x). (HTTP 409, gRPC ALREADY_EXISTS)"""
+    ERROR_REASON_BUNDLE_NOT_FOUND: _ErrorReason.ValueType  # 115
+    """No bundle budget-2026. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_BUNDLE_EXISTS: _ErrorReason.ValueType  # 116
+    """There is a bundle budget-2026 already. (HTTP 409, gRPC ALREADY_EXISTS)"""
+    ERROR_REASON_BUNDLE_CONFLICT: _ErrorReason.ValueType  # 117
+    """budget-2026 is at version 4, not 3; look at it again. (HTTP 409, gRPC ABORTED)"""
+    ERROR_REASON_BUNDLE_EMPTY: _ErrorReason.ValueType  # 118
+    """budget-2026 has no sources in version 2. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_READING_FAILED: _ErrorReason.ValueType  # 119
+    """report.pdf could not be read for no fault of its own; try it again. (HTTP 503, gRPC UNAVAILABLE)"""
+    ERROR_REASON_INBOX_PREFIX_INVALID: _ErrorReason.ValueType  # 120
+    """A prefix may not contain '..'. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_INBOX_EMPTY: _ErrorReason.ValueType  # 121
+    """Nothing in the inbox has a name that begins with 2026/. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_INBOX_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 122
+    """More than 1000 objects of the inbox begin with 2026/; name a longer prefix. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_FACT_NOT_FOUND: _ErrorReason.ValueType  # 123
+    """No fact fct_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_FACT_SPAN_INVALID: _ErrorReason.ValueType  # 124
+    """The unit has the characters 0 to 80; 70 to 90 is no part. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_FACT_QUOTE_MISMATCH: _ErrorReason.ValueType  # 125
+    """At this span stands: 'It cost 5 million.'. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_FACT_NOT_SUPPORTED: _ErrorReason.ValueType  # 126
+    """The quote does not support the statement (contradicted). (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_CONTEXT_BUDGET_TOO_SMALL: _ErrorReason.ValueType  # 127
+    """The smallest unit found takes 120 tokens, and 100 are given. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_SOURCE_EXTRACTOR_MISSING: _ErrorReason.ValueType  # 128
+    """The setting ingest.extractor asks for docling, which is not installed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed; carried as google.rpc.ErrorInfo.reason (without prefix) and as error_code in REST."""
@@ -462,4 +502,44 @@ ERROR_REASON_RECORDING_CORRUPT: ErrorReason.ValueType  # 107
 """The recording 0f3a.json cannot be read. (HTTP 500, gRPC DATA_LOSS)"""
 ERROR_REASON_CAPABILITIES_INVALID: ErrorReason.ValueType  # 108
 """The capability matrix is wrong about openai/gpt-4o: its limits contradict each other. (HTTP 500, gRPC INTERNAL)"""
+ERROR_REASON_SOURCE_NOT_EXTRACTABLE: ErrorReason.ValueType  # 109
+"""scan.pdf: 40 of 1000 parts of it could be read; 100 are wanted. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_DIFF_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
+"""a.txt and b.txt take longer to compare than 30 s. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_PREVIOUS_VERSION_NOT_FOUND: ErrorReason.ValueType  # 111
+"""a.md is the first of its versions; name the source to compare it with. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_UNIT_NOT_FOUND: ErrorReason.ValueType  # 112
+"""No unit unt_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_EXTRACTION_NOT_FOUND: ErrorReason.ValueType  # 113
+"""src_x was never read as pdf/x-1; see its extractions. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_SOURCE_VERSION_CONFLICT: ErrorReason.ValueType  # 114
+"""report.md with these bytes is version 1 of another document (src_x). (HTTP 409, gRPC ALREADY_EXISTS)"""
+ERROR_REASON_BUNDLE_NOT_FOUND: ErrorReason.ValueType  # 115
+"""No bundle budget-2026. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_BUNDLE_EXISTS: ErrorReason.ValueType  # 116
+"""There is a bundle budget-2026 already. (HTTP 409, gRPC ALREADY_EXISTS)"""
+ERROR_REASON_BUNDLE_CONFLICT: ErrorReason.ValueType  # 117
+"""budget-2026 is at version 4, not 3; look at it again. (HTTP 409, gRPC ABORTED)"""
+ERROR_REASON_BUNDLE_EMPTY: ErrorReason.ValueType  # 118
+"""budget-2026 has no sources in version 2. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_READING_FAILED: ErrorReason.ValueType  # 119
+"""report.pdf could not be read for no fault of its own; try it again. (HTTP 503, gRPC UNAVAILABLE)"""
+ERROR_REASON_INBOX_PREFIX_INVALID: ErrorReason.ValueType  # 120
+"""A prefix may not contain '..'. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_INBOX_EMPTY: ErrorReason.ValueType  # 121
+"""Nothing in the inbox has a name that begins with 2026/. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_INBOX_LIMIT_EXCEEDED: ErrorReason.ValueType  # 122
+"""More than 1000 objects of the inbox begin with 2026/; name a longer prefix. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_FACT_NOT_FOUND: ErrorReason.ValueType  # 123
+"""No fact fct_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_FACT_SPAN_INVALID: ErrorReason.ValueType  # 124
+"""The unit has the characters 0 to 80; 70 to 90 is no part. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_FACT_QUOTE_MISMATCH: ErrorReason.ValueType  # 125
+"""At this span stands: 'It cost 5 million.'. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_FACT_NOT_SUPPORTED: ErrorReason.ValueType  # 126
+"""The quote does not support the statement (contradicted). (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_CONTEXT_BUDGET_TOO_SMALL: ErrorReason.ValueType  # 127
+"""The smallest unit found takes 120 tokens, and 100 are given. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_SOURCE_EXTRACTOR_MISSING: ErrorReason.ValueType  # 128
+"""The setting ingest.extractor asks for docling, which is not installed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

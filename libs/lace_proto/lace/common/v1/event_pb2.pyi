@@ -434,6 +434,7 @@ class RunProgressV2(_message.Message):
     STEPS_TOTAL_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     REMAINING_MS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     steps_done: _builtins.int
     """Steps done."""
     steps_total: _builtins.int
@@ -444,6 +445,10 @@ class RunProgressV2(_message.Message):
     def node(self) -> Global___ProgressNode:
         """The node of the step that was done last; unset where the step was not about a node."""
 
+    @_builtins.property
+    def files(self) -> Global___FileCounts:
+        """The files that the run reads; unset where it reads none."""
+
     def __init__(
         self,
         *,
@@ -451,16 +456,51 @@ class RunProgressV2(_message.Message):
         steps_total: _builtins.int = ...,
         node: Global___ProgressNode | None = ...,
         remaining_ms: _builtins.int | None = ...,
+        files: Global___FileCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "node", b"node", "remaining_ms", b"remaining_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "files", b"files", "node", b"node", "remaining_ms", b"remaining_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "node", b"node", "remaining_ms", b"remaining_ms", "steps_done", b"steps_done", "steps_total", b"steps_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms", "files", b"files", "node", b"node", "remaining_ms", b"remaining_ms", "steps_done", b"steps_done", "steps_total", b"steps_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__remaining_ms: _TypeAlias = _typing.Literal["remaining_ms"]  # noqa: Y015
     _WhichOneofArgType__remaining_ms: _TypeAlias = _typing.Literal["_remaining_ms", b"_remaining_ms"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__remaining_ms) -> _WhichOneofReturnType__remaining_ms | None: ...
 
 Global___RunProgressV2: _TypeAlias = RunProgressV2  # noqa: Y015
+
+@_typing.final
+class FileCounts(_message.Message):
+    """How many files a run reads, and how far that is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Files in all."""
+    ready: _builtins.int
+    """Files that were read."""
+    failed: _builtins.int
+    """Files that could not be read."""
+    units: _builtins.int
+    """Units read out of them."""
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        ready: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "ready", b"ready", "total", b"total", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileCounts: _TypeAlias = FileCounts  # noqa: Y015
 
 @_typing.final
 class ProgressNode(_message.Message):
@@ -539,6 +579,8 @@ class RunCompleted(_message.Message):
     COMPILED_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
     DROPPED_CITATIONS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact that was written."""
     revision_id: _builtins.str
@@ -565,6 +607,14 @@ class RunCompleted(_message.Message):
     def dropped(self) -> _containers.RepeatedCompositeFieldContainer[Global___DroppedCitation]:
         """Citations that the change took out of its scope; the first five hundred."""
 
+    @_builtins.property
+    def files(self) -> Global___FileCounts:
+        """The files that were read; unset where the run reads none."""
+
+    @_builtins.property
+    def facts(self) -> Global___FactCounts:
+        """The facts that were taken out of sources; unset where the run takes none."""
+
     def __init__(
         self,
         *,
@@ -579,14 +629,50 @@ class RunCompleted(_message.Message):
         compiled: _abc.Iterable[Global___CompileResult] | None = ...,
         dropped: _abc.Iterable[Global___DroppedCitation] | None = ...,
         dropped_citations: _builtins.int = ...,
+        files: Global___FileCounts | None = ...,
+        facts: Global___FactCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "files", b"files"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "dropped", b"dropped", "dropped_citations", b"dropped_citations", "ir_hash", b"ir_hash", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "dropped", b"dropped", "dropped_citations", b"dropped_citations", "facts", b"facts", "files", b"files", "ir_hash", b"ir_hash", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunCompleted: _TypeAlias = RunCompleted  # noqa: Y015
+
+@_typing.final
+class FactCounts(_message.Message):
+    """How many facts a run took out of sources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    added: _builtins.int
+    """Facts that are new."""
+    known: _builtins.int
+    """Facts that were there already."""
+    review: _builtins.int
+    """Of both, facts that are for review."""
+    refused: _builtins.int
+    """Facts that were refused; the run's warnings say why."""
+    def __init__(
+        self,
+        *,
+        added: _builtins.int = ...,
+        known: _builtins.int = ...,
+        review: _builtins.int = ...,
+        refused: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "known", b"known", "refused", b"refused", "review", b"review"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactCounts: _TypeAlias = FactCounts  # noqa: Y015
 
 @_typing.final
 class DroppedCitation(_message.Message):

@@ -104,6 +104,10 @@ class _UnitKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnitKind.Val
     """A quoted passage."""
     UNIT_KIND_CAPTION: _UnitKind.ValueType  # 6
     """The caption of a figure or table."""
+    UNIT_KIND_FOOTNOTE: _UnitKind.ValueType  # 7
+    """A note at the foot of a page, or that a text refers to as such."""
+    UNIT_KIND_ENDNOTE: _UnitKind.ValueType  # 8
+    """A note at the end of the document."""
 
 class UnitKind(_UnitKind, metaclass=_UnitKindEnumTypeWrapper):
     """What a unit is."""
@@ -122,6 +126,10 @@ UNIT_KIND_QUOTE: UnitKind.ValueType  # 5
 """A quoted passage."""
 UNIT_KIND_CAPTION: UnitKind.ValueType  # 6
 """The caption of a figure or table."""
+UNIT_KIND_FOOTNOTE: UnitKind.ValueType  # 7
+"""A note at the foot of a page, or that a text refers to as such."""
+UNIT_KIND_ENDNOTE: UnitKind.ValueType  # 8
+"""A note at the end of the document."""
 Global___UnitKind: _TypeAlias = UnitKind  # noqa: Y015
 
 @_typing.final
@@ -129,6 +137,26 @@ class Source(_message.Message):
     """A document that a person gave."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
@@ -149,6 +177,14 @@ class Source(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     RAW_URI_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EXTRACTABILITY_FIELD_NUMBER: _builtins.int
+    EXTRACTION_WARNINGS_FIELD_NUMBER: _builtins.int
+    SERIES_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SOURCE_ID_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """Id of the source."""
     filename: _builtins.str
@@ -181,6 +217,16 @@ class Source(_message.Message):
     """Who gave it."""
     raw_uri: _builtins.str
     """Where the raw bytes are."""
+    language: _builtins.str
+    """The language of its text as a BCP 47 tag; empty where that cannot be told."""
+    extractability: _builtins.int
+    """How much of its content gave text, per mille: pages of a PDF, paragraphs and pictures of a DOCX, characters."""
+    series_id: _builtins.str
+    """The document that it is a version of: the id of that document's first source."""
+    version: _builtins.int
+    """Its number among the versions of the document, from 1."""
+    previous_source_id: _builtins.str
+    """The version before; empty for the first."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What a person should know about the reading."""
@@ -192,6 +238,20 @@ class Source(_message.Message):
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was stored."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the document says of itself: title, author, created, modified, …; dates as ISO 8601 where they are dates."""
+
+    @_builtins.property
+    def extraction_warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExtractionWarning]:
+        """The warnings with their codes."""
+
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___VectorProgress]:
+        """How far the vectors of its units are, by model; only where one source is asked for. Until a unit has its vectors it
+        is found by its words.
+        """
 
     def __init__(
         self,
@@ -215,14 +275,60 @@ class Source(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         raw_uri: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        extractability: _builtins.int = ...,
+        extraction_warnings: _abc.Iterable[Global___ExtractionWarning] | None = ...,
+        series_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        previous_source_id: _builtins.str = ...,
+        vectors: _abc.Iterable[Global___VectorProgress] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "created_by", b"created_by", "error_code", b"error_code", "error_message", b"error_message", "extraction", b"extraction", "filename", b"filename", "format", b"format", "labels", b"labels", "media_type", b"media_type", "page_count", b"page_count", "raw_uri", b"raw_uri", "sha256", b"sha256", "size_bytes", b"size_bytes", "source_id", b"source_id", "state", b"state", "title", b"title", "unit_count", b"unit_count", "warnings", b"warnings", "word_count", b"word_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "created_by", b"created_by", "error_code", b"error_code", "error_message", b"error_message", "extractability", b"extractability", "extraction", b"extraction", "extraction_warnings", b"extraction_warnings", "filename", b"filename", "format", b"format", "labels", b"labels", "language", b"language", "media_type", b"media_type", "metadata", b"metadata", "page_count", b"page_count", "previous_source_id", b"previous_source_id", "raw_uri", b"raw_uri", "series_id", b"series_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "source_id", b"source_id", "state", b"state", "title", b"title", "unit_count", b"unit_count", "vectors", b"vectors", "version", b"version", "warnings", b"warnings", "word_count", b"word_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class VectorProgress(_message.Message):
+    """How far the vectors of a source's units are, of one model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model, as provider/model."""
+    dimensions: _builtins.int
+    """Numbers in a vector."""
+    units: _builtins.int
+    """Units of the source as it is read now."""
+    embedded: _builtins.int
+    """Those of them that have their vectors."""
+    error_code: _builtins.str
+    """Why the last try failed; empty where it did not. It is tried again by itself."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        dimensions: _builtins.int = ...,
+        units: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        error_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "embedded", b"embedded", "error_code", b"error_code", "model", b"model", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VectorProgress: _TypeAlias = VectorProgress  # noqa: Y015
 
 @_typing.final
 class UploadSourceRequest(_message.Message):
@@ -290,8 +396,16 @@ class UploadHead(_message.Message):
 
     FILENAME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    VERSION_OF_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """File name; its ending names the format."""
+    version_of: _builtins.str
+    """A source of the document that this is the next version of; empty for a new document. Without labels a version
+    has those of the newest one.
+    """
+    private: _builtins.bool
+    """Whether only you are to see it: it carries the label owner:YOUR_PRINCIPAL, which nobody else can hold."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Security labels."""
@@ -301,10 +415,12 @@ class UploadHead(_message.Message):
         *,
         filename: _builtins.str = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
+        version_of: _builtins.str = ...,
+        private: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filename", b"filename", "labels", b"labels", "private", b"private", "version_of", b"version_of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,22 +515,26 @@ class ListUnitsRequest(_message.Message):
     SOURCE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
     source_id: _builtins.str
     """The source."""
     page_size: _builtins.int
     """Units in a page; 0 means 100, more than 1000 means 1000."""
     page_token: _builtins.str
     """Where the page begins, from the page before."""
+    extraction: _builtins.str
+    """The extraction whose units are wanted; the present one where empty."""
     def __init__(
         self,
         *,
         source_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        extraction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction", b"extraction", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,6 +569,382 @@ class ListUnitsResponse(_message.Message):
 Global___ListUnitsResponse: _TypeAlias = ListUnitsResponse  # noqa: Y015
 
 @_typing.final
+class ListSourceVersionsRequest(_message.Message):
+    """Asks for a page of a document's versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Any version of the document."""
+    page_size: _builtins.int
+    """Versions in a page; 0 means 50, more than 500 means 500."""
+    page_token: _builtins.str
+    """Where the page begins, from the page before."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourceVersionsRequest: _TypeAlias = ListSourceVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSourceVersionsResponse(_message.Message):
+    """A page of a document's versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Source]:
+        """The versions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[Global___Source] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourceVersionsResponse: _TypeAlias = ListSourceVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ListExtractionsRequest(_message.Message):
+    """Asks for a page of a source's extractions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    page_size: _builtins.int
+    """Extractions in a page; 0 means 50, more than 500 means 500."""
+    page_token: _builtins.str
+    """Where the page begins, from the page before."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExtractionsRequest: _TypeAlias = ListExtractionsRequest  # noqa: Y015
+
+@_typing.final
+class ListExtractionsResponse(_message.Message):
+    """A page of a source's extractions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTRACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def extractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Extraction]:
+        """The extractions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        extractions: _abc.Iterable[Global___Extraction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extractions", b"extractions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExtractionsResponse: _TypeAlias = ListExtractionsResponse  # noqa: Y015
+
+@_typing.final
+class Extraction(_message.Message):
+    """One reading of a source: the units that one tool made of it under its settings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    PAGE_COUNT_FIELD_NUMBER: _builtins.int
+    UNIT_COUNT_FIELD_NUMBER: _builtins.int
+    WORD_COUNT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    EXTRACTION_WARNINGS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EXTRACTABILITY_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    extraction: _builtins.str
+    """Names tool, version, rules and settings."""
+    present: _builtins.bool
+    """Whether it is the source's present one, which is searched."""
+    title: _builtins.str
+    """Title found in the document, or its file name."""
+    page_count: _builtins.int
+    """Pages; 0 where the format has none."""
+    unit_count: _builtins.int
+    """Units."""
+    word_count: _builtins.int
+    """Words."""
+    run_id: _builtins.str
+    """The run that read the source; empty where none is recorded."""
+    language: _builtins.str
+    """The language of its text as a BCP 47 tag; empty where that cannot be told."""
+    extractability: _builtins.int
+    """How much of its content gave text, per mille."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def extraction_warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExtractionWarning]:
+        """What a person should know about the reading."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the document says of itself."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        extraction: _builtins.str = ...,
+        present: _builtins.bool = ...,
+        title: _builtins.str = ...,
+        page_count: _builtins.int = ...,
+        unit_count: _builtins.int = ...,
+        word_count: _builtins.int = ...,
+        run_id: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        extraction_warnings: _abc.Iterable[Global___ExtractionWarning] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        extractability: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "extractability", b"extractability", "extraction", b"extraction", "extraction_warnings", b"extraction_warnings", "language", b"language", "metadata", b"metadata", "page_count", b"page_count", "present", b"present", "run_id", b"run_id", "source_id", b"source_id", "title", b"title", "unit_count", b"unit_count", "word_count", b"word_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Extraction: _TypeAlias = Extraction  # noqa: Y015
+
+@_typing.final
+class GetUnitRequest(_message.Message):
+    """Asks for a unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """The unit."""
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUnitRequest: _TypeAlias = GetUnitRequest  # noqa: Y015
+
+@_typing.final
+class LocatedUnit(_message.Message):
+    """A unit and where it comes from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    extraction: _builtins.str
+    """The extraction that made it."""
+    present: _builtins.bool
+    """Whether that is the source's present extraction."""
+    @_builtins.property
+    def unit(self) -> Global___Unit:
+        """The unit."""
+
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """Its source."""
+
+    def __init__(
+        self,
+        *,
+        unit: Global___Unit | None = ...,
+        source: Global___Source | None = ...,
+        extraction: _builtins.str = ...,
+        present: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "unit", b"unit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction", b"extraction", "present", b"present", "source", b"source", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocatedUnit: _TypeAlias = LocatedUnit  # noqa: Y015
+
+@_typing.final
+class GetQuoteRequest(_message.Message):
+    """Asks for the words of a span."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    QUOTE_HASH_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """The unit."""
+    start: _builtins.int
+    """First code point of the span, from 0."""
+    end: _builtins.int
+    """One past its last code point; the end of the unit where 0."""
+    quote_hash: _builtins.str
+    """SHA-256 that the quote should have; not compared where empty."""
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        quote_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "quote_hash", b"quote_hash", "start", b"start", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuoteRequest: _TypeAlias = GetQuoteRequest  # noqa: Y015
+
+@_typing.final
+class Quote(_message.Message):
+    """The exact words of a span."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
+    PRESENT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    QUOTE_HASH_FIELD_NUMBER: _builtins.int
+    MATCHES_FIELD_NUMBER: _builtins.int
+    HEADING_PATH_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """The unit."""
+    source_id: _builtins.str
+    """Its source."""
+    source_version: _builtins.str
+    """SHA-256 of the source's raw bytes."""
+    extraction: _builtins.str
+    """The extraction that made the unit."""
+    present: _builtins.bool
+    """Whether that is the source's present extraction."""
+    start: _builtins.int
+    """First code point of the span."""
+    end: _builtins.int
+    """One past its last code point."""
+    quote: _builtins.str
+    """The unit's text from start to end."""
+    quote_hash: _builtins.str
+    """SHA-256 of the quote's UTF-8 bytes."""
+    matches: _builtins.bool
+    """Whether this is the hash that was asked about; unset where none was."""
+    page: _builtins.int
+    """Page, from 1; 0 where the format has none."""
+    @_builtins.property
+    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Headings above the span, outermost first."""
+
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        source_version: _builtins.str = ...,
+        extraction: _builtins.str = ...,
+        present: _builtins.bool = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        quote: _builtins.str = ...,
+        quote_hash: _builtins.str = ...,
+        matches: _builtins.bool | None = ...,
+        heading_path: _abc.Iterable[_builtins.str] | None = ...,
+        page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_matches", b"_matches", "matches", b"matches"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matches", b"_matches", "end", b"end", "extraction", b"extraction", "heading_path", b"heading_path", "matches", b"matches", "page", b"page", "present", b"present", "quote", b"quote", "quote_hash", b"quote_hash", "source_id", b"source_id", "source_version", b"source_version", "start", b"start", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__matches: _TypeAlias = _typing.Literal["matches"]  # noqa: Y015
+    _WhichOneofArgType__matches: _TypeAlias = _typing.Literal["_matches", b"_matches"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__matches) -> _WhichOneofReturnType__matches | None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
+
+@_typing.final
 class Unit(_message.Message):
     """A piece of a source that stands by itself: a paragraph, list, table."""
 
@@ -465,6 +961,13 @@ class Unit(_message.Message):
     SPANS_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
+    END_OFFSET_FIELD_NUMBER: _builtins.int
+    BOXES_FIELD_NUMBER: _builtins.int
+    NOTE_MARK_FIELD_NUMBER: _builtins.int
+    REFERRED_FROM_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     unit_id: _builtins.str
     """Id of the unit."""
     source_id: _builtins.str
@@ -481,6 +984,14 @@ class Unit(_message.Message):
     """Page, from 1; 0 where the format has none."""
     language: _builtins.str
     """Programming language of code; empty elsewhere."""
+    start_offset: _builtins.int
+    """Where it begins in the document's whole text, in code points."""
+    end_offset: _builtins.int
+    """Where it ends there, one past the last."""
+    note_mark: _builtins.str
+    """The mark of a note; empty elsewhere."""
+    line: _builtins.int
+    """First line of it in the file, from 1; 0 where the format has none."""
     @_builtins.property
     def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Headings above it, outermost first."""
@@ -492,6 +1003,18 @@ class Unit(_message.Message):
     @_builtins.property
     def table(self) -> Global___UnitTable:
         """The table where the unit is one."""
+
+    @_builtins.property
+    def boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Box]:
+        """Where it stands on its pages; empty where the format has no pages."""
+
+    @_builtins.property
+    def referred_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The units that refer to this note."""
+
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The notes that this unit refers to."""
 
     def __init__(
         self,
@@ -507,10 +1030,17 @@ class Unit(_message.Message):
         spans: _abc.Iterable[Global___Span] | None = ...,
         table: Global___UnitTable | None = ...,
         language: _builtins.str = ...,
+        start_offset: _builtins.int = ...,
+        end_offset: _builtins.int = ...,
+        boxes: _abc.Iterable[Global___Box] | None = ...,
+        note_mark: _builtins.str = ...,
+        referred_from: _abc.Iterable[_builtins.str] | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+        line: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_table", b"_table", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_table", b"_table", "heading_path", b"heading_path", "kind", b"kind", "language", b"language", "order", b"order", "page", b"page", "source_id", b"source_id", "spans", b"spans", "table", b"table", "text", b"text", "text_hash", b"text_hash", "unit_id", b"unit_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_table", b"_table", "boxes", b"boxes", "end_offset", b"end_offset", "heading_path", b"heading_path", "kind", b"kind", "language", b"language", "line", b"line", "note_mark", b"note_mark", "notes", b"notes", "order", b"order", "page", b"page", "referred_from", b"referred_from", "source_id", b"source_id", "spans", b"spans", "start_offset", b"start_offset", "table", b"table", "text", b"text", "text_hash", b"text_hash", "unit_id", b"unit_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__table: _TypeAlias = _typing.Literal["table"]  # noqa: Y015
     _WhichOneofArgType__table: _TypeAlias = _typing.Literal["_table", b"_table"]  # noqa: Y015
@@ -545,6 +1075,78 @@ class Span(_message.Message):
 Global___Span: _TypeAlias = Span  # noqa: Y015
 
 @_typing.final
+class Box(_message.Message):
+    """Where text stands on a page as it is shown: points (1/72 inch) from its top left corner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    X0_FIELD_NUMBER: _builtins.int
+    Y0_FIELD_NUMBER: _builtins.int
+    X1_FIELD_NUMBER: _builtins.int
+    Y1_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """Page, from 1."""
+    x0: _builtins.float
+    """Left edge."""
+    y0: _builtins.float
+    """Upper edge."""
+    x1: _builtins.float
+    """Right edge."""
+    y1: _builtins.float
+    """Lower edge."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int = ...,
+        x0: _builtins.float = ...,
+        y0: _builtins.float = ...,
+        x1: _builtins.float = ...,
+        y1: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "x0", b"x0", "x1", b"x1", "y0", b"y0", "y1", b"y1"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Box: _TypeAlias = Box  # noqa: Y015
+
+@_typing.final
+class ExtractionWarning(_message.Message):
+    """Something that a reading could not take in, or left out on purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """What it is, for instance PAGES_WITHOUT_TEXT."""
+    message: _builtins.str
+    """The same for a person."""
+    page: _builtins.int
+    """Page, from 1; 0 where the whole document is meant."""
+    count: _builtins.int
+    """How often it holds."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        message: _builtins.str = ...,
+        page: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "count", b"count", "message", b"message", "page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractionWarning: _TypeAlias = ExtractionWarning  # noqa: Y015
+
+@_typing.final
 class UnitTable(_message.Message):
     """A table as read."""
 
@@ -553,6 +1155,7 @@ class UnitTable(_message.Message):
     CAPTION_FIELD_NUMBER: _builtins.int
     HEADER_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    HEAD_COLUMNS_FIELD_NUMBER: _builtins.int
     caption: _builtins.str
     """Caption; may be empty."""
     @_builtins.property
@@ -563,16 +1166,21 @@ class UnitTable(_message.Message):
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitTableRow]:
         """Rows; each belongs to the unit's span of the same place."""
 
+    @_builtins.property
+    def head_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places, from 0, of the columns whose cells name their row."""
+
     def __init__(
         self,
         *,
         caption: _builtins.str = ...,
         header: _abc.Iterable[_builtins.str] | None = ...,
         rows: _abc.Iterable[Global___UnitTableRow] | None = ...,
+        head_columns: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "header", b"header", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "head_columns", b"head_columns", "header", b"header", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -585,6 +1193,9 @@ class UnitTableRow(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CELLS_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    told: _builtins.str
+    """The row with its heads beside each cell: "Section A. Readings: 28; Mean (mm): 10.6"."""
     @_builtins.property
     def cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """As many cells as there are column heads."""
@@ -593,14 +1204,37 @@ class UnitTableRow(_message.Message):
         self,
         *,
         cells: _abc.Iterable[_builtins.str] | None = ...,
+        told: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "told", b"told"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnitTableRow: _TypeAlias = UnitTableRow  # noqa: Y015
+
+@_typing.final
+class GetOutlineRequest(_message.Message):
+    """Asks what a source speaks of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutlineRequest: _TypeAlias = GetOutlineRequest  # noqa: Y015
 
 @_typing.final
 class GetOutlinesRequest(_message.Message):
@@ -717,160 +1351,6 @@ class OutlineSection(_message.Message):
 Global___OutlineSection: _TypeAlias = OutlineSection  # noqa: Y015
 
 @_typing.final
-class SearchRequest(_message.Message):
-    """Many queries."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    QUERIES_FIELD_NUMBER: _builtins.int
-    SOURCE_IDS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Query]:
-        """The queries."""
-
-    @_builtins.property
-    def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only in these sources; all that are ready where empty."""
-
-    def __init__(
-        self,
-        *,
-        queries: _abc.Iterable[Global___Query] | None = ...,
-        source_ids: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queries", b"queries", "source_ids", b"source_ids"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
-
-@_typing.final
-class Query(_message.Message):
-    """One query."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KEY_FIELD_NUMBER: _builtins.int
-    TEXT_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
-    key: _builtins.str
-    """Names the query in the answer."""
-    text: _builtins.str
-    """Words to look for; any of them may match."""
-    limit: _builtins.int
-    """Units at most; 0 means 10."""
-    def __init__(
-        self,
-        *,
-        key: _builtins.str = ...,
-        text: _builtins.str = ...,
-        limit: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "limit", b"limit", "text", b"text"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Query: _TypeAlias = Query  # noqa: Y015
-
-@_typing.final
-class SearchResponse(_message.Message):
-    """The answers."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESULTS_FIELD_NUMBER: _builtins.int
-    UNITS_FIELD_NUMBER: _builtins.int
-    SOURCES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryResult]:
-        """One result for each query, in their order."""
-
-    @_builtins.property
-    def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unit]:
-        """The units that the results name, each once."""
-
-    @_builtins.property
-    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Source]:
-        """The sources of these units, each once."""
-
-    def __init__(
-        self,
-        *,
-        results: _abc.Iterable[Global___QueryResult] | None = ...,
-        units: _abc.Iterable[Global___Unit] | None = ...,
-        sources: _abc.Iterable[Global___Source] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "sources", b"sources", "units", b"units"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
-
-@_typing.final
-class QueryResult(_message.Message):
-    """The answer to one query."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    KEY_FIELD_NUMBER: _builtins.int
-    HITS_FIELD_NUMBER: _builtins.int
-    key: _builtins.str
-    """The query."""
-    @_builtins.property
-    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
-        """Hits, best first."""
-
-    def __init__(
-        self,
-        *,
-        key: _builtins.str = ...,
-        hits: _abc.Iterable[Global___Hit] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "key", b"key"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___QueryResult: _TypeAlias = QueryResult  # noqa: Y015
-
-@_typing.final
-class Hit(_message.Message):
-    """One unit that matched."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_ID_FIELD_NUMBER: _builtins.int
-    SCORE_FIELD_NUMBER: _builtins.int
-    METHOD_FIELD_NUMBER: _builtins.int
-    unit_id: _builtins.str
-    """The unit."""
-    score: _builtins.str
-    """Its score as a decimal number with six fractional digits; comparable within one query."""
-    method: _builtins.str
-    """How it was found, for instance fulltext."""
-    def __init__(
-        self,
-        *,
-        unit_id: _builtins.str = ...,
-        score: _builtins.str = ...,
-        method: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "score", b"score", "unit_id", b"unit_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Hit: _TypeAlias = Hit  # noqa: Y015
-
-@_typing.final
 class SourceIngestRequested(_message.Message):
     """On topic source.ingest.requested: reads one source."""
 
@@ -918,12 +1398,18 @@ class SourceIngestCompleted(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    FAULT_CODE_FIELD_NUMBER: _builtins.int
+    FAULT_MESSAGE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     run_id: _builtins.str
     """The run that waits for it."""
     tenant_id: _builtins.str
     """The tenant."""
+    fault_code: _builtins.str
+    """Why it was not read for no fault of its own, after all that was tried; empty elsewhere. The source is as it was."""
+    fault_message: _builtins.str
+    """The same for people; empty elsewhere."""
     @_builtins.property
     def source(self) -> Global___Source:
         """The source as it is now."""
@@ -935,10 +1421,12 @@ class SourceIngestCompleted(_message.Message):
         run_id: _builtins.str = ...,
         tenant_id: _builtins.str = ...,
         source: Global___Source | None = ...,
+        fault_code: _builtins.str = ...,
+        fault_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "run_id", b"run_id", "source", b"source", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault_code", b"fault_code", "fault_message", b"fault_message", "job_id", b"job_id", "run_id", b"run_id", "source", b"source", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

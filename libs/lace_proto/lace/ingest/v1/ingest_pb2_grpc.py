@@ -55,6 +55,31 @@ class SourceServiceStub:
                 request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListUnitsRequest.SerializeToString,
                 response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListUnitsResponse.FromString,
                 _registered_method=True)
+        self.ListSourceVersions = channel.unary_unary(
+                '/lace.ingest.v1.SourceService/ListSourceVersions',
+                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListExtractions = channel.unary_unary(
+                '/lace.ingest.v1.SourceService/ListExtractions',
+                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsResponse.FromString,
+                _registered_method=True)
+        self.GetUnit = channel.unary_unary(
+                '/lace.ingest.v1.SourceService/GetUnit',
+                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetUnitRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.LocatedUnit.FromString,
+                _registered_method=True)
+        self.GetQuote = channel.unary_unary(
+                '/lace.ingest.v1.SourceService/GetQuote',
+                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetQuoteRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.Quote.FromString,
+                _registered_method=True)
+        self.GetOutline = channel.unary_unary(
+                '/lace.ingest.v1.SourceService/GetOutline',
+                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlineRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SourceOutline.FromString,
+                _registered_method=True)
         self.GetOutlines = channel.unary_unary(
                 '/lace.ingest.v1.SourceService/GetOutlines',
                 request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlinesRequest.SerializeToString,
@@ -94,6 +119,41 @@ class SourceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSourceVersions(self, request, context):
+        """Lists the versions of the document that a source belongs to, newest first: those that the caller may see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExtractions(self, request, context):
+        """Lists the extractions of a source, newest first: each reading by other tools or settings made one, and its units stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUnit(self, request, context):
+        """A unit of any extraction with its source: what was cited once can be looked up for ever.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuote(self, request, context):
+        """The exact words of a span of a unit with their hash: checks a citation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOutline(self, request, context):
+        """What a source speaks of, section by section.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOutlines(self, request, context):
         """What the sources speak of, section by section, for planning.
         """
@@ -123,6 +183,31 @@ def add_SourceServiceServicer_to_server(servicer, server):
                     servicer.ListUnits,
                     request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListUnitsRequest.FromString,
                     response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListUnitsResponse.SerializeToString,
+            ),
+            'ListSourceVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSourceVersions,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsResponse.SerializeToString,
+            ),
+            'ListExtractions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExtractions,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsResponse.SerializeToString,
+            ),
+            'GetUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUnit,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetUnitRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.LocatedUnit.SerializeToString,
+            ),
+            'GetQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuote,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetQuoteRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.Quote.SerializeToString,
+            ),
+            'GetOutline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOutline,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlineRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SourceOutline.SerializeToString,
             ),
             'GetOutlines': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOutlines,
@@ -250,6 +335,141 @@ class SourceService:
             _registered_method=True)
 
     @staticmethod
+    def ListSourceVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.SourceService/ListSourceVersions',
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.ListSourceVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExtractions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.SourceService/ListExtractions',
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.ListExtractionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.SourceService/GetUnit',
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.GetUnitRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.LocatedUnit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.SourceService/GetQuote',
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.GetQuoteRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOutline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.SourceService/GetOutline',
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlineRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_ingest__pb2.SourceOutline.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetOutlines(request,
             target,
             options=(),
@@ -266,82 +486,6 @@ class SourceService:
             '/lace.ingest.v1.SourceService/GetOutlines',
             lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlinesRequest.SerializeToString,
             lace_dot_ingest_dot_v1_dot_ingest__pb2.GetOutlinesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-
-class RetrievalServiceStub:
-    """Finds the units that answer a question.
-    """
-
-    def __init__(self, channel):
-        """Constructor.
-
-        Args:
-            channel: A grpc.Channel.
-        """
-        self.Search = channel.unary_unary(
-                '/lace.ingest.v1.RetrievalService/Search',
-                request_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchRequest.SerializeToString,
-                response_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchResponse.FromString,
-                _registered_method=True)
-
-
-class RetrievalServiceServicer:
-    """Finds the units that answer a question.
-    """
-
-    def Search(self, request, context):
-        """Answers many queries at once.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-
-def add_RetrievalServiceServicer_to_server(servicer, server):
-    rpc_method_handlers = {
-            'Search': grpc.unary_unary_rpc_method_handler(
-                    servicer.Search,
-                    request_deserializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchRequest.FromString,
-                    response_serializer=lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchResponse.SerializeToString,
-            ),
-    }
-    generic_handler = grpc.method_handlers_generic_handler(
-            'lace.ingest.v1.RetrievalService', rpc_method_handlers)
-    server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('lace.ingest.v1.RetrievalService', rpc_method_handlers)
-
-
- # This class is part of an EXPERIMENTAL API.
-class RetrievalService:
-    """Finds the units that answer a question.
-    """
-
-    @staticmethod
-    def Search(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/lace.ingest.v1.RetrievalService/Search',
-            lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchRequest.SerializeToString,
-            lace_dot_ingest_dot_v1_dot_ingest__pb2.SearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,16 @@ class SourceServiceStub:
     """A source."""
     ListUnits: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListUnitsRequest, _ingest_pb2.ListUnitsResponse]
     """Lists the units that were read out of a source, in reading order."""
+    ListSourceVersions: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListSourceVersionsRequest, _ingest_pb2.ListSourceVersionsResponse]
+    """Lists the versions of the document that a source belongs to, newest first: those that the caller may see."""
+    ListExtractions: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListExtractionsRequest, _ingest_pb2.ListExtractionsResponse]
+    """Lists the extractions of a source, newest first: each reading by other tools or settings made one, and its units stay."""
+    GetUnit: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetUnitRequest, _ingest_pb2.LocatedUnit]
+    """A unit of any extraction with its source: what was cited once can be looked up for ever."""
+    GetQuote: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetQuoteRequest, _ingest_pb2.Quote]
+    """The exact words of a span of a unit with their hash: checks a citation."""
+    GetOutline: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetOutlineRequest, _ingest_pb2.SourceOutline]
+    """What a source speaks of, section by section."""
     GetOutlines: _aio.UnaryUnaryMultiCallable[_ingest_pb2.GetOutlinesRequest, _ingest_pb2.GetOutlinesResponse]
     """What the sources speak of, section by section, for planning."""
 
@@ -63,6 +73,46 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the units that were read out of a source, in reading order."""
 
     @_abc_1.abstractmethod
+    def ListSourceVersions(
+        self,
+        request: _ingest_pb2.ListSourceVersionsRequest,
+        context: _aio.ServicerContext[_ingest_pb2.ListSourceVersionsRequest, _abc.Awaitable[_ingest_pb2.ListSourceVersionsResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.ListSourceVersionsResponse]:
+        """Lists the versions of the document that a source belongs to, newest first: those that the caller may see."""
+
+    @_abc_1.abstractmethod
+    def ListExtractions(
+        self,
+        request: _ingest_pb2.ListExtractionsRequest,
+        context: _aio.ServicerContext[_ingest_pb2.ListExtractionsRequest, _abc.Awaitable[_ingest_pb2.ListExtractionsResponse]],
+    ) -> _abc.Awaitable[_ingest_pb2.ListExtractionsResponse]:
+        """Lists the extractions of a source, newest first: each reading by other tools or settings made one, and its units stay."""
+
+    @_abc_1.abstractmethod
+    def GetUnit(
+        self,
+        request: _ingest_pb2.GetUnitRequest,
+        context: _aio.ServicerContext[_ingest_pb2.GetUnitRequest, _abc.Awaitable[_ingest_pb2.LocatedUnit]],
+    ) -> _abc.Awaitable[_ingest_pb2.LocatedUnit]:
+        """A unit of any extraction with its source: what was cited once can be looked up for ever."""
+
+    @_abc_1.abstractmethod
+    def GetQuote(
+        self,
+        request: _ingest_pb2.GetQuoteRequest,
+        context: _aio.ServicerContext[_ingest_pb2.GetQuoteRequest, _abc.Awaitable[_ingest_pb2.Quote]],
+    ) -> _abc.Awaitable[_ingest_pb2.Quote]:
+        """The exact words of a span of a unit with their hash: checks a citation."""
+
+    @_abc_1.abstractmethod
+    def GetOutline(
+        self,
+        request: _ingest_pb2.GetOutlineRequest,
+        context: _aio.ServicerContext[_ingest_pb2.GetOutlineRequest, _abc.Awaitable[_ingest_pb2.SourceOutline]],
+    ) -> _abc.Awaitable[_ingest_pb2.SourceOutline]:
+        """What a source speaks of, section by section."""
+
+    @_abc_1.abstractmethod
     def GetOutlines(
         self,
         request: _ingest_pb2.GetOutlinesRequest,
@@ -71,23 +121,3 @@ class SourceServiceServicer(metaclass=_abc_1.ABCMeta):
         """What the sources speak of, section by section, for planning."""
 
 def add_SourceServiceServicer_to_server(servicer: SourceServiceServicer, server: _aio.Server) -> None: ...
-
-class RetrievalServiceStub:
-    """Finds the units that answer a question."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    Search: _aio.UnaryUnaryMultiCallable[_ingest_pb2.SearchRequest, _ingest_pb2.SearchResponse]
-    """Answers many queries at once."""
-
-class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Finds the units that answer a question."""
-
-    @_abc_1.abstractmethod
-    def Search(
-        self,
-        request: _ingest_pb2.SearchRequest,
-        context: _aio.ServicerContext[_ingest_pb2.SearchRequest, _abc.Awaitable[_ingest_pb2.SearchResponse]],
-    ) -> _abc.Awaitable[_ingest_pb2.SearchResponse]:
-        """Answers many queries at once."""
-
-def add_RetrievalServiceServicer_to_server(servicer: RetrievalServiceServicer, server: _aio.Server) -> None: ...

@@ -1143,6 +1143,7 @@ class MeasuringModel(_message.Message):
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
     PRICE_MICRO_USD_FIELD_NUMBER: _builtins.int
     PRICE_DATE_FIELD_NUMBER: _builtins.int
+    IS_DEFAULT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Its name."""
     kind: Global___MeasuringKind.ValueType
@@ -1161,6 +1162,8 @@ class MeasuringModel(_message.Message):
     """Price of a million tokens, in millionths of a US dollar."""
     price_date: _builtins.str
     """The day from which the price holds; empty where there is none."""
+    is_default: _builtins.bool
+    """Whether it is the one that answers where a call names none of the provider's."""
     def __init__(
         self,
         *,
@@ -1173,10 +1176,11 @@ class MeasuringModel(_message.Message):
         max_items: _builtins.int = ...,
         price_micro_usd: _builtins.int = ...,
         price_date: _builtins.str = ...,
+        is_default: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "dimensions", b"dimensions", "kind", b"kind", "max_items", b"max_items", "max_tokens", b"max_tokens", "model", b"model", "price_date", b"price_date", "price_micro_usd", b"price_micro_usd", "reducible", b"reducible"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "dimensions", b"dimensions", "is_default", b"is_default", "kind", b"kind", "max_items", b"max_items", "max_tokens", b"max_tokens", "model", b"model", "price_date", b"price_date", "price_micro_usd", b"price_micro_usd", "reducible", b"reducible"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,9 +28,11 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lace.api.v1 import rest_pb2 as lace_dot_api_dot_v1_dot_rest__pb2
+from lace.ingest.v1 import diffs_pb2 as lace_dot_ingest_dot_v1_dot_diffs__pb2
+from lace.ingest.v1 import ingest_pb2 as lace_dot_ingest_dot_v1_dot_ingest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lace/provenance/v1/provenance.proto\x12\x12lace.provenance.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16lace/api/v1/rest.proto\"O\n\tEntityRef\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_hash\x18\x02 \x01(\t\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"\x96\x06\n\x11TransformationLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x15\n\ractivity_name\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61gent\x18\x08 \x01(\t\x12\x14\n\x0con_behalf_of\x18\t \x01(\t\x12\x10\n\x08trace_id\x18\n \x01(\t\x12\x0f\n\x07span_id\x18\x0b \x01(\t\x12\x16\n\x0eparent_span_id\x18\x0c \x01(\t\x12-\n\x06inputs\x18\r \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12.\n\x07outputs\x18\x0e \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12,\n\x07lineage\x18\x0f \x01(\x0b\x32\x1b.lace.provenance.v1.Lineage\x12\x32\n\nprovenance\x18\x10 \x01(\x0b\x32\x1e.lace.provenance.v1.Provenance\x12.\n\x08pedigree\x18\x11 \x01(\x0b\x32\x1c.lace.provenance.v1.Pedigree\x12.\n\x08security\x18\x12 \x01(\x0b\x32\x1c.lace.provenance.v1.Security\x12\x30\n\tretention\x18\x13 \x01(\x0b\x32\x1d.lace.provenance.v1.Retention\x12-\n\x05genai\x18\x14 \x01(\x0b\x32\x19.lace.provenance.v1.GenAiH\x00\x88\x01\x01\x12\x16\n\x0e\x63orrelation_id\x18\x15 \x01(\t\x12\x16\n\x0eschema_version\x18\x16 \x01(\x05\x12\x32\n\ngovernance\x18\x17 \x01(\x0b\x32\x1e.lace.provenance.v1.GovernanceB\x08\n\x06_genai\"\x86\x01\n\x18TransformationLogSegment\x12\x35\n\x06\x63ommon\x18\x01 \x01(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x33\n\x04logs\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\"E\n\x07Lineage\x12\x18\n\x10was_derived_from\x18\x01 \x03(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\"9\n\nProvenance\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12\x1a\n\x12\x63ollection_context\x18\x02 \x01(\t\"t\n\x08Pedigree\x12\x18\n\x10\x66inal_confidence\x18\x01 \x01(\t\x12\x12\n\nvalidation\x18\x02 \x01(\t\x12&\n\x05\x65vals\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrisk_flags\x18\x04 \x03(\t\"_\n\x08Security\x12\x16\n\x0e\x63lassification\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61veats\x18\x02 \x03(\t\x12\x15\n\rreleasability\x18\x03 \x03(\t\x12\x13\n\x0b\x61\x62\x61\x63_labels\x18\x04 \x03(\t\"`\n\tRetention\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x32\n\tnot_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x0c\n\n_not_after\"L\n\nGovernance\x12\x14\n\x0c\x64\x61taset_card\x18\x01 \x01(\t\x12\x12\n\nmodel_card\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x61\x63tsheet_id\x18\x03 \x01(\t\"\xf6\x01\n\x05GenAi\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0emodel_provider\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12+\n\nparameters\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\ntool_calls\x18\x06 \x03(\t\x12\x10\n\x08\x63\x61ll_ids\x18\x07 \x03(\t\x12\x31\n\x08\x63ontents\x18\x08 \x03(\x0b\x32\x1f.lace.provenance.v1.CallContent\"\x9f\x01\n\x0b\x43\x61llContent\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x0bprompt_hash\x18\x02 \x01(\t\x12\x12\n\nprompt_uri\x18\x03 \x01(\t\x12\x13\n\x0boutput_hash\x18\x04 \x01(\t\x12\x12\n\noutput_uri\x18\x05 \x01(\t\x12-\n\tnot_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x17GetRunProvenanceRequest\x12\x1d\n\x06run_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"x\n\x18GetRunProvenanceResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x33\n\x04logs\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\x1aGetEntityProvenanceRequest\x12!\n\tentity_id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xf6\x01\n\x1bGetEntityProvenanceResponse\x12-\n\x06\x65ntity\x18\x01 \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12;\n\x0cgenerated_by\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x36\n\x07used_by\x18\x03 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x33\n\x0c\x64\x65rived_from\x18\x04 \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef2\x91\x03\n\x11ProvenanceService\x12\xb4\x01\n\x10GetRunProvenance\x12+.lace.provenance.v1.GetRunProvenanceRequest\x1a,.lace.provenance.v1.GetRunProvenanceResponse\"E\x8a\xb5\x18\x1d\"\x0fprovenance:read:\nProvenance\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/provenance/runs/{run_id}\x12\xc4\x01\n\x13GetEntityProvenance\x12..lace.provenance.v1.GetEntityProvenanceRequest\x1a/.lace.provenance.v1.GetEntityProvenanceResponse\"L\x8a\xb5\x18\x1d\"\x0fprovenance:read:\nProvenance\x82\xd3\xe4\x93\x02%\x12#/v1/provenance/entities/{entity_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lace/provenance/v1/provenance.proto\x12\x12lace.provenance.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16lace/api/v1/rest.proto\x1a\x1alace/ingest/v1/diffs.proto\x1a\x1blace/ingest/v1/ingest.proto\"O\n\tEntityRef\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ontent_hash\x18\x02 \x01(\t\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"\x96\x06\n\x11TransformationLog\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x15\n\ractivity_name\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61gent\x18\x08 \x01(\t\x12\x14\n\x0con_behalf_of\x18\t \x01(\t\x12\x10\n\x08trace_id\x18\n \x01(\t\x12\x0f\n\x07span_id\x18\x0b \x01(\t\x12\x16\n\x0eparent_span_id\x18\x0c \x01(\t\x12-\n\x06inputs\x18\r \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12.\n\x07outputs\x18\x0e \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12,\n\x07lineage\x18\x0f \x01(\x0b\x32\x1b.lace.provenance.v1.Lineage\x12\x32\n\nprovenance\x18\x10 \x01(\x0b\x32\x1e.lace.provenance.v1.Provenance\x12.\n\x08pedigree\x18\x11 \x01(\x0b\x32\x1c.lace.provenance.v1.Pedigree\x12.\n\x08security\x18\x12 \x01(\x0b\x32\x1c.lace.provenance.v1.Security\x12\x30\n\tretention\x18\x13 \x01(\x0b\x32\x1d.lace.provenance.v1.Retention\x12-\n\x05genai\x18\x14 \x01(\x0b\x32\x19.lace.provenance.v1.GenAiH\x00\x88\x01\x01\x12\x16\n\x0e\x63orrelation_id\x18\x15 \x01(\t\x12\x16\n\x0eschema_version\x18\x16 \x01(\x05\x12\x32\n\ngovernance\x18\x17 \x01(\x0b\x32\x1e.lace.provenance.v1.GovernanceB\x08\n\x06_genai\"\x86\x01\n\x18TransformationLogSegment\x12\x35\n\x06\x63ommon\x18\x01 \x01(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x33\n\x04logs\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\"E\n\x07Lineage\x12\x18\n\x10was_derived_from\x18\x01 \x03(\t\x12\x10\n\x08job_name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\"9\n\nProvenance\x12\x0f\n\x07sources\x18\x01 \x03(\t\x12\x1a\n\x12\x63ollection_context\x18\x02 \x01(\t\"t\n\x08Pedigree\x12\x18\n\x10\x66inal_confidence\x18\x01 \x01(\t\x12\x12\n\nvalidation\x18\x02 \x01(\t\x12&\n\x05\x65vals\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nrisk_flags\x18\x04 \x03(\t\"_\n\x08Security\x12\x16\n\x0e\x63lassification\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61veats\x18\x02 \x03(\t\x12\x15\n\rreleasability\x18\x03 \x03(\t\x12\x13\n\x0b\x61\x62\x61\x63_labels\x18\x04 \x03(\t\"`\n\tRetention\x12\x11\n\tpolicy_id\x18\x01 \x01(\t\x12\x32\n\tnot_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\x0c\n\n_not_after\"L\n\nGovernance\x12\x14\n\x0c\x64\x61taset_card\x18\x01 \x01(\t\x12\x12\n\nmodel_card\x18\x02 \x01(\t\x12\x14\n\x0c\x66\x61\x63tsheet_id\x18\x03 \x01(\t\"\xf6\x01\n\x05GenAi\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0emodel_provider\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12+\n\nparameters\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\ntool_calls\x18\x06 \x03(\t\x12\x10\n\x08\x63\x61ll_ids\x18\x07 \x03(\t\x12\x31\n\x08\x63ontents\x18\x08 \x03(\x0b\x32\x1f.lace.provenance.v1.CallContent\"\x9f\x01\n\x0b\x43\x61llContent\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x0bprompt_hash\x18\x02 \x01(\t\x12\x12\n\nprompt_uri\x18\x03 \x01(\t\x12\x13\n\x0boutput_hash\x18\x04 \x01(\t\x12\x12\n\noutput_uri\x18\x05 \x01(\t\x12-\n\tnot_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x17GetRunProvenanceRequest\x12\x1d\n\x06run_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"x\n\x18GetRunProvenanceResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x33\n\x04logs\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\x1aGetEntityProvenanceRequest\x12!\n\tentity_id\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xf6\x01\n\x1bGetEntityProvenanceResponse\x12-\n\x06\x65ntity\x18\x01 \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\x12;\n\x0cgenerated_by\x18\x02 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x36\n\x07used_by\x18\x03 \x03(\x0b\x32%.lace.provenance.v1.TransformationLog\x12\x33\n\x0c\x64\x65rived_from\x18\x04 \x03(\x0b\x32\x1d.lace.provenance.v1.EntityRef\"\xa9\x01\n\x10GetImpactRequest\x12\x15\n\x04\x66rom\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x13\n\x02to\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1c\n\x0b\x61rtifact_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x11\n\tunchanged\x18\x04 \x01(\x08\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\x88\x01\n\x11GetImpactResponse\x12\x31\n\tcitations\x18\x01 \x03(\x0b\x32\x1e.lace.ingest.v1.CitationImpact\x12\'\n\x07sources\x18\x02 \x03(\x0b\x32\x16.lace.ingest.v1.Source\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t2\xac\x04\n\x11ProvenanceService\x12\xb4\x01\n\x10GetRunProvenance\x12+.lace.provenance.v1.GetRunProvenanceRequest\x1a,.lace.provenance.v1.GetRunProvenanceResponse\"E\x8a\xb5\x18\x1d\"\x0fprovenance:read:\nProvenance\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/provenance/runs/{run_id}\x12\xc4\x01\n\x13GetEntityProvenance\x12..lace.provenance.v1.GetEntityProvenanceRequest\x1a/.lace.provenance.v1.GetEntityProvenanceResponse\"L\x8a\xb5\x18\x1d\"\x0fprovenance:read:\nProvenance\x82\xd3\xe4\x93\x02%\x12#/v1/provenance/entities/{entity_id}\x12\x98\x01\n\tGetImpact\x12$.lace.provenance.v1.GetImpactRequest\x1a%.lace.provenance.v1.GetImpactResponse\">\x8a\xb5\x18\x1d\"\x0fprovenance:read:\nProvenance\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/provenance/impactb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,40 +47,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETRUNPROVENANCEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_GETENTITYPROVENANCEREQUEST'].fields_by_name['entity_id']._loaded_options = None
   _globals['_GETENTITYPROVENANCEREQUEST'].fields_by_name['entity_id']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\200\001'
+  _globals['_GETIMPACTREQUEST'].fields_by_name['from']._loaded_options = None
+  _globals['_GETIMPACTREQUEST'].fields_by_name['from']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETIMPACTREQUEST'].fields_by_name['to']._loaded_options = None
+  _globals['_GETIMPACTREQUEST'].fields_by_name['to']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETIMPACTREQUEST'].fields_by_name['artifact_id']._loaded_options = None
+  _globals['_GETIMPACTREQUEST'].fields_by_name['artifact_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETIMPACTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETIMPACTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_GETIMPACTREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETIMPACTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
   _globals['_PROVENANCESERVICE'].methods_by_name['GetRunProvenance']._loaded_options = None
   _globals['_PROVENANCESERVICE'].methods_by_name['GetRunProvenance']._serialized_options = b'\212\265\030\035\"\017provenance:read:\nProvenance\202\323\344\223\002\036\022\034/v1/provenance/runs/{run_id}'
   _globals['_PROVENANCESERVICE'].methods_by_name['GetEntityProvenance']._loaded_options = None
   _globals['_PROVENANCESERVICE'].methods_by_name['GetEntityProvenance']._serialized_options = b'\212\265\030\035\"\017provenance:read:\nProvenance\202\323\344\223\002%\022#/v1/provenance/entities/{entity_id}'
-  _globals['_ENTITYREF']._serialized_start=238
-  _globals['_ENTITYREF']._serialized_end=317
-  _globals['_TRANSFORMATIONLOG']._serialized_start=320
-  _globals['_TRANSFORMATIONLOG']._serialized_end=1110
-  _globals['_TRANSFORMATIONLOGSEGMENT']._serialized_start=1113
-  _globals['_TRANSFORMATIONLOGSEGMENT']._serialized_end=1247
-  _globals['_LINEAGE']._serialized_start=1249
-  _globals['_LINEAGE']._serialized_end=1318
-  _globals['_PROVENANCE']._serialized_start=1320
-  _globals['_PROVENANCE']._serialized_end=1377
-  _globals['_PEDIGREE']._serialized_start=1379
-  _globals['_PEDIGREE']._serialized_end=1495
-  _globals['_SECURITY']._serialized_start=1497
-  _globals['_SECURITY']._serialized_end=1592
-  _globals['_RETENTION']._serialized_start=1594
-  _globals['_RETENTION']._serialized_end=1690
-  _globals['_GOVERNANCE']._serialized_start=1692
-  _globals['_GOVERNANCE']._serialized_end=1768
-  _globals['_GENAI']._serialized_start=1771
-  _globals['_GENAI']._serialized_end=2017
-  _globals['_CALLCONTENT']._serialized_start=2020
-  _globals['_CALLCONTENT']._serialized_end=2179
-  _globals['_GETRUNPROVENANCEREQUEST']._serialized_start=2181
-  _globals['_GETRUNPROVENANCEREQUEST']._serialized_end=2295
-  _globals['_GETRUNPROVENANCERESPONSE']._serialized_start=2297
-  _globals['_GETRUNPROVENANCERESPONSE']._serialized_end=2417
-  _globals['_GETENTITYPROVENANCEREQUEST']._serialized_start=2419
-  _globals['_GETENTITYPROVENANCEREQUEST']._serialized_end=2482
-  _globals['_GETENTITYPROVENANCERESPONSE']._serialized_start=2485
-  _globals['_GETENTITYPROVENANCERESPONSE']._serialized_end=2731
-  _globals['_PROVENANCESERVICE']._serialized_start=2734
-  _globals['_PROVENANCESERVICE']._serialized_end=3135
+  _globals['_PROVENANCESERVICE'].methods_by_name['GetImpact']._loaded_options = None
+  _globals['_PROVENANCESERVICE'].methods_by_name['GetImpact']._serialized_options = b'\212\265\030\035\"\017provenance:read:\nProvenance\202\323\344\223\002\027\022\025/v1/provenance/impact'
+  _globals['_ENTITYREF']._serialized_start=295
+  _globals['_ENTITYREF']._serialized_end=374
+  _globals['_TRANSFORMATIONLOG']._serialized_start=377
+  _globals['_TRANSFORMATIONLOG']._serialized_end=1167
+  _globals['_TRANSFORMATIONLOGSEGMENT']._serialized_start=1170
+  _globals['_TRANSFORMATIONLOGSEGMENT']._serialized_end=1304
+  _globals['_LINEAGE']._serialized_start=1306
+  _globals['_LINEAGE']._serialized_end=1375
+  _globals['_PROVENANCE']._serialized_start=1377
+  _globals['_PROVENANCE']._serialized_end=1434
+  _globals['_PEDIGREE']._serialized_start=1436
+  _globals['_PEDIGREE']._serialized_end=1552
+  _globals['_SECURITY']._serialized_start=1554
+  _globals['_SECURITY']._serialized_end=1649
+  _globals['_RETENTION']._serialized_start=1651
+  _globals['_RETENTION']._serialized_end=1747
+  _globals['_GOVERNANCE']._serialized_start=1749
+  _globals['_GOVERNANCE']._serialized_end=1825
+  _globals['_GENAI']._serialized_start=1828
+  _globals['_GENAI']._serialized_end=2074
+  _globals['_CALLCONTENT']._serialized_start=2077
+  _globals['_CALLCONTENT']._serialized_end=2236
+  _globals['_GETRUNPROVENANCEREQUEST']._serialized_start=2238
+  _globals['_GETRUNPROVENANCEREQUEST']._serialized_end=2352
+  _globals['_GETRUNPROVENANCERESPONSE']._serialized_start=2354
+  _globals['_GETRUNPROVENANCERESPONSE']._serialized_end=2474
+  _globals['_GETENTITYPROVENANCEREQUEST']._serialized_start=2476
+  _globals['_GETENTITYPROVENANCEREQUEST']._serialized_end=2539
+  _globals['_GETENTITYPROVENANCERESPONSE']._serialized_start=2542
+  _globals['_GETENTITYPROVENANCERESPONSE']._serialized_end=2788
+  _globals['_GETIMPACTREQUEST']._serialized_start=2791
+  _globals['_GETIMPACTREQUEST']._serialized_end=2960
+  _globals['_GETIMPACTRESPONSE']._serialized_start=2963
+  _globals['_GETIMPACTRESPONSE']._serialized_end=3099
+  _globals['_PROVENANCESERVICE']._serialized_start=3102
+  _globals['_PROVENANCESERVICE']._serialized_end=3658
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,8 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lace.ingest.v1 import diffs_pb2 as _diffs_pb2
+from lace.ingest.v1 import ingest_pb2 as _ingest_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -647,3 +649,76 @@ class GetEntityProvenanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEntityProvenanceResponse: _TypeAlias = GetEntityProvenanceResponse  # noqa: Y015
+
+@_typing.final
+class GetImpactRequest(_message.Message):
+    """Asks what a new version of a source touches, or what of a document is out of date; names one of the two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    ARTIFACT_ID_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    """The source that takes its place; its newest version that was read where empty."""
+    artifact_id: _builtins.str
+    """The document, in place of a source."""
+    unchanged: _builtins.bool
+    """Tell of citations that stand word for word where they were, too."""
+    page_size: _builtins.int
+    """Citations to look at for a page; 0 means 100, more than 500 means 500. A page may hold fewer, and even none."""
+    page_token: _builtins.str
+    """Where the page begins, from the page before."""
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+        artifact_id: _builtins.str = ...,
+        unchanged: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetImpactRequest: _TypeAlias = GetImpactRequest  # noqa: Y015
+
+@_typing.final
+class GetImpactResponse(_message.Message):
+    """How citations stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CITATIONS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def citations(self) -> _containers.RepeatedCompositeFieldContainer[_diffs_pb2.CitationImpact]:
+        """The citations, by document."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.Source]:
+        """The sources that these name, cited ones and newer ones, each once."""
+
+    def __init__(
+        self,
+        *,
+        citations: _abc.Iterable[_diffs_pb2.CitationImpact] | None = ...,
+        sources: _abc.Iterable[_ingest_pb2.Source] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "next_page_token", b"next_page_token", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetImpactResponse: _TypeAlias = GetImpactResponse  # noqa: Y015

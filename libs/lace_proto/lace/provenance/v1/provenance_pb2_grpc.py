@@ -45,6 +45,11 @@ class ProvenanceServiceStub:
                 request_serializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceRequest.SerializeToString,
                 response_deserializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceResponse.FromString,
                 _registered_method=True)
+        self.GetImpact = channel.unary_unary(
+                '/lace.provenance.v1.ProvenanceService/GetImpact',
+                request_serializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactRequest.SerializeToString,
+                response_deserializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactResponse.FromString,
+                _registered_method=True)
 
 
 class ProvenanceServiceServicer:
@@ -65,6 +70,15 @@ class ProvenanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetImpact(self, request, context):
+        """What a new version of a source does to what was written from the old one: each citation of it, and whether its
+        quote still stands. Or of a document: its citations whose source has a newer version. Needs sources:read and
+        artifacts:read as well, and only tells of what the caller may see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProvenanceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +91,11 @@ def add_ProvenanceServiceServicer_to_server(servicer, server):
                     servicer.GetEntityProvenance,
                     request_deserializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceRequest.FromString,
                     response_serializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceResponse.SerializeToString,
+            ),
+            'GetImpact': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImpact,
+                    request_deserializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactRequest.FromString,
+                    response_serializer=lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +153,33 @@ class ProvenanceService:
             '/lace.provenance.v1.ProvenanceService/GetEntityProvenance',
             lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceRequest.SerializeToString,
             lace_dot_provenance_dot_v1_dot_provenance__pb2.GetEntityProvenanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImpact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.provenance.v1.ProvenanceService/GetImpact',
+            lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactRequest.SerializeToString,
+            lace_dot_provenance_dot_v1_dot_provenance__pb2.GetImpactResponse.FromString,
             options,
             channel_credentials,
             insecure,

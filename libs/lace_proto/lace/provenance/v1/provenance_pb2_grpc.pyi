@@ -20,6 +20,11 @@ class ProvenanceServiceStub:
     """The transformation logs of a run, in order."""
     GetEntityProvenance: _aio.UnaryUnaryMultiCallable[_provenance_pb2.GetEntityProvenanceRequest, _provenance_pb2.GetEntityProvenanceResponse]
     """An entity (a source, unit, proposal, revision, compiled file): what made it, what it was made of, what came of it."""
+    GetImpact: _aio.UnaryUnaryMultiCallable[_provenance_pb2.GetImpactRequest, _provenance_pb2.GetImpactResponse]
+    """What a new version of a source does to what was written from the old one: each citation of it, and whether its
+    quote still stands. Or of a document: its citations whose source has a newer version. Needs sources:read and
+    artifacts:read as well, and only tells of what the caller may see.
+    """
 
 class ProvenanceServiceServicer(metaclass=_abc_1.ABCMeta):
     """What was made of what, by whom, how."""
@@ -39,5 +44,16 @@ class ProvenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_provenance_pb2.GetEntityProvenanceRequest, _abc.Awaitable[_provenance_pb2.GetEntityProvenanceResponse]],
     ) -> _abc.Awaitable[_provenance_pb2.GetEntityProvenanceResponse]:
         """An entity (a source, unit, proposal, revision, compiled file): what made it, what it was made of, what came of it."""
+
+    @_abc_1.abstractmethod
+    def GetImpact(
+        self,
+        request: _provenance_pb2.GetImpactRequest,
+        context: _aio.ServicerContext[_provenance_pb2.GetImpactRequest, _abc.Awaitable[_provenance_pb2.GetImpactResponse]],
+    ) -> _abc.Awaitable[_provenance_pb2.GetImpactResponse]:
+        """What a new version of a source does to what was written from the old one: each citation of it, and whether its
+        quote still stands. Or of a document: its citations whose source has a newer version. Needs sources:read and
+        artifacts:read as well, and only tells of what the caller may see.
+        """
 
 def add_ProvenanceServiceServicer_to_server(servicer: ProvenanceServiceServicer, server: _aio.Server) -> None: ...

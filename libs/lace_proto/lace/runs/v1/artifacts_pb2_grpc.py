@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from lace.runs.v1 import artifacts_pb2 as lace_dot_runs_dot_v1_dot_artifacts__pb2
+from lace.runs.v1 import citations_pb2 as lace_dot_runs_dot_v1_dot_citations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -80,6 +81,11 @@ class ArtifactServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.FromString,
                 _registered_method=True)
+        self.ListCitations = channel.unary_unary(
+                '/lace.runs.v1.ArtifactService/ListCitations',
+                request_serializer=lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsResponse.FromString,
+                _registered_method=True)
 
 
 class ArtifactServiceServicer:
@@ -152,6 +158,14 @@ class ArtifactServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCitations(self, request, context):
+        """Lists which documents cite given sources or units, and in which sentences: of each document its newest revision.
+        Only documents all of whose sources the caller may see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ArtifactServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -199,6 +213,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
                     servicer.VerifyArtifact,
                     request_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.SerializeToString,
+            ),
+            'ListCitations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCitations,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -445,6 +464,33 @@ class ArtifactService:
             '/lace.runs.v1.ArtifactService/VerifyArtifact',
             lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactRequest.SerializeToString,
             lace_dot_runs_dot_v1_dot_artifacts__pb2.VerifyArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCitations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.ArtifactService/ListCitations',
+            lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_citations__pb2.ListCitationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Artifacts: documents and their revisions."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from lace.runs.v1 import artifacts_pb2 as _artifacts_pb2
+from lace.runs.v1 import citations_pb2 as _citations_pb2
 import abc as _abc_1
 
 
@@ -38,6 +39,10 @@ class ArtifactServiceStub:
     VerifyArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.VerifyArtifactRequest, _artifacts_pb2.VerifyArtifactResponse]
     """Recomputes the hashes of a document, one committed revision or all of them, and looks for their files; answers
     with everything that does not match what was stored, and changes nothing.
+    """
+    ListCitations: _aio.UnaryUnaryMultiCallable[_citations_pb2.ListCitationsRequest, _citations_pb2.ListCitationsResponse]
+    """Lists which documents cite given sources or units, and in which sentences: of each document its newest revision.
+    Only documents all of whose sources the caller may see.
     """
 
 class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -118,6 +123,16 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_artifacts_pb2.VerifyArtifactResponse]:
         """Recomputes the hashes of a document, one committed revision or all of them, and looks for their files; answers
         with everything that does not match what was stored, and changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCitations(
+        self,
+        request: _citations_pb2.ListCitationsRequest,
+        context: _aio.ServicerContext[_citations_pb2.ListCitationsRequest, _abc.Awaitable[_citations_pb2.ListCitationsResponse]],
+    ) -> _abc.Awaitable[_citations_pb2.ListCitationsResponse]:
+        """Lists which documents cite given sources or units, and in which sentences: of each document its newest revision.
+        Only documents all of whose sources the caller may see.
         """
 
 def add_ArtifactServiceServicer_to_server(servicer: ArtifactServiceServicer, server: _aio.Server) -> None: ...

@@ -127,6 +127,38 @@ STEP_STATE_FAILED: StepState.ValueType  # 4
 """It failed."""
 Global___StepState: _TypeAlias = StepState  # noqa: Y015
 
+class _RunFileState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RunFileStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunFileState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUN_FILE_STATE_UNSPECIFIED: _RunFileState.ValueType  # 0
+    """Not set."""
+    RUN_FILE_STATE_WAITING: _RunFileState.ValueType  # 1
+    """Its turn has not come; or did not come, where the run has ended."""
+    RUN_FILE_STATE_READING: _RunFileState.ValueType  # 2
+    """It is being read, or waits for a free reader."""
+    RUN_FILE_STATE_READY: _RunFileState.ValueType  # 3
+    """It was read."""
+    RUN_FILE_STATE_FAILED: _RunFileState.ValueType  # 4
+    """It could not be read, or not be taken in; see error_code."""
+
+class RunFileState(_RunFileState, metaclass=_RunFileStateEnumTypeWrapper):
+    """Where a file is that a run reads."""
+
+RUN_FILE_STATE_UNSPECIFIED: RunFileState.ValueType  # 0
+"""Not set."""
+RUN_FILE_STATE_WAITING: RunFileState.ValueType  # 1
+"""Its turn has not come; or did not come, where the run has ended."""
+RUN_FILE_STATE_READING: RunFileState.ValueType  # 2
+"""It is being read, or waits for a free reader."""
+RUN_FILE_STATE_READY: RunFileState.ValueType  # 3
+"""It was read."""
+RUN_FILE_STATE_FAILED: RunFileState.ValueType  # 4
+"""It could not be read, or not be taken in; see error_code."""
+Global___RunFileState: _TypeAlias = RunFileState  # noqa: Y015
+
 @_typing.final
 class StartRunRequest(_message.Message):
     """Asks for a run."""
@@ -145,8 +177,11 @@ class StartRunRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     BASE_REVISION_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    INTAKE_HASH_FIELD_NUMBER: _builtins.int
     pipeline_id: _builtins.str
-    """The pipeline: generate, outline, regenerate, expand, enrich, patch, ingest, auto, or a registered one."""
+    """The pipeline: generate, outline, regenerate, expand, enrich, patch, ingest, facts, auto, or a registered one."""
     title: _builtins.str
     """Title of the document; needed by generate and outline. What changes a document keeps its title."""
     instructions: _builtins.str
@@ -165,6 +200,14 @@ class StartRunRequest(_message.Message):
     """
     priority: _builtins.int
     """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last; 5 where unset."""
+    bundle: _builtins.str
+    """A bundle, by id or name, whose sources the run reads in place of source_ids; resolved once, at the start."""
+    bundle_version: _builtins.int
+    """The bundle's version; the newest where 0."""
+    intake_hash: _builtins.str
+    """What the sources came in by, as a hash: under one key an upload of other files or labels is another request.
+    Set by who takes uploads in; empty elsewhere.
+    """
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sources; all that are ready where empty."""
@@ -192,10 +235,13 @@ class StartRunRequest(_message.Message):
         scope: Global___RunScope.ValueType = ...,
         base_revision_id: _builtins.str = ...,
         priority: _builtins.int | None = ...,
+        bundle: _builtins.str = ...,
+        bundle_version: _builtins.int = ...,
+        intake_hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "instructions", b"instructions", "language", b"language", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "priority", b"priority", "scope", b"scope", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "bundle", b"bundle", "bundle_version", b"bundle_version", "instructions", b"instructions", "intake_hash", b"intake_hash", "language", b"language", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "priority", b"priority", "scope", b"scope", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
@@ -290,6 +336,80 @@ class StartCompileRequest(_message.Message):
 Global___StartCompileRequest: _TypeAlias = StartCompileRequest  # noqa: Y015
 
 @_typing.final
+class StartImportRequest(_message.Message):
+    """Asks to take in what lies in the inbox."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    """Objects whose names, from the tenant's inbox on, begin with this; all where empty."""
+    priority: _builtins.int
+    """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last; 5 where unset."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Security labels for the sources; you must hold them yourself."""
+
+    @_builtins.property
+    def settings(self) -> _struct_pb2.Struct:
+        """Settings of this run by key, which come last."""
+
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        settings: _struct_pb2.Struct | None = ...,
+        priority: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "labels", b"labels", "prefix", b"prefix", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+
+Global___StartImportRequest: _TypeAlias = StartImportRequest  # noqa: Y015
+
+@_typing.final
+class StartExtractFactsRequest(_message.Message):
+    """Asks to take facts out of a source."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source; it must be read already."""
+    priority: _builtins.int
+    """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last; 5 where unset."""
+    @_builtins.property
+    def settings(self) -> _struct_pb2.Struct:
+        """Settings of this run by key, which come last."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        settings: _struct_pb2.Struct | None = ...,
+        priority: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+
+Global___StartExtractFactsRequest: _TypeAlias = StartExtractFactsRequest  # noqa: Y015
+
+@_typing.final
 class Run(_message.Message):
     """A run."""
 
@@ -321,6 +441,8 @@ class Run(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     SOURCE_IDS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run."""
     tenant_id: _builtins.str
@@ -361,6 +483,10 @@ class Run(_message.Message):
     """Ties together all that one request caused."""
     priority: _builtins.int
     """How soon it is claimed among the runs of the tenant that wait: 9 first, 0 last."""
+    bundle_id: _builtins.str
+    """The bundle that its sources came from; empty where sources were named, or none."""
+    bundle_version: _builtins.int
+    """The version of that bundle; 0 elsewhere."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -414,10 +540,12 @@ class Run(_message.Message):
         warnings: _abc.Iterable[_event_pb2.Notice] | None = ...,
         source_ids: _abc.Iterable[_builtins.str] | None = ...,
         priority: _builtins.int = ...,
+        bundle_id: _builtins.str = ...,
+        bundle_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "created_at", b"created_at", "ended_at", b"ended_at", "result", b"result", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "priority", b"priority", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "bundle_id", b"bundle_id", "bundle_version", b"bundle_version", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "priority", b"priority", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ended_at: _TypeAlias = _typing.Literal["ended_at"]  # noqa: Y015
     _WhichOneofArgType__ended_at: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at"]  # noqa: Y015
@@ -649,6 +777,138 @@ class ListStepsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListStepsResponse: _TypeAlias = ListStepsResponse  # noqa: Y015
+
+@_typing.final
+class ListRunFilesRequest(_message.Message):
+    """Asks for a page of the files of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    page_size: _builtins.int
+    """Files in a page; 0 means 100, more than 1000 means 1000."""
+    page_token: _builtins.str
+    """Where the page begins, from the page before."""
+    state: Global___RunFileState.ValueType
+    """Only files in this state; all where unset."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        state: Global___RunFileState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunFilesRequest: _TypeAlias = ListRunFilesRequest  # noqa: Y015
+
+@_typing.final
+class ListRunFilesResponse(_message.Message):
+    """A page of the files of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty at the end."""
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunFile]:
+        """The files in the order in which they were given; those of an import by name."""
+
+    @_builtins.property
+    def counts(self) -> _event_pb2.FileCounts:
+        """All files of the run, whatever the page and the state asked for."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___RunFile] | None = ...,
+        next_page_token: _builtins.str = ...,
+        counts: _event_pb2.FileCounts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "files", b"files", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunFilesResponse: _TypeAlias = ListRunFilesResponse  # noqa: Y015
+
+@_typing.final
+class RunFile(_message.Message):
+    """One file that a run reads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """The source; empty for an object of the inbox that was not taken in."""
+    filename: _builtins.str
+    """File name, of an object of the inbox its name there; empty where you may not see the source."""
+    state: Global___RunFileState.ValueType
+    """Where it is."""
+    units: _builtins.int
+    """Units read out of it."""
+    words: _builtins.int
+    """Words read out of it."""
+    pages: _builtins.int
+    """Pages; 0 where the format has none."""
+    error_code: _builtins.str
+    """Why it could not be read; empty elsewhere."""
+    error_message: _builtins.str
+    """What to do about it; empty elsewhere."""
+    duration_ms: _builtins.int
+    """Milliseconds from the moment it was sent to a reader until the answer was here; 0 before."""
+    attempts: _builtins.int
+    """How often its reading was begun; more than once where it failed for no fault of the file."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a person should know about the reading."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        filename: _builtins.str = ...,
+        state: Global___RunFileState.ValueType = ...,
+        units: _builtins.int = ...,
+        words: _builtins.int = ...,
+        pages: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        error_code: _builtins.str = ...,
+        error_message: _builtins.str = ...,
+        duration_ms: _builtins.int = ...,
+        attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "duration_ms", b"duration_ms", "error_code", b"error_code", "error_message", b"error_message", "filename", b"filename", "pages", b"pages", "source_id", b"source_id", "state", b"state", "units", b"units", "warnings", b"warnings", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunFile: _TypeAlias = RunFile  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):

@@ -45,6 +45,16 @@ class RunServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartCompileRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.FromString,
                 _registered_method=True)
+        self.StartImport = channel.unary_unary(
+                '/lace.runs.v1.RunService/StartImport',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartImportRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.FromString,
+                _registered_method=True)
+        self.StartExtractFacts = channel.unary_unary(
+                '/lace.runs.v1.RunService/StartExtractFacts',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartExtractFactsRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/lace.runs.v1.RunService/GetRun',
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetRunRequest.SerializeToString,
@@ -59,6 +69,11 @@ class RunServiceStub:
                 '/lace.runs.v1.RunService/ListSteps',
                 request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsResponse.FromString,
+                _registered_method=True)
+        self.ListRunFiles = channel.unary_unary(
+                '/lace.runs.v1.RunService/ListRunFiles',
+                request_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesResponse.FromString,
                 _registered_method=True)
         self.ListEvents = channel.unary_unary(
                 '/lace.runs.v1.RunService/ListEvents',
@@ -113,8 +128,9 @@ class RunServiceServicer:
 
     def StartRun(self, request, context):
         """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-        ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
-        a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
+        ingest reads sources that were uploaded, facts takes facts out of them. regenerate, expand, enrich and patch
+        change a written document within a scope; auto chooses, and says which and why. Registered pipelines are started
+        by their id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +138,22 @@ class RunServiceServicer:
 
     def StartCompile(self, request, context):
         """Compiles a committed revision once more; answers with the run that does it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartImport(self, request, context):
+        """Takes in what lies in the tenant's inbox in the store, and reads it; answers with the run that does it. GET
+        /v1/runs/{run_id}/files says what becomes of each object.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartExtractFacts(self, request, context):
+        """Takes facts out of a source; answers with the run that does it. Its units are asked about part by part, and what
+        was kept of one part is not asked for again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +175,13 @@ class RunServiceServicer:
 
     def ListSteps(self, request, context):
         """Lists the steps of a run in the order in which they began.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRunFiles(self, request, context):
+        """Lists the files that a run reads with what became of each, while it reads them and afterwards.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +265,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartCompileRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.SerializeToString,
             ),
+            'StartImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartImport,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartImportRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.SerializeToString,
+            ),
+            'StartExtractFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartExtractFacts,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartExtractFactsRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.SerializeToString,
+            ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
                     request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.GetRunRequest.FromString,
@@ -240,6 +289,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.ListSteps,
                     request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsResponse.SerializeToString,
+            ),
+            'ListRunFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRunFiles,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesResponse.SerializeToString,
             ),
             'ListEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvents,
@@ -353,6 +407,60 @@ class RunService:
             _registered_method=True)
 
     @staticmethod
+    def StartImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.RunService/StartImport',
+            lace_dot_runs_dot_v1_dot_runs__pb2.StartImportRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartExtractFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.RunService/StartExtractFacts',
+            lace_dot_runs_dot_v1_dot_runs__pb2.StartExtractFactsRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.StartRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetRun(request,
             target,
             options=(),
@@ -423,6 +531,33 @@ class RunService:
             '/lace.runs.v1.RunService/ListSteps',
             lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsRequest.SerializeToString,
             lace_dot_runs_dot_v1_dot_runs__pb2.ListStepsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRunFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.RunService/ListRunFiles',
+            lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_runs__pb2.ListRunFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,17 +18,28 @@ class RunServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartRunRequest, _runs_pb2.StartRunResponse]
     """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-    ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
-    a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
+    ingest reads sources that were uploaded, facts takes facts out of them. regenerate, expand, enrich and patch
+    change a written document within a scope; auto chooses, and says which and why. Registered pipelines are started
+    by their id.
     """
     StartCompile: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartCompileRequest, _runs_pb2.StartRunResponse]
     """Compiles a committed revision once more; answers with the run that does it."""
+    StartImport: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartImportRequest, _runs_pb2.StartRunResponse]
+    """Takes in what lies in the tenant's inbox in the store, and reads it; answers with the run that does it. GET
+    /v1/runs/{run_id}/files says what becomes of each object.
+    """
+    StartExtractFacts: _aio.UnaryUnaryMultiCallable[_runs_pb2.StartExtractFactsRequest, _runs_pb2.StartRunResponse]
+    """Takes facts out of a source; answers with the run that does it. Its units are asked about part by part, and what
+    was kept of one part is not asked for again.
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.Run]
     """A run."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListRunsRequest, _runs_pb2.ListRunsResponse]
     """Lists the runs of the tenant, newest first."""
     ListSteps: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListStepsRequest, _runs_pb2.ListStepsResponse]
     """Lists the steps of a run in the order in which they began."""
+    ListRunFiles: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListRunFilesRequest, _runs_pb2.ListRunFilesResponse]
+    """Lists the files that a run reads with what became of each, while it reads them and afterwards."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListEventsRequest, _runs_pb2.ListEventsResponse]
     """A page of the events of a run, from the first on."""
     ReplayEvents: _aio.UnaryUnaryMultiCallable[_runs_pb2.ReplayEventsRequest, _runs_pb2.ReplayEventsResponse]
@@ -62,8 +73,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_runs_pb2.StartRunRequest, _abc.Awaitable[_runs_pb2.StartRunResponse]],
     ) -> _abc.Awaitable[_runs_pb2.StartRunResponse]:
         """Starts a run of a pipeline. generate writes a document out of the sources; outline plans it only;
-        ingest reads sources that were uploaded. regenerate, expand, enrich and patch change a written document within
-        a scope; auto chooses, and says which and why. Registered pipelines are started by their id.
+        ingest reads sources that were uploaded, facts takes facts out of them. regenerate, expand, enrich and patch
+        change a written document within a scope; auto chooses, and says which and why. Registered pipelines are started
+        by their id.
         """
 
     @_abc_1.abstractmethod
@@ -73,6 +85,26 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_runs_pb2.StartCompileRequest, _abc.Awaitable[_runs_pb2.StartRunResponse]],
     ) -> _abc.Awaitable[_runs_pb2.StartRunResponse]:
         """Compiles a committed revision once more; answers with the run that does it."""
+
+    @_abc_1.abstractmethod
+    def StartImport(
+        self,
+        request: _runs_pb2.StartImportRequest,
+        context: _aio.ServicerContext[_runs_pb2.StartImportRequest, _abc.Awaitable[_runs_pb2.StartRunResponse]],
+    ) -> _abc.Awaitable[_runs_pb2.StartRunResponse]:
+        """Takes in what lies in the tenant's inbox in the store, and reads it; answers with the run that does it. GET
+        /v1/runs/{run_id}/files says what becomes of each object.
+        """
+
+    @_abc_1.abstractmethod
+    def StartExtractFacts(
+        self,
+        request: _runs_pb2.StartExtractFactsRequest,
+        context: _aio.ServicerContext[_runs_pb2.StartExtractFactsRequest, _abc.Awaitable[_runs_pb2.StartRunResponse]],
+    ) -> _abc.Awaitable[_runs_pb2.StartRunResponse]:
+        """Takes facts out of a source; answers with the run that does it. Its units are asked about part by part, and what
+        was kept of one part is not asked for again.
+        """
 
     @_abc_1.abstractmethod
     def GetRun(
@@ -97,6 +129,14 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_runs_pb2.ListStepsRequest, _abc.Awaitable[_runs_pb2.ListStepsResponse]],
     ) -> _abc.Awaitable[_runs_pb2.ListStepsResponse]:
         """Lists the steps of a run in the order in which they began."""
+
+    @_abc_1.abstractmethod
+    def ListRunFiles(
+        self,
+        request: _runs_pb2.ListRunFilesRequest,
+        context: _aio.ServicerContext[_runs_pb2.ListRunFilesRequest, _abc.Awaitable[_runs_pb2.ListRunFilesResponse]],
+    ) -> _abc.Awaitable[_runs_pb2.ListRunFilesResponse]:
+        """Lists the files that a run reads with what became of each, while it reads them and afterwards."""
 
     @_abc_1.abstractmethod
     def ListEvents(
