@@ -319,6 +319,57 @@ class Judgement(_Out, frozen=True):
     verdicts: tuple[JudgeVerdict, ...]
 
 
+class UnitSpan(_In, frozen=True):
+    """A sentence, list item or table row as it stands in its unit; `span_id` is a short name within one call."""
+
+    span_id: str
+    text: str
+
+
+class LibrarianUnit(_In, frozen=True):
+    """A piece of a source; `header` holds the column heads of a table, without which its rows say little."""
+
+    kind: Literal["paragraph", "list", "table", "quote", "caption", "footnote", "endnote"]
+    heading_path: tuple[str, ...]
+    page: int
+    caption: str
+    header: tuple[str, ...]
+    spans: tuple[UnitSpan, ...]
+
+
+class ExtractFactsInput(_In, frozen=True):
+    """Asks for the facts that units state, at most `max_facts` of them."""
+
+    filename: str
+    title: str
+    language: str
+    units: tuple[LibrarianUnit, ...]
+    max_facts: int
+
+
+class Qualifier(_Out, frozen=True):
+    """What a fact holds for: a number with its unit, a date, a name, or a condition, as the quote words it."""
+
+    kind: Literal["number", "date", "name", "condition"]
+    text: str
+
+
+class ExtractedFact(_Out, frozen=True):
+    """One thing that a span states; `quote` is copied out of that span, `confidence` is from 0 to 1000."""
+
+    statement: str
+    span_id: str
+    quote: str
+    qualifiers: tuple[Qualifier, ...]
+    confidence: int
+
+
+class ExtractedFacts(_Out, frozen=True):
+    """The facts, in the order of the spans."""
+
+    facts: tuple[ExtractedFact, ...]
+
+
 @dataclass(frozen=True)
 class Contract:
     """A named pair of types; `lace.NAME.vN` is what callers and records call it."""
@@ -344,7 +395,8 @@ WRITE_MORE = Contract("lace.write.v2", WriteMoreInput, Written)
 ENRICH = Contract("lace.enrich.v1", EnrichInput, Enriched)
 PATCH = Contract("lace.patch.v1", PatchInput, Patched)
 JUDGE = Contract("lace.judge.v1", JudgeInput, Judgement)
+EXTRACT_FACTS = Contract("lace.extract_facts.v1", ExtractFactsInput, ExtractedFacts)
 
 CONTRACTS: Mapping[str, Contract] = {
-    c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, WRITE_MORE, ENRICH, PATCH, JUDGE)
+    c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, WRITE_MORE, ENRICH, PATCH, JUDGE, EXTRACT_FACTS)
 }

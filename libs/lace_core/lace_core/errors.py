@@ -118,6 +118,26 @@ class Reason(StrEnum):
     RECORDING_NOT_FOUND = "RECORDING_NOT_FOUND"
     RECORDING_CORRUPT = "RECORDING_CORRUPT"
     CAPABILITIES_INVALID = "CAPABILITIES_INVALID"
+    SOURCE_NOT_EXTRACTABLE = "SOURCE_NOT_EXTRACTABLE"
+    DIFF_LIMIT_EXCEEDED = "DIFF_LIMIT_EXCEEDED"
+    PREVIOUS_VERSION_NOT_FOUND = "PREVIOUS_VERSION_NOT_FOUND"
+    UNIT_NOT_FOUND = "UNIT_NOT_FOUND"
+    EXTRACTION_NOT_FOUND = "EXTRACTION_NOT_FOUND"
+    SOURCE_VERSION_CONFLICT = "SOURCE_VERSION_CONFLICT"
+    BUNDLE_NOT_FOUND = "BUNDLE_NOT_FOUND"
+    BUNDLE_EXISTS = "BUNDLE_EXISTS"
+    BUNDLE_CONFLICT = "BUNDLE_CONFLICT"
+    BUNDLE_EMPTY = "BUNDLE_EMPTY"
+    READING_FAILED = "READING_FAILED"
+    INBOX_PREFIX_INVALID = "INBOX_PREFIX_INVALID"
+    INBOX_EMPTY = "INBOX_EMPTY"
+    INBOX_LIMIT_EXCEEDED = "INBOX_LIMIT_EXCEEDED"
+    FACT_NOT_FOUND = "FACT_NOT_FOUND"
+    FACT_SPAN_INVALID = "FACT_SPAN_INVALID"
+    FACT_QUOTE_MISMATCH = "FACT_QUOTE_MISMATCH"
+    FACT_NOT_SUPPORTED = "FACT_NOT_SUPPORTED"
+    CONTEXT_BUDGET_TOO_SMALL = "CONTEXT_BUDGET_TOO_SMALL"
+    SOURCE_EXTRACTOR_MISSING = "SOURCE_EXTRACTOR_MISSING"
 
 
 @dataclass(frozen=True)
@@ -267,6 +287,44 @@ REASONS: dict[Reason, ReasonSpec] = {
         500,
         "INTERNAL",
         "The capability matrix is wrong about openai/gpt-4o: its limits contradict each other.",
+    ),
+    Reason.SOURCE_NOT_EXTRACTABLE: _spec(
+        422, "FAILED_PRECONDITION", "scan.pdf: 40 of 1000 parts of it could be read; 100 are wanted."
+    ),
+    Reason.DIFF_LIMIT_EXCEEDED: _spec(422, "FAILED_PRECONDITION", "a.txt and b.txt take longer to compare than 30 s."),
+    Reason.PREVIOUS_VERSION_NOT_FOUND: _spec(
+        404, "NOT_FOUND", "a.md is the first of its versions; name the source to compare it with."
+    ),
+    Reason.UNIT_NOT_FOUND: _spec(404, "NOT_FOUND", "No unit unt_x."),
+    Reason.EXTRACTION_NOT_FOUND: _spec(404, "NOT_FOUND", "src_x was never read as pdf/x-1; see its extractions."),
+    Reason.SOURCE_VERSION_CONFLICT: _spec(
+        409, "ALREADY_EXISTS", "report.md with these bytes is version 1 of another document (src_x)."
+    ),
+    Reason.BUNDLE_NOT_FOUND: _spec(404, "NOT_FOUND", "No bundle budget-2026."),
+    Reason.BUNDLE_EXISTS: _spec(409, "ALREADY_EXISTS", "There is a bundle budget-2026 already."),
+    Reason.BUNDLE_CONFLICT: _spec(409, "ABORTED", "budget-2026 is at version 4, not 3; look at it again."),
+    Reason.BUNDLE_EMPTY: _spec(409, "FAILED_PRECONDITION", "budget-2026 has no sources in version 2."),
+    Reason.READING_FAILED: _spec(
+        503, "UNAVAILABLE", "report.pdf could not be read for no fault of its own; try it again."
+    ),
+    Reason.INBOX_PREFIX_INVALID: _spec(400, "INVALID_ARGUMENT", "A prefix may not contain '..'."),
+    Reason.INBOX_EMPTY: _spec(422, "FAILED_PRECONDITION", "Nothing in the inbox has a name that begins with 2026/."),
+    Reason.INBOX_LIMIT_EXCEEDED: _spec(
+        422, "FAILED_PRECONDITION", "More than 1000 objects of the inbox begin with 2026/; name a longer prefix."
+    ),
+    Reason.FACT_NOT_FOUND: _spec(404, "NOT_FOUND", "No fact fct_x."),
+    Reason.FACT_SPAN_INVALID: _spec(
+        400, "INVALID_ARGUMENT", "The unit has the characters 0 to 80; 70 to 90 is no part."
+    ),
+    Reason.FACT_QUOTE_MISMATCH: _spec(422, "FAILED_PRECONDITION", "At this span stands: 'It cost 5 million.'."),
+    Reason.FACT_NOT_SUPPORTED: _spec(
+        422, "FAILED_PRECONDITION", "The quote does not support the statement (contradicted)."
+    ),
+    Reason.CONTEXT_BUDGET_TOO_SMALL: _spec(
+        422, "FAILED_PRECONDITION", "The smallest unit found takes 120 tokens, and 100 are given."
+    ),
+    Reason.SOURCE_EXTRACTOR_MISSING: _spec(
+        422, "FAILED_PRECONDITION", "The setting ingest.extractor asks for docling, which is not installed."
     ),
 }
 

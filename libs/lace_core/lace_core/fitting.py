@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lace_core.context import Candidate, Topic, select
 from lace_core.planning import Grounds
+
+_SECTION = "section"
 
 
 @dataclass(frozen=True)
@@ -30,29 +33,32 @@ class Cut:
 
 
 def cut(grounds: Sequence[Grounds], tokens: Mapping[str, int], room: int, *, fixed: int = 0) -> Cut:
-    """The facts that take at most `room` tokens: whole units are left out, the lowest ranked first.
+    """The facts that take at most `room` tokens: whole units stay, the best ranked that fit.
 
-    `tokens` gives those of each fact by its id; the first `fixed` facts stay in any case. A unit that is larger than
-    all the room goes first, whatever its rank, for no other could stay beside it. Of equals the later goes first.
+    `tokens` gives those of each fact by its id; the first `fixed` facts stay in any case. Of equals the earlier stays.
+    The selection is that of a context with one topic, see lace_core.context.
     """
     needed = sum(tokens[ground.fact.fact_id] for ground in grounds)
-    taken = needed
+    held = sum(tokens[ground.fact.fact_id] for ground in grounds[:fixed])
     units: dict[str, list[Grounds]] = {}
     for ground in grounds[fixed:]:
         units.setdefault(ground.fact.unit, []).append(ground)
-    sizes = {unit: sum(tokens[ground.fact.fact_id] for ground in own) for unit, own in units.items()}
-    ranks = {unit: max(ground.fact.score for ground in own) for unit, own in units.items()}
-    free = room - sum(tokens[ground.fact.fact_id] for ground in grounds[:fixed])
-    places = {unit: place for place, unit in enumerate(units)}
-    order = sorted(units, key=lambda unit: (sizes[unit] <= free, ranks[unit], -places[unit]))
-    gone: list[str] = []
-    for unit in order:
-        if taken <= room:
-            break
-        gone.append(unit)
-        taken -= sizes[unit]
-    left = set(gone)
+    candidates = [
+        Candidate(
+            unit,
+            sum(tokens[ground.fact.fact_id] for ground in own),
+            # A fact that was not searched for has no rank: it is the last of those that stay.
+            {_SECTION: 1 + max(ground.fact.score for ground in own)},
+        )
+        for unit, own in units.items()
+    ]
+    chosen = select([Topic(_SECTION)], candidates, room - held)
+    left = {unit.unit_id for unit in chosen.left_out}
     kept = tuple(g for place, g in enumerate(grounds) if place < fixed or g.fact.unit not in left)
-    told = sorted(gone, key=lambda unit: (-ranks[unit], places[unit]))
-    out = tuple(LeftOut(u, units[u][0].pieces[0].source_id, len(units[u]), sizes[u], ranks[u]) for u in told)
-    return Cut(kept, out, needed, taken)
+    told = sorted(chosen.left_out, key=lambda unit: -unit.relevance)
+    out = tuple(
+        LeftOut(unit.unit_id, own[0].pieces[0].source_id, len(own), unit.tokens, unit.relevance - 1)
+        for unit in told
+        for own in (units[unit.unit_id],)
+    )
+    return Cut(kept, out, needed, held + chosen.tokens)

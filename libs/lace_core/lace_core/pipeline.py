@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Per = Literal["run", "node", "source", "target"]
+Per = Literal["run", "node", "source", "part", "target"]
 Mode = Literal["call", "job"]
 
 
@@ -60,8 +60,18 @@ class Pipeline:
 
     @property
     def reads(self) -> bool:
-        """Whether it reads sources that were uploaded, which a request must then name."""
+        """Whether it reads sources; a request must name them, except where it imports them first."""
         return "ingest" in self.names
+
+    @property
+    def imports(self) -> bool:
+        """Whether it takes in what lies in the inbox."""
+        return "import" in self.names
+
+    @property
+    def takes_facts(self) -> bool:
+        """Whether it takes facts out of sources, which a request must then name."""
+        return "survey" in self.names
 
     @property
     def writer(self) -> str:
@@ -74,6 +84,8 @@ KINDS: Mapping[str, Step] = {
     step.name: step
     for step in (
         Step("ingest", (), "Ingested", per="source", mode="job"),
+        Step("survey", (), "Surveyed", per="source"),
+        Step("facts", ("Surveyed",), "FactsKept", per="part", calls_model=True),
         Step("load", (), "Loaded"),
         Step("open", (), "Opened"),
         Step("resolve", ("Loaded|Opened",), "Resolved"),
@@ -137,6 +149,13 @@ PATCH = _made(
     "open resolve sources scope context amend verify apply validate compile",
 )
 INGEST = _made("ingest", "Reads sources that were uploaded.", "ingest")
+IMPORT = Pipeline(
+    "import",
+    1,
+    "Takes in what lies in the inbox and reads it; started by POST /v1/sources:import.",
+    (Step("import", (), "Imported", mode="job"), KINDS["ingest"]),
+)
+FACTS = _made("facts", "Takes facts out of sources that are read, each with the words that state it.", "survey facts")
 COMPILE = _made("compile", "Compiles a committed revision; started by POST /v1/compile.", "snapshot compile")
 ROLLBACK = Pipeline(
     "rollback",
@@ -157,7 +176,8 @@ NOOP10 = Pipeline(
 )
 
 PIPELINES: Mapping[str, Pipeline] = {
-    p.pipeline_id: p for p in (GENERATE, OUTLINE, REGENERATE, EXPAND, ENRICH, PATCH, INGEST, COMPILE, ROLLBACK, NOOP10)
+    p.pipeline_id: p
+    for p in (GENERATE, OUTLINE, REGENERATE, EXPAND, ENRICH, PATCH, INGEST, IMPORT, FACTS, COMPILE, ROLLBACK, NOOP10)
 }
 STEP_NAMES = tuple(sorted({*KINDS, *NOOP10.names}))
 """Every kind of step that a run may have, for settings that are by kind of step."""

@@ -71,7 +71,7 @@ def assign(
     """
     best: dict[str, tuple[int, int, str, str]] = {}
     for place, (section, queries) in enumerate(hits.items()):
-        for unit_id, (score, method) in _merged(queries).items():
+        for unit_id, (score, method) in relevance(queries).items():
             offer = (-score, place, section, method)
             if unit_id not in best or offer < best[unit_id]:
                 best[unit_id] = offer
@@ -90,8 +90,9 @@ def assign(
     return chosen
 
 
-def _merged(queries: Sequence[Sequence[Hit]]) -> dict[str, tuple[int, str]]:
-    """Each unit's score over a section's queries: the sum of its share of each query's best, scaled to 1000."""
+def relevance(queries: Sequence[Sequence[Hit]]) -> dict[str, tuple[int, str]]:
+    """Each unit's relevance (0 to 1000) over the queries of one section or topic, and how it was found: the mean of its
+    shares of each query's best score."""
     total: dict[str, int] = {}
     method: dict[str, str] = {}
     for found in queries:

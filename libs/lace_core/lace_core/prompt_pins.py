@@ -13,6 +13,7 @@ from lace_core.errors import LaceError, Reason
 
 PROMPT_PINS = (
     "lace.enrich.v1=3b9f95b0ee6ad8c224a46e372f879eae4d77e733a0c9f0a20c13cbca42329815",
+    "lace.extract_facts.v1=348cd26be601f855916522ecb01792e92db2aa3ad10a2b2eaf86f9bdfc528bda",
     "lace.intent.v1=84bcf2b757923657a3335cfdd963eb1d8935a77fe9343ec588c2806357278ff7",
     "lace.judge.v1=147a652aacf99c3e52a43dae1d3732565b81f3cbd5f6f68cb679573904fb39dd",
     "lace.outline.v1=80acc31ac0d343d50afb1b1a227698feed03f6da79b386bd4a592ff3773a6f80",
@@ -21,7 +22,7 @@ PROMPT_PINS = (
     "lace.write.v1=14e8fb82590a1d956784af9670a6c4cd96e9fb930c38fd22028501d7235d7583",
     "lace.write.v2=22aa1cd9683633f7a0b2e4995fc1846ef2444f621b5a1f8887b2a32555c90265",
 )
-_PIN = re.compile(r"(lace\.[a-z]+\.v[0-9]+)=([0-9a-f]{64})")
+_PIN = re.compile(r"(lace\.[a-z_]+\.v[0-9]+)=([0-9a-f]{64})")
 
 
 def check_pin(text: str) -> None:

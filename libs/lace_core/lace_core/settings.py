@@ -1,158 +1,48 @@
 """The registry of every tunable of LACE, and the pure resolution of layers into one snapshot.
 
-A tunable appears here and nowhere else. Layers, weakest first: default, env_file, environment, system, tenant,
-user, request. Settings of the scope `process` configure one process and never come from the database.
+A tunable appears here and nowhere else; source_settings is the part of it that is about sources. Layers, weakest first:
+default, env_file, environment, system, tenant, user, request. Settings of the scope `process` configure one process and
+never come from the database.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lace_core.canonical import hash_json
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.model_names import model_name
-from lace_core.pipeline import STEP_NAMES
 from lace_core.prices import parse_price
 from lace_core.prompt_pins import PROMPT_PINS, check_pin, over
 from lace_core.redaction import LEVELS
+from lace_core.source_settings import SOURCE_SETTINGS
+from lace_core.tunables import ADMIN as _ADMIN
+from lace_core.tunables import ALL as _ALL
+from lace_core.tunables import PROCESS as _PROCESS
+from lace_core.tunables import Scope, Setting
+from lace_core.tunables import integer as _int
+from lace_core.tunables import per_step as _per_step
+from lace_core.tunables import secret as _secret
+from lace_core.tunables import text as _str
 
-Kind = Literal["bool", "int", "str", "list", "map"]
-Scope = Literal["process", "system", "tenant", "user", "request"]
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+__all__ = [
+    "LAYERS",
+    "SETTINGS",
+    "Layer",
+    "Scope",
+    "Setting",
+    "Snapshot",
+    "check_values",
+    "environment_layer",
+    "resolve",
+    "settings_of_json",
+]
+
 LAYERS = ("default", "env_file", "environment", "system", "tenant", "user", "request")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One tunable: its key, type, default, bounds, the scopes that may set it, and what it does (with its unit).
-
-    A map gives whole numbers by name; its bounds are those of the numbers, its choices the names. `item` raises
-    LaceError for what can be no item of a list; `over` lays a layer's list over the weaker one's instead.
-    """
-
-    key: str
-    kind: Kind
-    default: Any
-    description: str
-    scopes: tuple[Scope, ...]
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[str, ...] = ()
-    secret: bool = False
-    item: Callable[[str], object] | None = None
-    over: Callable[[Sequence[str], Sequence[str]], list[str]] | None = None
-
-    @property
-    def environment_variable(self) -> str:
-        """LACE_ and the key in upper case, dots as underscores."""
-        return "LACE_" + self.key.upper().replace(".", "_")
-
-    def check(self, value: Any) -> Any:
-        """The value as it is kept; raises LaceError SETTING_INVALID."""
-        problem = self._problem(value)
-        if problem:
-            raise LaceError(Reason.SETTING_INVALID, f"{self.key} {problem}.", details=[Detail(self.key, problem)])
-        if self.item is not None:
-            for item in value:
-                self._check_item(self.item, item)
-        if self.kind == "map":
-            return {name: int(number) for name, number in sorted(value.items())}
-        return int(value) if self.kind == "int" else list(value) if self.kind == "list" else value
-
-    def parse(self, text: str) -> Any:
-        """The value of an environment variable's text; lists are comma separated, and maps like a=1,b=2.
-
-        Raises like `check`.
-        """
-        raw: Any = text
-        if self.kind == "bool":
-            raw = {
-                "1": True,
-                "true": True,
-                "yes": True,
-                "on": True,
-                "0": False,
-                "false": False,
-                "no": False,
-                "off": False,
-            }.get(text.strip().lower(), text)
-        elif self.kind == "int":
-            raw = int(text.strip()) if _INTEGER.fullmatch(text.strip()) else text
-        elif self.kind == "list":
-            raw = [part.strip() for part in text.split(",") if part.strip()]
-        elif self.kind == "map":
-            raw = dict(_named_number(part) for part in text.split(",") if part.strip())
-        return self.check(raw)
-
-    def _check_item(self, check: Callable[[str], object], item: str) -> None:
-        try:
-            check(item)
-        except LaceError as error:
-            raise LaceError(error.reason, error.message, details=[Detail(self.key, error.message)]) from None
-
-    def _problem(self, value: Any) -> str:
-        if self.kind == "bool":
-            return "" if isinstance(value, bool) else "must be true or false"
-        if self.kind == "int":
-            return self._number_problem(value)
-        if self.kind == "str":
-            if not isinstance(value, str):
-                return "must be a text"
-            return "" if not self.choices or value in self.choices else f"must be one of {', '.join(self.choices)}"
-        if self.kind == "map":
-            return self._map_problem(value)
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            return "must be a list of texts"
-        unknown = [item for item in value if self.choices and item not in self.choices]
-        return f"must hold only {', '.join(self.choices)}" if unknown else ""
-
-    def _map_problem(self, value: Any) -> str:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-            return "must give whole numbers by name"
-        if unknown := sorted(set(value) - set(self.choices)):
-            return f"has no {', '.join(unknown)}; it takes {', '.join(self.choices)}"
-        problems = ((name, self._number_problem(number)) for name, number in sorted(value.items()))
-        return next((f"({name}) {problem}" for name, problem in problems if problem), "")
-
-    def _number_problem(self, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
-            return "must be a whole number"
-        if self.minimum is not None and value < self.minimum:
-            return f"must be at least {self.minimum}"
-        if self.maximum is not None and value > self.maximum:
-            return f"must be at most {self.maximum}"
-        return ""
-
-
-def _named_number(part: str) -> tuple[str, Any]:
-    name, _, number = (piece.strip() for piece in part.partition("="))
-    return name, int(number) if _INTEGER.fullmatch(number) else number
-
-
-_ALL: tuple[Scope, ...] = ("system", "tenant", "user", "request")
-_ADMIN: tuple[Scope, ...] = ("system", "tenant")
-_PROCESS: tuple[Scope, ...] = ("process",)
-
-
-def _int(key: str, default: int, low: int, high: int, scopes: tuple[Scope, ...], description: str) -> Setting:
-    return Setting(key, "int", default, description, scopes, minimum=low, maximum=high)
-
-
-def _str(key: str, default: str, scopes: tuple[Scope, ...], description: str, *choices: str) -> Setting:
-    return Setting(key, "str", default, description, scopes, choices=choices)
-
-
-def _per_step(key: str, high: int, description: str) -> Setting:
-    return Setting(key, "map", {}, description, _ALL, minimum=1, maximum=high, choices=STEP_NAMES)
-
-
-def _secret(key: str, description: str) -> Setting:
-    return Setting(key, "str", "", description, _PROCESS, secret=True)
 
 
 _PROVIDERS = ("extractive", "openai", "anthropic", "gemini", "replay")
@@ -248,25 +138,8 @@ _DEFINITIONS: tuple[Setting, ...] = (
     # control
     _int("auth.identity_ttl_s", 300, 30, 3600, ("system",), "Seconds that a signed identity is good."),
     _int("auth.token_ttl_days", 90, 1, 400, _ADMIN, "Days that a token lives where its maker says nothing."),
-    # ingest
-    _int("ingest.max_bytes", 52_428_800, 1024, 1_073_741_824, _ADMIN, "Bytes of a source at most."),
-    _int("ingest.max_pages", 2000, 1, 20_000, _ADMIN, "Pages of a source at most."),
-    _int("ingest.max_characters", 20_000_000, 1000, 200_000_000, _ADMIN, "Characters read out of a source at most."),
-    _int("ingest.max_json_depth", 200, 8, 2000, _ADMIN, "Levels of nesting of a JSON source at most."),
-    _int("ingest.timeout_s", 120, 1, 3600, _ADMIN, "Seconds that reading one source may take."),
-    _int(
-        "ingest.memory_bytes",
-        1_610_612_736,
-        268_435_456,
-        17_179_869_184,
-        _ADMIN,
-        "Bytes of memory that reading one source may take.",
-    ),
-    _int("ingest.min_ready_sources", 1, 1, 1000, _ALL, "Sources that must be readable for the run to go on."),
-    _int("ingest.unit_characters", 1200, 200, 8000, _ADMIN, "Characters of a paragraph unit before it is split."),
-    _int("ingest.concurrency", 2, 1, 64, ("system",), "Sources that one worker reads at once."),
-    # retrieval
-    _int("retrieval.units_per_query", 12, 1, 200, _ALL, "Units that one question may bring in."),
+    # sources: ingest, facts, retrieval
+    *SOURCE_SETTINGS,
     # runs
     _int("runs.max_nodes", 60, 1, 2000, _ALL, "Nodes of a document at most."),
     _int("runs.max_depth", 3, 1, 8, _ALL, "Levels of headings below the title at most."),

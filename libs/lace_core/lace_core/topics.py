@@ -1,8 +1,9 @@
 """The registry of every topic on the bus: what it carries, who publishes it and which groups of ours consume it.
 
-Topics are keyed by run id, or by source id where there is no run. A topic with groups has a dead-letter topic of the
-same name with ".dlq" behind it. Event topics are named like the type of the event that they carry; the bus carries
-them where it publishes events to outside consumers (setting bus_publish_events), and the dispatch of a run always.
+Topics are keyed by run id, those of jobs and of what came of them by job id, so that the jobs of a run do not wait for
+one another. A topic with groups has a dead-letter topic of the same name with ".dlq" behind it. Event topics are named
+like the type of the event that they carry; the bus carries them where it publishes events to outside consumers (setting
+bus_publish_events), and the dispatch of a run always.
 """
 
 from __future__ import annotations
@@ -86,6 +87,27 @@ _DEFINITIONS: tuple[Topic, ...] = (
         "ingest",
         ("runs",),
         "What came of reading a source.",
+    ),
+    Topic(
+        "source.ingest.cancelled",
+        "lace.ingest.v1.SourceIngestCancelled",
+        "runs",
+        ("ingest.cancel_run",),
+        "A run was cancelled while ingest had work of it.",
+    ),
+    Topic(
+        "source.import.requested",
+        "lace.ingest.v1.SourceImportRequested",
+        "runs",
+        ("ingest.import_objects",),
+        "Objects of the inbox are to be registered as sources.",
+    ),
+    Topic(
+        "source.import.completed",
+        "lace.ingest.v1.SourceImportCompleted",
+        "ingest",
+        ("runs",),
+        "What came of registering objects of the inbox.",
     ),
     Topic(
         "provenance.logged",

@@ -2,7 +2,8 @@
 
 Only a separate process holds: native code that aborts, recurses or allocates without end takes no one with it.
 The child is a fresh interpreter in its own session, whose resource limits are set before the target is imported;
-the parent kills the whole process group at the wall-clock limit. Argument and result travel as bytes.
+the parent kills the whole process group at the wall-clock limit. Argument and result travel as bytes; a document goes
+along as an open file, so that the parent never holds it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import resource
 import selectors
@@ -19,13 +21,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import orjson
 
 from lace_core.errors import REASONS, Detail, LaceError, Reason
+from lace_platform.confinement import confine
+from lace_platform.zygote import IS_SUPPORTED, Forked, Zygote, ZygoteLost
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
 
@@ -37,6 +43,7 @@ _LONGEST_ERROR = 64 * 1024
 # What the interpreter itself maps before the target is imported; limits below that mean nothing.
 _LEAST_MEMORY = 128 * 1024 * 1024
 _OPEN_FILES = 256
+_NO_FILE = -1
 _HEADER = struct.Struct(">cQ")
 _RESULT, _LACE_ERROR, _ERROR, _MEMORY = b"R", b"L", b"E", b"M"
 
@@ -46,12 +53,16 @@ _threads = ThreadPoolExecutor(64, thread_name_prefix="children")
 
 @dataclass(frozen=True)
 class ChildLimits:
-    """Seconds of wall clock and of CPU, bytes of address space, of the result and of any file written."""
+    """Seconds of wall clock and of CPU, bytes of address space, of the result and of any file written.
+
+    A confined child has no network, starts no program, and opens no file but those that its interpreter needs.
+    """
 
     wall_s: float
     cpu_s: int
     memory_bytes: int
     output_bytes: int
+    is_confined: bool = False
 
 
 class ChildFailed(Exception):
@@ -67,14 +78,23 @@ class ChildFailed(Exception):
         self.detail = detail
 
 
-async def run_in_child(target: str, argument: bytes, *, limits: ChildLimits) -> bytes:
-    """The result of calling `module:function` with the argument in a child process.
+async def run_in_child(
+    target: str,
+    argument: bytes,
+    *,
+    limits: ChildLimits,
+    document: Path | None = None,
+    zygote: Zygote | None = None,
+) -> bytes:
+    """The result of calling `module:function` in a child process with the argument, and with the document, where one
+    is given, as a file open for reading. With a zygote the child is forked from it, where that is possible.
 
     Raises ChildFailed, or the LaceError that the function raised. When the caller is cancelled, the child is
     killed.
     """
     given_up = threading.Event()
-    work = asyncio.get_running_loop().run_in_executor(_threads, _supervise, target, argument, limits, given_up)
+    order = _Order(target, argument, limits, document, zygote)
+    work = asyncio.get_running_loop().run_in_executor(_threads, _supervise, order, given_up)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -85,21 +105,25 @@ async def run_in_child(target: str, argument: bytes, *, limits: ChildLimits) -> 
         raise
 
 
-def _supervise(target: str, argument: bytes, limits: ChildLimits, given_up: threading.Event) -> bytes:
+@dataclass(frozen=True)
+class _Order:
+    """What one child is to do."""
+
+    target: str
+    argument: bytes
+    limits: ChildLimits
+    document: Path | None
+    zygote: Zygote | None
+
+
+def _supervise(order: _Order, given_up: threading.Event) -> bytes:
     """The child's whole life, seen from a thread of the parent."""
-    memory = str(max(limits.memory_bytes, _LEAST_MEMORY))
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        (sys.executable, "-m", __name__, target, memory, str(limits.cpu_s), str(limits.output_bytes)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-        env=_environment(),
-    )
-    with process:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(order.document.open("rb")) if order.document else None
+        process = _start(order, file)
+        stack.enter_context(process)
         try:
-            talk = _Talk(process, argument, limits, given_up)
+            talk = _Talk(process, order.argument, order.limits, given_up)
             talk.run()
             return _result(talk.answer, talk.exit_code(), talk.complaints)
         finally:
@@ -108,7 +132,37 @@ def _supervise(target: str, argument: bytes, limits: ChildLimits, given_up: thre
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def _start(order: _Order, file: BinaryIO | None) -> subprocess.Popen[bytes] | Forked:
+    limits = order.limits
+    limited = (max(limits.memory_bytes, _LEAST_MEMORY), limits.cpu_s, limits.output_bytes, int(limits.is_confined))
+    if order.zygote is not None and IS_SUPPORTED:
+        try:
+            return order.zygote.fork({"target": order.target, "limits": limited}, file)
+        except ZygoteLost as lost:
+            # The standard library's log: a child that is no fork of anything imports this module too.
+            logging.getLogger(__name__).warning("a fresh interpreter in place of a fork: %s", lost)
+    numbers = (*limited, file.fileno() if file else _NO_FILE)
+    # -P: the folder in which the parent was started is no place to import from.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        (sys.executable, "-P", "-m", __name__, order.target, *map(str, numbers)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        env=child_environment(),
+        pass_fds=(file.fileno(),) if file else (),
+    )
+
+
+def obey(order: Mapping[str, Any], file: int | None) -> None:
+    """The side of a child that was forked from a zygote: as `main`, by what `_start` sent."""
+    memory_bytes, cpu_s, output_bytes, is_confined = order["limits"]
+    limits = ChildLimits(0.0, cpu_s, memory_bytes, output_bytes, bool(is_confined))
+    main(order["target"], limits, _NO_FILE if file is None else file)
+
+
+def child_environment() -> dict[str, str]:
     """Nothing secret goes along; threads of numeric libraries would only take address space."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     kept["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -119,7 +173,11 @@ class _Talk:
     """Feeds the argument, gathers answer and complaints; ends with the answer, the child's end or the deadline."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], argument: bytes, limits: ChildLimits, given_up: threading.Event
+        self,
+        process: subprocess.Popen[bytes] | Forked,
+        argument: bytes,
+        limits: ChildLimits,
+        given_up: threading.Event,
     ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -251,18 +309,20 @@ def _pack_error(error: LaceError) -> bytes:
     )
 
 
-def main(target: str, memory_bytes: int, cpu_s: int, output_bytes: int) -> None:
+def main(target: str, limits: ChildLimits, file: int) -> None:
     """The child's side: read the argument, limit itself, then import, call and answer."""
     # The answer goes to a private copy of standard output; what the target prints goes to standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    argument = sys.stdin.buffer.read()
-    _limit_itself(memory_bytes, cpu_s, output_bytes)
+    arguments: list[object] = [sys.stdin.buffer.read()]
+    if file != _NO_FILE:
+        arguments.append(os.fdopen(file, "rb"))
+    _limit_itself(limits)
     try:
         module, _, name = target.partition(":")
-        result = getattr(importlib.import_module(module), name)(argument)
-        if len(result) > output_bytes:
-            raise ValueError(f"the result has {len(result)} of {output_bytes} bytes")
+        result = getattr(importlib.import_module(module), name)(*arguments)
+        if len(result) > limits.output_bytes:
+            raise ValueError(f"the result has {len(result)} of {limits.output_bytes} bytes")
         tag = _RESULT
     except LaceError as error:
         tag, result = _LACE_ERROR, _pack_error(error)
@@ -281,13 +341,16 @@ def _answer(answers: BinaryIO, tag: bytes, body: bytes) -> None:
     os._exit(0)
 
 
-def _limit_itself(memory_bytes: int, cpu_s: int, output_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (output_bytes, output_bytes))
+def _limit_itself(limits: ChildLimits) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits.output_bytes, limits.output_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
+    if limits.is_confined:
+        confine(())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *(int(number) for number in sys.argv[2:5]))
+    _memory_bytes, _cpu_s, _output_bytes, _is_confined, _file = map(int, sys.argv[2:7])
+    main(sys.argv[1], ChildLimits(0.0, _cpu_s, _memory_bytes, _output_bytes, bool(_is_confined)), _file)

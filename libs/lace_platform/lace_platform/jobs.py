@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from sqlalchemy.dialects.postgresql import insert
-
 from lace_platform.bus import Envelope
 from lace_platform.db.tables import InfrastructureTables
 from lace_platform.db.transaction import Transaction
@@ -30,18 +28,8 @@ async def handle_once(
     A second delivery that arrives while the first is under way waits for it, then is told False, or True where
     the first rolled back.
     """
-    claim = (
-        insert(tables.job_executions)
-        .values(
-            tenant_id=envelope.tenant_id,
-            event_id=envelope.id,
-            handler=handler_name,
-            handler_version=version,
-            topic=envelope.topic,
-        )
-        .on_conflict_do_nothing()
-    )
-    return (await tx.execute(claim)).rowcount == 1
+    claim = {"ids": [envelope.id], "topics": [envelope.topic], "handler": handler_name, "version": version}
+    return bool(await tx.fetch_all(_CLAIM, {"tenant_id": envelope.tenant_id, **claim}))
 
 
 async def handle_each_once(

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,18 @@ from typing import Any, BinaryIO
 import orjson
 
 from lace_core.errors import LaceError, Reason
-from lace_platform.blobs.port import CHUNK_BYTES, BlobRef, checked_name, conflict, corrupt, not_found, parse_uri
+from lace_platform.blobs.folder_entries import entries_below, open_beneath
+from lace_platform.blobs.port import (
+    CHUNK_BYTES,
+    BlobEntry,
+    BlobRef,
+    checked_name,
+    checked_prefix,
+    conflict,
+    corrupt,
+    not_found,
+    parse_uri,
+)
 from lace_platform.blobs.signing import SignedBlob, UrlSigner
 
 _ABOUT = ".about"  # a name that no key can have: segments do not begin with a dot
@@ -65,6 +76,23 @@ class FolderBlobStore:
         """See BlobStore.exists."""
         parse_uri(uri)
         return await asyncio.to_thread(self._about(uri).is_file)
+
+    async def entries(self, bucket: str, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[BlobEntry]:
+        """See BlobStore.entries."""
+        checked_prefix(bucket, prefix)
+        found = await asyncio.to_thread(lambda: list(entries_below(self._root / bucket, prefix)))
+        behind = (entry for entry in found if entry.key.encode() > after.encode())
+        return sorted(behind, key=lambda entry: entry.key.encode())[:limit]
+
+    async def open_entry(self, bucket: str, key: str) -> AsyncGenerator[bytes, None]:
+        """See BlobStore.open_entry."""
+        checked_prefix(bucket, key)
+        file = await asyncio.to_thread(open_beneath, self._root / bucket, key)
+        try:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+        finally:
+            file.close()
 
     async def expire(self, bucket: str, folder: str, before: datetime) -> int:
         """See BlobStore.expire."""

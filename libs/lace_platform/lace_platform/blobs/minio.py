@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -13,19 +14,22 @@ from typing import TypeVar
 
 import urllib3
 from minio import Minio
-from minio.error import S3Error
+from minio.error import S3Error, ServerError
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.blobs.port import (
     BUCKETS,
     CHUNK_BYTES,
+    BlobEntry,
     BlobRef,
     checked_name,
+    checked_prefix,
     conflict,
     corrupt,
     not_found,
     parse_uri,
 )
+from lace_platform.blobs.s3_streaming import put_stream
 from lace_platform.blobs.signing import SignedBlob, UrlSigner
 
 T = TypeVar("T")
@@ -61,12 +65,12 @@ class MinioBlobStore:
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
         """See BlobStore.put."""
         checked_name(bucket, key)
-        return await self._run(partial(self._store, bucket, key, data, content_type))
+        return await self._run(partial(self._store, bucket, key, io.BytesIO(data), content_type))
 
     async def put_file(self, bucket: str, key: str, path: Path, content_type: str) -> BlobRef:
-        """See BlobStore.put_file; here the file is read whole, as only an upload in one piece can be create-once."""
+        """See BlobStore.put_file."""
         checked_name(bucket, key)
-        return await self._run(lambda: self._store(bucket, key, path.read_bytes(), content_type))
+        return await self._run(partial(self._store_file, bucket, key, path, content_type))
 
     async def get(self, uri: str, sha256: str | None = None) -> bytes:
         """See BlobStore.get."""
@@ -102,6 +106,23 @@ class MinioBlobStore:
             raise
         return True
 
+    async def entries(self, bucket: str, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[BlobEntry]:
+        """See BlobStore.entries."""
+        checked_prefix(bucket, prefix)
+        return await self._run(partial(self._entries, bucket, prefix, after, limit))
+
+    async def open_entry(self, bucket: str, key: str) -> AsyncGenerator[bytes, None]:
+        """See BlobStore.open_entry."""
+        checked_prefix(bucket, key)
+        uri = f"{bucket}/{key}"
+        response = await self._run(partial(self._client.get_object, bucket, key), uri)
+        try:
+            while chunk := await self._run(partial(response.read, CHUNK_BYTES), uri):
+                yield chunk
+        finally:
+            response.close()
+            response.release_conn()
+
     async def expire(self, bucket: str, folder: str, before: datetime) -> int:
         """See BlobStore.expire."""
         checked_name(bucket, folder)
@@ -129,6 +150,17 @@ class MinioBlobStore:
                 found += 1
         return found
 
+    def _entries(self, bucket: str, prefix: str, after: str, limit: int) -> Sequence[BlobEntry]:
+        found: list[BlobEntry] = []
+        for stored in self._client.list_objects(bucket, prefix=prefix, recursive=True, start_after=after or None):
+            if len(found) >= limit:
+                break
+            key, at = stored.object_name, stored.last_modified
+            if key is None or at is None or key.endswith("/") or _is_hidden(key):
+                continue
+            found.append(BlobEntry(key, stored.size or 0, at, (stored.etag or "").strip('"')))
+        return found
+
     def _make_buckets(self, names: Sequence[str]) -> None:
         for name in names:
             if not self._client.bucket_exists(name):
@@ -139,16 +171,17 @@ class MinioBlobStore:
                     if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                         raise
 
-    def _store(self, bucket: str, key: str, data: bytes, content_type: str) -> BlobRef:
-        ref = BlobRef(f"{bucket}/{key}", hashlib.sha256(data).hexdigest(), len(data), content_type)
-        headers: dict[str, str | list[str] | tuple[str]] = {
-            "Content-Type": content_type,
-            _SHA256: ref.sha256,
-            "If-None-Match": "*",
-        }
+    def _store_file(self, bucket: str, key: str, path: Path, content_type: str) -> BlobRef:
+        with path.open("rb") as file:
+            return self._store(bucket, key, file, content_type)
+
+    def _store(self, bucket: str, key: str, file: io.BufferedIOBase, content_type: str) -> BlobRef:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        ref = BlobRef(f"{bucket}/{key}", sha256, file.seek(0, io.SEEK_END), content_type)
+        file.seek(0)
+        headers = {"Content-Type": content_type, _SHA256: sha256, "If-None-Match": "*"}
         try:
-            # The public put_object takes no conditional headers; without them two writers could both succeed.
-            self._client._put_object(bucket, key, data, headers)
+            put_stream(self._client, bucket, key, file, size=ref.size, sha256=sha256, headers=headers)
         except S3Error as error:
             if error.code not in _TAKEN:
                 raise
@@ -178,8 +211,12 @@ class MinioBlobStore:
             if error.code in _MISSING:
                 raise not_found(uri) from None
             raise _unavailable(f"the file store answered {error.code}") from error
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, ServerError) as error:
             raise _unavailable("the file store cannot be reached") from error
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") for part in key.split("/"))
 
 
 def _unavailable(what: str) -> LaceError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,18 @@ class BlobRef:
     content_type: str
 
 
+@dataclass(frozen=True)
+class BlobEntry:
+    """What lies in a bucket, whoever put it there: its key, its size in bytes, when it was put there (aware), and a
+    mark that is another one once its content is.
+    """
+
+    key: str
+    size: int
+    modified_at: datetime
+    mark: str
+
+
 class BlobStore(Protocol):
     """Immutable files; a key, once written, keeps its content.
 
@@ -50,6 +62,21 @@ class BlobStore(Protocol):
 
     async def exists(self, uri: str) -> bool:
         """Whether there is such a file."""
+
+    async def entries(self, bucket: str, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[BlobEntry]:
+        """Files that lie in the bucket under keys that begin with the prefix, `limit` at most, those behind `after`
+        only, sorted by the bytes of their keys.
+
+        Others may have put them there, so that their keys may hold any characters; no link is followed, and what the
+        store itself hides is not shown. Raises ValueError for what is no bucket, or for a prefix whose first folder
+        could be no key's.
+        """
+
+    def open_entry(self, bucket: str, key: str) -> AsyncGenerator[bytes, None]:
+        """What lies under a key that `entries` gave, in pieces; nothing was promised about its content.
+
+        Raises LaceError BLOB_NOT_FOUND before the first piece.
+        """
 
     async def expire(self, bucket: str, folder: str, before: datetime) -> int:
         """Deletes what was stored before that moment under keys with `folder` among their folders; how many files.
@@ -75,6 +102,16 @@ def checked_name(bucket: str, key: str) -> str:
     if len(key) > _LONGEST_KEY or not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ValueError(f"not a key of the blob store: {key!r}")
     return f"{bucket}/{key}"
+
+
+def checked_prefix(bucket: str, prefix: str) -> str:
+    """The prefix; raises ValueError where it could lead outside of its first folder, which is a plain one."""
+    first, slash, rest = prefix.partition("/")
+    if bucket not in BUCKETS:
+        raise ValueError(f"no bucket {bucket!r}")
+    if not slash or not _SEGMENT.fullmatch(first) or {".", ".."}.intersection(rest.split("/")) or "\0" in rest:
+        raise ValueError(f"not a prefix within a folder of the blob store: {prefix!r}")
+    return prefix
 
 
 def parse_uri(uri: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lace_core.errors import LaceError, Reason
+from lace_core.labels import held_by
 from lace_platform.auth import Identity, require_identity
 
 REQUEST_ID = "x-request-id"
@@ -46,6 +47,14 @@ class CallContext:
     def principal_id(self) -> str:
         """The caller; raises LaceError TOKEN_MISSING where nobody calls."""
         return require_identity(self.identity).principal_id
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The security labels that the caller holds, its own (lace_core.labels.owner_label) included; the one place
+        that adds it. Raises LaceError TOKEN_MISSING where nobody calls.
+        """
+        identity = require_identity(self.identity)
+        return held_by(identity.principal_id, identity.labels)
 
     def remaining(self) -> float | None:
         """Seconds until the deadline, None without one; raises LaceError DEADLINE_EXCEEDED when it has passed."""
