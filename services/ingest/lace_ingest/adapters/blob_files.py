@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 
 from lace_core.canonical import canonical_json, sha256_hex
+from lace_ingest.adapters.spool import flush, nameless_file, write
 from lace_ingest.app.ports import Received, Stored
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.sources import BUCKET, Source
 from lace_platform.blobs import BlobStore
+from lace_platform.blobs.port import corrupt
 
 
 class BlobFiles:
@@ -31,6 +36,15 @@ class BlobFiles:
         ref = await self._blobs.put(BUCKET, key(sha256_hex(data)), data, "application/json")
         return Stored(ref.uri, ref.sha256)
 
-    async def raw(self, source: Source) -> bytes:
-        """The raw bytes, checked against the source's version."""
-        return await self._blobs.get(source.raw_uri, source.sha256)
+    @asynccontextmanager
+    async def raw(self, source: Source) -> AsyncIterator[Path]:
+        """The raw bytes in a file without a name, checked against the source's version while they are copied."""
+        with nameless_file() as (path, file):
+            digest = hashlib.sha256()
+            async for chunk in self._blobs.open(source.raw_uri):
+                digest.update(chunk)
+                await write(file, chunk)
+            if digest.hexdigest() != source.sha256:
+                raise corrupt(source.raw_uri)
+            await flush(file, source.size_bytes)
+            yield path

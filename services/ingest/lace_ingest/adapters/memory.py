@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import copy
-import math
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeVar
 
 from lace_core.errors import LaceError, Reason
+from lace_ingest.adapters.memory_bundles import MemoryBundles
+from lace_ingest.adapters.memory_facts import MemoryFacts
+from lace_ingest.adapters.memory_intake import MemoryIntake
+from lace_ingest.adapters.memory_lexical import MemoryLexicalIndex
+from lace_ingest.adapters.memory_vectors import MemoryVectorIndex, VectorRows
+from lace_ingest.adapters.memory_versions import MemoryExtractions, MemorySeries
 from lace_ingest.app.ports import Mutation, UnitOfWork
+from lace_ingest.domain.bundles import Bundle, BundleVersion
 from lace_ingest.domain.documents import Unit
-from lace_ingest.domain.jobs import ReadJob, Readout
+from lace_ingest.domain.extractions import Extraction
+from lace_ingest.domain.facts import Fact
+from lace_ingest.domain.intake import ImportOutcome, ImportRecord, ReadFault
+from lace_ingest.domain.jobs import HANDLER, ReadJob, Readout
 from lace_ingest.domain.outlines import Section, sections_of
-from lace_ingest.domain.retrieval import HEADING_WEIGHT, K1, TITLE_WEIGHT, B, Hit, Query
+from lace_ingest.domain.retrieval.query import Scope
+from lace_ingest.domain.retrieval.scoping import passes
 from lace_ingest.domain.sources import Source, SourceState, may_see
 
-_WORD = re.compile(r"\w+")
-_STOP = frozenset("a an and are as at be by for in is it of on or that the this to was were with".split())
+T = TypeVar("T")
 
 
 @dataclass
@@ -29,9 +37,17 @@ class Store:
 
     sources: dict[str, dict[str, Source]] = field(default_factory=dict)
     units: dict[str, dict[tuple[str, str], dict[str, Unit]]] = field(default_factory=dict)
-    answers: dict[tuple[str, str], tuple[bytes, Source]] = field(default_factory=dict)
-    claimed: set[tuple[str, str]] = field(default_factory=set)
+    extractions: dict[tuple[str, str, str], Extraction] = field(default_factory=dict)
+    bundles: dict[tuple[str, str], Bundle] = field(default_factory=dict)
+    bundle_versions: dict[tuple[str, str, int], BundleVersion] = field(default_factory=dict)
+    facts: dict[tuple[str, str], Fact] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[bytes, Any]] = field(default_factory=dict)
+    claimed: set[tuple[str, str, str]] = field(default_factory=set)
     reported: list[Readout] = field(default_factory=list)
+    told: list[ReadFault | ImportOutcome] = field(default_factory=list)
+    imported: dict[tuple[str, str], ImportRecord] = field(default_factory=dict)
+    cancelled: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    vectors: VectorRows = field(default_factory=VectorRows)
 
 
 class MemoryWork:
@@ -58,30 +74,45 @@ class MemoryUnitOfWork:
         self._draft = copy.deepcopy(work.store)
         self.sources = MemorySources(self._draft)
         self.units = MemoryUnits(self._draft)
+        self.series = MemorySeries(self._draft.sources)
+        self.bundles = MemoryBundles(self._draft.bundles, self._draft.bundle_versions, self._draft.sources)
+        self.facts = MemoryFacts(self._draft.facts)
+        self.extractions = MemoryExtractions(self._draft.extractions, self._draft.units)
+        self.intake = MemoryIntake(self._draft.sources, self._draft.imported, self._draft.cancelled)
+        self.lexical = MemoryLexicalIndex(self.sources, self.units)
+        self.vectors = MemoryVectorIndex(self._draft.vectors, self.sources, self.units)
 
-    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[Source]]) -> Source:
+    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[T]], kind: type[T]) -> T:
         """By route alone: calls in memory carry no key of their own."""
         key = (self._tenant_id, mutation.route)
         stored = self._draft.answers.get(key)
         if stored is not None:
             if stored[0] != mutation.request:
                 raise LaceError(Reason.IDEMPOTENCY_KEY_REUSED, "This Idempotency-Key was used with another request.")
-            return stored[1]
+            kept: T = stored[1]
+            return kept
         made = await effect()
         self._draft.answers[key] = (mutation.request, made)
         return made
 
     async def claim(self, job: ReadJob) -> bool:
         """False where this delivery has had its effect."""
-        key = (job.tenant_id, job.event_id)
+        return await self.claim_for(HANDLER, job.tenant_id, job.event_id)
+
+    async def claim_for(self, handler: str, tenant_id: str, event_id: str) -> bool:
+        """False where this message has had its effect by that handler."""
+        key = (handler, tenant_id, event_id)
         if key in self._draft.claimed:
             return False
         self._draft.claimed.add(key)
         return True
 
-    async def report(self, readout: Readout) -> None:
+    async def report(self, news: Readout | ReadFault | ImportOutcome) -> None:
         """Keep the news."""
-        self._draft.reported.append(readout)
+        if isinstance(news, Readout):
+            self._draft.reported.append(news)
+        else:
+            self._draft.told.append(news)
 
     async def commit(self) -> None:
         """Make it the store."""
@@ -124,7 +155,10 @@ class MemorySources:
         return sorted(found, key=lambda source: (source.created_at, source.source_id), reverse=True)[:limit]
 
     async def ready(self, tenant_id: str, labels: frozenset[str], source_ids: Sequence[str]) -> Sequence[Source]:
-        """Those that are ready, by file name."""
+        """Those that are ready, by file name: those named, or the newest version of each document."""
+        return self._ready(tenant_id, labels, source_ids)
+
+    def _ready(self, tenant_id: str, labels: frozenset[str], source_ids: Collection[str]) -> list[Source]:
         found = [
             source
             for source in self._of(tenant_id).values()
@@ -132,7 +166,15 @@ class MemorySources:
             and may_see(source.labels, labels)
             and (not source_ids or source.source_id in source_ids)
         ]
+        if not source_ids:
+            newest = {source.series_id: source for source in sorted(found, key=lambda source: source.version)}
+            found = list(newest.values())
         return sorted(found, key=lambda source: (source.filename, source.source_id))
+
+    def in_scope(self, tenant_id: str, scope: Scope) -> Sequence[Source]:
+        """The sources that a search may see."""
+        found = self._ready(tenant_id, scope.held, scope.filters.source_ids)
+        return [source for source in found if passes(source, scope.filters)]
 
     async def settle(self, tenant_id: str, source: Source) -> None:
         """Keep what came of a reading."""
@@ -157,29 +199,11 @@ class MemoryUnits:
 
     async def page(self, tenant_id: str, source: Source, limit: int, after: int) -> Sequence[Unit]:
         """Units of the present extraction in reading order."""
-        return [unit for unit in self._present(tenant_id, source) if unit.order > after][:limit]
+        return [unit for unit in self.present(tenant_id, source) if unit.order > after][:limit]
 
     async def sections(self, tenant_id: str, sources: Sequence[Source]) -> Mapping[str, Sequence[Section]]:
         """Sections by source, in reading order."""
-        return {source.source_id: sections_of(tuple(self._present(tenant_id, source))) for source in sources}
-
-    async def search(
-        self, tenant_id: str, sources: Sequence[Source], queries: Sequence[Query]
-    ) -> Sequence[Sequence[Hit]]:
-        """BM25 over all units of the sources."""
-        units = [(source, unit) for source in sources for unit in self._present(tenant_id, source)]
-        weights = [_weights(source, unit) for source, unit in units]
-        lengths = [sum(1 for word in _words_of(source, unit)) for source, unit in units]
-        mean = max(sum(lengths) / max(len(lengths), 1), 1.0)
-        results: list[list[Hit]] = []
-        for query in queries:
-            scores = _scores(set(_words(query.text)), weights, lengths, mean)
-            ranked = sorted(
-                (at for at, score in enumerate(scores) if score > 0),
-                key=lambda at: (-scores[at], units[at][0].filename, units[at][1].order, units[at][1].unit_id),
-            )
-            results.append([Hit(units[at][1].unit_id, format(scores[at], "f")) for at in ranked[: query.limit]])
-        return results
+        return {source.source_id: sections_of(tuple(self.present(tenant_id, source))) for source in sources}
 
     async def get(self, tenant_id: str, unit_ids: Sequence[str]) -> Sequence[tuple[str, Unit]]:
         """Units by id, in the order of the ids."""
@@ -190,43 +214,9 @@ class MemoryUnits:
         }
         return [known[unit_id] for unit_id in unit_ids if unit_id in known]
 
-    def _present(self, tenant_id: str, source: Source) -> list[Unit]:
+    def present(self, tenant_id: str, source: Source) -> list[Unit]:
         kept = self._of(tenant_id).get((source.source_id, source.extraction), {})
         return sorted(kept.values(), key=lambda unit: unit.order)
 
     def _of(self, tenant_id: str) -> dict[tuple[str, str], dict[str, Unit]]:
         return self._store.units.setdefault(tenant_id, {})
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if word not in _STOP]
-
-
-def _headings(unit: Unit) -> str:
-    return " ".join((*unit.heading_path, unit.table.caption if unit.table else ""))
-
-
-def _words_of(source: Source, unit: Unit) -> list[str]:
-    return [*_words(unit.text), *_words(_headings(unit)), *_words(source.title)]
-
-
-def _weights(source: Source, unit: Unit) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for text, weight in ((unit.text, 1.0), (_headings(unit), HEADING_WEIGHT), (source.title, TITLE_WEIGHT)):
-        for word in _words(text):
-            weights[word] = weights.get(word, 0.0) + weight
-    return weights
-
-
-def _scores(
-    words: set[str], weights: Sequence[Mapping[str, float]], lengths: Sequence[int], mean: float
-) -> list[Decimal]:
-    """The rounded score of each unit."""
-    totals = [0.0] * len(weights)
-    for word in sorted(words):
-        holding = [at for at, found in enumerate(weights) if word in found]
-        rarity = math.log(1 + (len(weights) - len(holding) + 0.5) / (len(holding) + 0.5))
-        for at in holding:
-            weight = weights[at][word]
-            totals[at] += rarity * weight * (K1 + 1) / (weight + K1 * (1 - B + B * lengths[at] / mean))
-    return [Decimal(repr(total)).quantize(Decimal("0.000001"), ROUND_HALF_UP) for total in totals]

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import msgspec
 
+from lace_ingest.adapters.postgres_bundles import PostgresBundleRepository
+from lace_ingest.adapters.postgres_extractions import PostgresExtractionRepository
+from lace_ingest.adapters.postgres_facts import PostgresFactRepository
+from lace_ingest.adapters.postgres_intake import PostgresIntakeRepository
+from lace_ingest.adapters.postgres_lexical import LexemeMemory, PostgresLexicalIndex
+from lace_ingest.adapters.postgres_series import PostgresSeriesRepository
 from lace_ingest.adapters.postgres_sources import PostgresSourceRepository
 from lace_ingest.adapters.postgres_units import PostgresUnitRepository
+from lace_ingest.adapters.postgres_vectors import UNITS_CHANGED, PostgresVectorIndex
 from lace_ingest.adapters.tables import INFRASTRUCTURE
 from lace_ingest.app.ports import Mutation, UnitOfWork
+from lace_ingest.domain.intake import ImportOutcome, ReadFault
 from lace_ingest.domain.jobs import HANDLER, HANDLER_VERSION, ReadJob, Readout
-from lace_ingest.domain.sources import Source
 from lace_platform import idempotency, jobs, outbox
 from lace_platform.bus import Envelope
 from lace_platform.db.database import Database
 from lace_platform.db.transaction import Transaction
 from lace_platform.rpc import current_call
 
-Announce = Callable[[Readout], Sequence[Envelope]]
-"""The messages that tell of a reading."""
+T = TypeVar("T")
+
+Announce = Callable[[Readout | ReadFault | ImportOutcome], Sequence[Envelope]]
+"""The messages that tell of what came of a job."""
 
 REQUESTED = "source.ingest.requested"
 
@@ -31,6 +41,7 @@ class PostgresWork:
     def __init__(self, database: Database, announce: Announce) -> None:
         self._database = database
         self._announce = announce
+        self._lexemes = LexemeMemory()
 
     def __call__(self, tenant_id: str) -> AbstractAsyncContextManager[UnitOfWork]:
         """Within a tenant, where row level security holds."""
@@ -39,19 +50,26 @@ class PostgresWork:
     @asynccontextmanager
     async def _open(self, tenant_id: str) -> AsyncIterator[UnitOfWork]:
         async with self._database.transaction(tenant_id) as tx:
-            yield PostgresUnitOfWork(tx, self._announce)
+            yield PostgresUnitOfWork(tx, self._announce, self._lexemes)
 
 
 class PostgresUnitOfWork:
     """One transaction and the repositories in it."""
 
-    def __init__(self, tx: Transaction, announce: Announce) -> None:
+    def __init__(self, tx: Transaction, announce: Announce, lexemes: LexemeMemory) -> None:
         self._tx = tx
         self._announce = announce
         self.sources = PostgresSourceRepository(tx)
         self.units = PostgresUnitRepository(tx)
+        self.series = PostgresSeriesRepository(tx)
+        self.bundles = PostgresBundleRepository(tx)
+        self.extractions = PostgresExtractionRepository(tx)
+        self.intake = PostgresIntakeRepository(tx)
+        self.lexical = PostgresLexicalIndex(tx, lexemes)
+        self.vectors = PostgresVectorIndex(tx)
+        self.facts = PostgresFactRepository(tx)
 
-    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[Source]]) -> Source:
+    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[T]], kind: type[T]) -> T:
         """The effect's answer, or the stored one where the call's Idempotency-Key was answered before."""
 
         async def answer() -> bytes:
@@ -60,17 +78,23 @@ class PostgresUnitOfWork:
         kept, _ = await idempotency.once(
             self._tx, INFRASTRUCTURE, current_call(), mutation.route, mutation.request, answer
         )
-        return msgspec.json.decode(kept, type=Source)
+        return msgspec.json.decode(kept, type=kind)
 
     async def claim(self, job: ReadJob) -> bool:
         """False where this delivery has had its effect."""
-        envelope = Envelope(job.event_id, job.tenant_id, REQUESTED, job.source_id, b"")
-        return await jobs.handle_once(self._tx, INFRASTRUCTURE, envelope, HANDLER, HANDLER_VERSION)
+        return await self.claim_for(HANDLER, job.tenant_id, job.event_id)
 
-    async def report(self, readout: Readout) -> None:
-        """Put the news of a reading into the outbox."""
-        for envelope in self._announce(readout):
+    async def claim_for(self, handler: str, tenant_id: str, event_id: str) -> bool:
+        """False where this message has had its effect by that handler."""
+        envelope = Envelope(event_id, tenant_id, REQUESTED, event_id, b"")
+        return await jobs.handle_once(self._tx, INFRASTRUCTURE, envelope, handler, HANDLER_VERSION)
+
+    async def report(self, news: Readout | ReadFault | ImportOutcome) -> None:
+        """Put the news of a job into the outbox."""
+        for envelope in self._announce(news):
             await outbox.add(self._tx, INFRASTRUCTURE, envelope)
+        if isinstance(news, Readout):
+            await self._tx.notify_after_commit(UNITS_CHANGED)
 
     async def commit(self) -> None:
         """Make it durable."""

@@ -8,10 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.ingest.v1 import ingest_pb2 as pb
 from lace_ingest.app.ports import Caller
-from lace_ingest.domain.documents import Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.documents import Box, Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.extraction_warnings import ExtractionWarning
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.outlines import Outline, Section
-from lace_ingest.domain.retrieval import DEFAULT_LIMIT, METHOD, Found, Hit, Query
 from lace_ingest.domain.sources import Source, SourceState
 from lace_platform.rpc import CallContext
 
@@ -34,24 +34,20 @@ _KINDS = {
     UnitKind.CODE: pb.UNIT_KIND_CODE,
     UnitKind.QUOTE: pb.UNIT_KIND_QUOTE,
     UnitKind.CAPTION: pb.UNIT_KIND_CAPTION,
+    UnitKind.FOOTNOTE: pb.UNIT_KIND_FOOTNOTE,
+    UnitKind.ENDNOTE: pb.UNIT_KIND_ENDNOTE,
 }
 _STATE_OF = {wire: state for state, wire in _STATES.items()}
 
 
 def caller_of(call: CallContext) -> Caller:
     """Who calls; raises TOKEN_MISSING where nobody does."""
-    labels = call.identity.labels if call.identity else frozenset()
-    return Caller(call.tenant_id, call.principal_id, frozenset(labels))
+    return Caller(call.tenant_id, call.principal_id, call.labels)
 
 
 def state_of(wire: pb.SourceState.ValueType) -> SourceState | None:
     """The state asked for; None where it is unset."""
     return _STATE_OF.get(wire)
-
-
-def query_of(wire: pb.Query) -> Query:
-    """A query; an unset limit is the usual one."""
-    return Query(wire.key, wire.text, wire.limit or DEFAULT_LIMIT)
 
 
 def source_to_wire(source: Source) -> pb.Source:
@@ -71,11 +67,18 @@ def source_to_wire(source: Source) -> pb.Source:
         unit_count=source.unit_count,
         word_count=source.word_count,
         extraction=source.extraction,
-        warnings=source.warnings,
+        warnings=[warning.message for warning in source.warnings],
         labels=source.labels,
         created_at=time_to_wire(source.created_at),
         created_by=source.created_by,
         raw_uri=source.raw_uri,
+        metadata=source.metadata,
+        language=source.language,
+        extractability=source.extractability,
+        extraction_warnings=[warning_to_wire(warning) for warning in source.warnings],
+        series_id=source.series_id,
+        version=source.version,
+        previous_source_id=source.previous_source_id,
     )
 
 
@@ -93,6 +96,20 @@ def unit_to_wire(source_id: str, unit: Unit) -> pb.Unit:
         spans=[_span_to_wire(span) for span in unit.spans],
         table=None if unit.table is None else _table_to_wire(unit.table),
         language=unit.language,
+        start_offset=unit.start,
+        end_offset=unit.end,
+        boxes=[_box_to_wire(box) for box in unit.boxes],
+        note_mark=unit.note_mark,
+        referred_from=unit.referred_from,
+        notes=unit.notes,
+        line=unit.line,
+    )
+
+
+def warning_to_wire(warning: ExtractionWarning) -> pb.ExtractionWarning:
+    """A warning."""
+    return pb.ExtractionWarning(
+        code=warning.code.value, message=warning.message, page=warning.page, count=warning.count
     )
 
 
@@ -100,18 +117,6 @@ def outline_to_wire(outline: Outline) -> pb.SourceOutline:
     """The outline of a source."""
     return pb.SourceOutline(
         source=source_to_wire(outline.source), sections=[_section_to_wire(section) for section in outline.sections]
-    )
-
-
-def found_to_wire(queries: list[Query], found: Found) -> pb.SearchResponse:
-    """The answer to many queries, in their order."""
-    return pb.SearchResponse(
-        results=[
-            pb.QueryResult(key=query.key, hits=[_hit_to_wire(hit) for hit in hits])
-            for query, hits in zip(queries, found.hits, strict=True)
-        ],
-        units=[unit_to_wire(source_id, unit) for source_id, unit in found.units],
-        sources=[source_to_wire(source) for source in found.sources],
     )
 
 
@@ -127,15 +132,15 @@ def _span_to_wire(span: Span) -> pb.Span:
 
 
 def _table_to_wire(table: UnitTable) -> pb.UnitTable:
-    rows = [pb.UnitTableRow(cells=row) for row in table.rows]
-    return pb.UnitTable(caption=table.caption, header=table.header, rows=rows)
+    rows = [pb.UnitTableRow(cells=row, told=table.told(at)) for at, row in enumerate(table.rows)]
+    return pb.UnitTable(caption=table.caption, header=table.header, rows=rows, head_columns=table.head_columns)
+
+
+def _box_to_wire(box: Box) -> pb.Box:
+    return pb.Box(page=box.page, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1)
 
 
 def _section_to_wire(section: Section) -> pb.OutlineSection:
     return pb.OutlineSection(
         heading_path=section.heading_path, words=section.words, tables=section.tables, lead=section.lead
     )
-
-
-def _hit_to_wire(hit: Hit) -> pb.Hit:
-    return pb.Hit(unit_id=hit.unit_id, score=hit.score, method=METHOD)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from opentelemetry import trace
 
 from lace.ingest.v1 import ingest_pb2 as pb
+from lace.ingest.v1 import intake_pb2 as intake_pb
 from lace.provenance.v1 import provenance_pb2 as provenance
 from lace_core.ids import derive
 from lace_ingest.api.convert import source_to_wire, time_to_wire
+from lace_ingest.domain.intake import ImportOutcome, ReadFault
 from lace_ingest.domain.jobs import HANDLER_VERSION, Readout
 from lace_ingest.domain.sources import SourceState
 from lace_platform.bus import Envelope
@@ -15,17 +19,52 @@ from lace_platform.ids import new_id
 from lace_proto import json as wire_json
 
 COMPLETED = "source.ingest.completed"
+IMPORTED = "source.import.completed"
 LOGGED = "provenance.logged"
 _SCHEMA_VERSION = 1
 
 
-def envelopes_of(readout: Readout) -> list[Envelope]:
-    """Both messages; their order within the run's key is kept by the bus."""
+def envelopes_of(news: Readout | ReadFault | ImportOutcome) -> list[Envelope]:
+    """What tells of a job. The key is the job's own: the jobs of a run wait for one another nowhere on their way."""
+    if isinstance(news, ImportOutcome):
+        return [_imported(news)]
+    if isinstance(news, ReadFault):
+        return [_faulted(news)]
+    return _read(news)
+
+
+def _imported(outcome: ImportOutcome) -> Envelope:
+    job = outcome.job
+    completed = intake_pb.SourceImportCompleted(
+        job_id=job.job_id,
+        run_id=job.run_id,
+        tenant_id=job.tenant_id,
+        objects=[intake_pb.ImportedObject(**asdict(found)) for found in outcome.objects],
+        error_code=outcome.error_code,
+        error_message=outcome.error_message,
+    )
+    return Envelope(new_id("evt"), job.tenant_id, IMPORTED, job.job_id, wire_json.to_json(completed))
+
+
+def _faulted(fault: ReadFault) -> Envelope:
+    job = fault.job
+    completed = pb.SourceIngestCompleted(
+        job_id=job.job_id,
+        run_id=job.run_id,
+        tenant_id=job.tenant_id,
+        source=None if fault.source is None else source_to_wire(fault.source),
+        fault_code=fault.code,
+        fault_message=fault.message,
+    )
+    return Envelope(new_id("evt"), job.tenant_id, COMPLETED, job.job_id, wire_json.to_json(completed))
+
+
+def _read(readout: Readout) -> list[Envelope]:
     job = readout.job
     completed = pb.SourceIngestCompleted(
         job_id=job.job_id, run_id=job.run_id, tenant_id=job.tenant_id, source=source_to_wire(readout.source)
     )
-    key = job.run_id or job.source_id
+    key = job.job_id or job.source_id
     return [
         Envelope(new_id("evt"), job.tenant_id, COMPLETED, key, wire_json.to_json(completed)),
         Envelope(new_id("evt"), job.tenant_id, LOGGED, key, wire_json.to_json(transformation_of(readout))),
@@ -59,7 +98,10 @@ def transformation_of(readout: Readout) -> provenance.TransformationLog:
         provenance=provenance.Provenance(sources=[source.source_id], collection_context=f"upload of {source.filename}"),
         pedigree=provenance.Pedigree(
             validation="not_applicable",
-            risk_flags=[*source.warnings, *([source.error_code] if source.error_code else [])],
+            risk_flags=[
+                *(warning.message for warning in source.warnings),
+                *([source.error_code] if source.error_code else []),
+            ],
         ),
         security=provenance.Security(classification=_classification(source.labels), abac_labels=source.labels),
         retention=provenance.Retention(policy_id="default"),

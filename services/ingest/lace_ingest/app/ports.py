@@ -6,19 +6,31 @@ holds where a query forgets.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from lace_ingest.app.bundle_ports import BundleRepository
+from lace_ingest.app.fact_ports import FactRepository
+from lace_ingest.app.intake_ports import IntakeRepository
+from lace_ingest.app.model_ports import Models
+from lace_ingest.app.turns import Turns
+from lace_ingest.app.vector_ports import VectorIndex
+from lace_ingest.app.version_ports import ExtractionRepository, SeriesRepository
 from lace_ingest.domain.documents import ExtractedDocument, Unit
+from lace_ingest.domain.formats import SourceFormat
+from lace_ingest.domain.intake import ImportOutcome, ReadFault
 from lace_ingest.domain.jobs import ReadJob, Readout
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.outlines import Section
-from lace_ingest.domain.retrieval import Hit, Query
+from lace_ingest.domain.retrieval.hits import Candidate
+from lace_ingest.domain.retrieval.query import Query, Scope
 from lace_ingest.domain.sources import Source, SourceState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,11 +44,14 @@ class Caller:
 
 @dataclass(frozen=True)
 class Received:
-    """A file that came in whole: where it lies for now, its size in bytes and the SHA-256 of its content."""
+    """A file that came in whole: where it lies for now, its size in bytes, the SHA-256 of its content, and its first
+    bytes, from which its kind is seen.
+    """
 
     path: Path
     size_bytes: int
     sha256: str
+    head: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,9 @@ class SourceRepository(Protocol):
         """Sources whose labels are all among these, newest first, those before the given time and id only."""
 
     async def ready(self, tenant_id: str, labels: frozenset[str], source_ids: Sequence[str]) -> Sequence[Source]:
-        """The sources that are ready among these (all where empty), sorted by file name and id."""
+        """The sources that are ready among these, sorted by file name and id; where none is named, of each document
+        the newest version among those that are ready and carry none but these labels.
+        """
 
     async def settle(self, tenant_id: str, source: Source) -> None:
         """Keep what came of a reading."""
@@ -85,13 +102,20 @@ class UnitRepository(Protocol):
     async def sections(self, tenant_id: str, sources: Sequence[Source]) -> Mapping[str, Sequence[Section]]:
         """What each source speaks of, by source id, in reading order."""
 
-    async def search(
-        self, tenant_id: str, sources: Sequence[Source], queries: Sequence[Query]
-    ) -> Sequence[Sequence[Hit]]:
-        """The best units of these sources for each query; ties by file name, then place."""
-
     async def get(self, tenant_id: str, unit_ids: Sequence[str]) -> Sequence[tuple[str, Unit]]:
         """(source id, unit) for each id that is there, in the order of the ids."""
+
+
+class LexicalIndex(Protocol):
+    """Finds a tenant's units by their words."""
+
+    async def candidates(
+        self, tenant_id: str, scope: Scope, queries: Sequence[Query], depth: int
+    ) -> Sequence[Sequence[Candidate]]:
+        """The `depth` best units in scope for each query, by the score of domain.retrieval.bm25."""
+
+    async def lexemes(self, tenant_id: str, language: str, texts: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """The lexemes of each text, as units in this language (BCP 47, may be empty) are found by them."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +137,45 @@ class UnitOfWork(Protocol):
     def units(self) -> UnitRepository:
         """Units."""
 
-    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[Source]]) -> Source:
-        """The effect's answer, or the stored one of the same request. Raises IDEMPOTENCY_*."""
+    @property
+    def series(self) -> SeriesRepository:
+        """Sources as versions of documents."""
+
+    @property
+    def bundles(self) -> BundleRepository:
+        """Bundles."""
+
+    @property
+    def extractions(self) -> ExtractionRepository:
+        """Readings of sources."""
+
+    @property
+    def intake(self) -> IntakeRepository:
+        """Sources by the hundred, what was imported, and cancelled runs."""
+
+    @property
+    def lexical(self) -> LexicalIndex:
+        """Units by their words."""
+
+    @property
+    def vectors(self) -> VectorIndex:
+        """Units by their vectors."""
+
+    @property
+    def facts(self) -> FactRepository:
+        """Facts of sources."""
+
+    async def once(self, mutation: Mutation, effect: Callable[[], Awaitable[T]], kind: type[T]) -> T:
+        """The effect's answer of this kind, or the stored one of the same request. Raises IDEMPOTENCY_*."""
 
     async def claim(self, job: ReadJob) -> bool:
         """False where this delivery of the job has had its effect already."""
 
-    async def report(self, readout: Readout) -> None:
-        """Tell the waiting run and the provenance what came of a reading, after the commit."""
+    async def claim_for(self, handler: str, tenant_id: str, event_id: str) -> bool:
+        """False where this message has had its effect by that handler already."""
+
+    async def report(self, news: Readout | ReadFault | ImportOutcome) -> None:
+        """Tell the waiting run what came of a job, and the provenance what came of a reading, after the commit."""
 
     async def commit(self) -> None:
         """Make everything durable."""
@@ -146,20 +201,26 @@ class Files(Protocol):
     async def keep_units(self, key: Callable[[str], str], document: ExtractedDocument) -> Stored:
         """Keep a document as canonical JSON, under the key made from its hash."""
 
-    async def raw(self, source: Source) -> bytes:
-        """The raw bytes. Raises BLOB_NOT_FOUND, BLOB_CORRUPT."""
+    def raw(self, source: Source) -> AbstractAsyncContextManager[Path]:
+        """A file with the raw bytes for the length of the block. Raises BLOB_NOT_FOUND, BLOB_CORRUPT."""
 
 
 class Reader(Protocol):
     """Reads a document within limits, where it cannot harm anyone."""
 
-    async def read(self, source: Source, data: bytes, limits: ExtractionLimits) -> ExtractedDocument:
-        """What the document says. Raises SOURCE_*."""
+    def extraction(self, source_format: SourceFormat, limits: ExtractionLimits) -> str:
+        """The name of the extraction that `read` would make: what read it before gives the same units again."""
+
+    async def read(self, source: Source, raw: Path, limits: ExtractionLimits) -> ExtractedDocument:
+        """What the document in this file says. Raises SOURCE_*."""
 
 
 @dataclass(frozen=True)
 class Ingest:
-    """The outside world as the use cases see it. `max_bytes` bounds an upload."""
+    """The outside world as the use cases see it.
+
+    `max_bytes` bounds an upload; without `models` units are found by their words alone.
+    """
 
     units_of_work: UnitsOfWork
     intake: Intake
@@ -167,3 +228,5 @@ class Ingest:
     reader: Reader
     now: Callable[[], datetime]
     max_bytes: int
+    turns: Turns = field(default_factory=Turns)
+    models: Models | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from lace_core.errors import LaceError, Reason
 from lace_ingest.app.ports import Ingest
-from lace_ingest.domain.documents import ExtractedDocument, extraction_name
+from lace_ingest.domain.documents import ExtractedDocument
+from lace_ingest.domain.extractions import extraction_of
 from lace_ingest.domain.jobs import ReadJob, Readout, settles
-from lace_ingest.domain.limits import ExtractionLimits
+from lace_ingest.domain.limits import ExtractionLimits, limits_of
 from lace_ingest.domain.sources import Source, SourceState, as_failed, as_read, source_not_found, units_key
 
 
@@ -18,13 +17,20 @@ async def read_source(ingest: Ingest, job: ReadJob) -> None:
     The reading runs outside of any transaction; one transaction then holds its whole effect. Raises what is no
     fault of the document, so that the job is delivered again.
     """
+    async with ingest.turns.turn(job.tenant_id, job.source_id):
+        await _read_in_turn(ingest, job)
+
+
+async def _read_in_turn(ingest: Ingest, job: ReadJob) -> None:
     started_at = ingest.now()
     async with ingest.units_of_work(job.tenant_id) as work:
+        if await work.intake.is_cancelled(job.tenant_id, job.run_id):
+            return  # nobody waits for it
         source = await work.sources.get(job.tenant_id, job.source_id)
     if source is None:
         raise source_not_found(job.source_id)
     limits = limits_of(job.settings)
-    if source.state is SourceState.READY and source.extraction == extraction_name(limits.unit_characters):
+    if source.state is SourceState.READY and source.extraction == ingest.reader.extraction(source.format, limits):
         await _finish(ingest, Readout(job, source, started_at, ingest.now()), source)
         return
     try:
@@ -47,7 +53,8 @@ async def _read(ingest: Ingest, source: Source, limits: ExtractionLimits) -> Ext
         raise LaceError(Reason.SOURCE_TOO_LARGE, f"{source.filename} is larger than {limits.max_bytes} bytes.")
     if source.size_bytes == 0:
         raise LaceError(Reason.SOURCE_EMPTY, f"{source.filename} is empty.")
-    return await ingest.reader.read(source, await ingest.files.raw(source), limits)
+    async with ingest.files.raw(source) as raw:
+        return await ingest.reader.read(source, raw, limits)
 
 
 async def _finish(ingest: Ingest, readout: Readout, kept: Source, document: ExtractedDocument | None = None) -> None:
@@ -58,27 +65,7 @@ async def _finish(ingest: Ingest, readout: Readout, kept: Source, document: Extr
             return
         if document is not None:
             await work.units.add(tenant_id, kept, document.units)
+            await work.extractions.add(tenant_id, extraction_of(kept, readout.ended_at))
         await work.sources.settle(tenant_id, kept)
         await work.report(readout)
         await work.commit()
-
-
-def limits_of(settings: Mapping[str, object]) -> ExtractionLimits:
-    """The limits that pinned settings give; what they leave out has its default."""
-    base = ExtractionLimits()
-
-    def number(key: str, default: float) -> int:
-        found = settings.get(key, default)
-        return int(found) if isinstance(found, int | float) else int(default)
-
-    timeout = number("ingest.timeout_s", base.wall_s)
-    return ExtractionLimits(
-        wall_s=timeout,
-        cpu_s=timeout,
-        memory_bytes=number("ingest.memory_bytes", base.memory_bytes),
-        max_bytes=number("ingest.max_bytes", base.max_bytes),
-        pages=number("ingest.max_pages", base.pages),
-        chars=number("ingest.max_characters", base.chars),
-        json_depth=number("ingest.max_json_depth", base.json_depth),
-        unit_characters=number("ingest.unit_characters", base.unit_characters),
-    )

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
 from lace_core.errors import LaceError, Reason
+from lace_core.labels import owner_among, owner_label
 from lace_ingest.app.ports import Caller, Ingest, Mutation, Received
-from lace_ingest.domain.documents import Unit
-from lace_ingest.domain.formats import SourceFormat, check_filename
+from lace_ingest.app.vector_ports import Progress
+from lace_ingest.app.versions import add_version, labels_for
+from lace_ingest.domain.formats import SourceFormat, check_content, check_filename
 from lace_ingest.domain.outlines import Outline
 from lace_ingest.domain.sources import (
     Source,
@@ -31,20 +33,32 @@ async def upload_source(
     labels: Sequence[str],
     chunks: AsyncIterator[bytes],
     mutation_of: MutationOf,
+    *,
+    version_of: str = "",
+    private: bool = False,
 ) -> Source:
     """A new source in state pending, or the one that the same file made before.
 
+    `version_of` is a source of the document that it is the next version of; a private source is its giver's alone.
     The bytes are kept before the row: a failure between leaves a file that the next try finds in its place, and
     never a row without its file. Raises SOURCE_NAME_INVALID, SOURCE_FORMAT_UNSUPPORTED, SOURCE_TOO_LARGE,
-    PERMISSION_DENIED for labels that the caller does not hold, IDEMPOTENCY_*.
+    SOURCE_EMPTY, SOURCE_UNREADABLE for bytes that cannot be of the format that the name declares, SOURCE_NOT_FOUND,
+    SOURCE_VERSION_CONFLICT, PERMISSION_DENIED for labels that the caller does not hold, IDEMPOTENCY_*.
     """
     source_format = check_filename(filename)
     if not may_see(labels, caller.labels):
         raise LaceError(Reason.PERMISSION_DENIED, "A source can only be given labels that you hold yourself.")
+    if version_of:
+        labels = await labels_for(ingest, caller, version_of, labels)
+    if private:
+        labels = [*labels, owner_label(caller.principal_id)]
     async with ingest.intake.receive(chunks, ingest.max_bytes) as received:
         if received is None:
             raise LaceError(Reason.SOURCE_TOO_LARGE, f"{filename} is larger than {_size(ingest.max_bytes)}.")
-        return await _keep(ingest, caller, filename, source_format, labels, received, mutation_of)
+        if not received.size_bytes:
+            raise LaceError(Reason.SOURCE_EMPTY, f"{filename} is empty.")
+        check_content(filename, source_format, received.head)
+        return await _keep(ingest, caller, filename, source_format, labels, received, mutation_of, version_of)
 
 
 async def _keep(
@@ -55,8 +69,9 @@ async def _keep(
     labels: Sequence[str],
     received: Received,
     mutation_of: MutationOf,
+    version_of: str,
 ) -> Source:
-    source_id = source_id_of(caller.tenant_id, received.sha256, filename)
+    source_id = source_id_of(caller.tenant_id, received.sha256, filename, owner_among(labels))
     key = raw_key(caller.tenant_id, source_id, received.sha256, source_format)
     stored = await ingest.files.keep_raw(key, received, source_format.value)
     source = new_source(
@@ -72,10 +87,13 @@ async def _keep(
     )
     mutation = mutation_of(filename, received.sha256)
     async with ingest.units_of_work(caller.tenant_id) as work:
-        if mutation is None:
-            kept = await work.sources.add(caller.tenant_id, source)
-        else:
-            kept = await work.once(mutation, lambda: work.sources.add(caller.tenant_id, source))
+
+        async def add() -> Source:
+            if version_of:
+                return await add_version(work, caller, source, version_of)
+            return await work.sources.add(caller.tenant_id, source)
+
+        kept = await add() if mutation is None else await work.once(mutation, add, Source)
         await work.commit()
     return kept
 
@@ -93,6 +111,13 @@ async def get_source(ingest: Ingest, caller: Caller, source_id: str) -> Source:
     return source
 
 
+async def vector_progress(ingest: Ingest, caller: Caller, source: Source) -> Sequence[Progress]:
+    """How far the vectors of a source are that the caller may see, sorted by model."""
+    async with ingest.units_of_work(caller.tenant_id) as work:
+        found = await work.vectors.progress(caller.tenant_id, [source.source_id])
+    return found.get(source.source_id, ())
+
+
 async def list_sources(
     ingest: Ingest,
     caller: Caller,
@@ -105,14 +130,12 @@ async def list_sources(
         return await work.sources.newest(caller.tenant_id, caller.labels, state, limit, before)
 
 
-async def list_units(ingest: Ingest, caller: Caller, source_id: str, limit: int, after: int) -> Sequence[Unit]:
-    """Units of a source in reading order, those behind a place (-1: all); none before it was read.
-
-    Raises SOURCE_NOT_FOUND.
-    """
+async def get_outline(ingest: Ingest, caller: Caller, source_id: str) -> Outline:
+    """What a source speaks of; no sections before it was read. Raises SOURCE_NOT_FOUND."""
     source = await get_source(ingest, caller, source_id)
     async with ingest.units_of_work(caller.tenant_id) as work:
-        return await work.units.page(caller.tenant_id, source, limit, after)
+        sections = await work.units.sections(caller.tenant_id, [source])
+    return Outline(source, tuple(sections.get(source_id, ())))
 
 
 async def get_outlines(ingest: Ingest, caller: Caller, source_ids: Sequence[str]) -> Sequence[Outline]:

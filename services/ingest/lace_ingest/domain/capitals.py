@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from lace_ingest.domain.anchors import without_anchors
 from lace_ingest.domain.pieces import Heading, Listing, Piece, Prose, Reading
 
 _WORD = re.compile(r"[^\W\d_][\w'\u2019]*")
@@ -49,8 +50,8 @@ def _names(pieces: tuple[Piece, ...]) -> dict[str, str]:
 
 def _texts(piece: Piece) -> tuple[str, ...]:
     if isinstance(piece, Prose):
-        return (piece.text,)
-    return tuple(item.text for item in piece.items) if isinstance(piece, Listing) else ()
+        return (without_anchors(piece.text),)
+    return tuple(without_anchors(item.text) for item in piece.items) if isinstance(piece, Listing) else ()
 
 
 def _calm(text: str, names: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeGuard
 
+from lace_ingest.domain.anchors import without_anchors
 from lace_ingest.domain.documents import UnitKind
 from lace_ingest.domain.pieces import Grid, Piece, Prose
 
@@ -41,7 +42,7 @@ def _marked(piece: Piece) -> Piece:
 
 def is_caption(text: str) -> bool:
     """Whether a paragraph is worded as a caption: "Table 3: …", "Figure 2.1 …", but not "Table 3 shows …"."""
-    stripped = text.strip()
+    stripped = without_anchors(text).strip()
     return (
         len(stripped) <= _LONGEST
         and bool(_TABLE.match(stripped) or _FIGURE.match(stripped))
@@ -50,4 +51,8 @@ def is_caption(text: str) -> bool:
 
 
 def _is_table_caption(piece: Piece | None) -> TypeGuard[Prose]:
-    return isinstance(piece, Prose) and piece.kind is UnitKind.CAPTION and bool(_TABLE.match(piece.text.strip()))
+    return (
+        isinstance(piece, Prose)
+        and piece.kind is UnitKind.CAPTION
+        and bool(_TABLE.match(without_anchors(piece.text).strip()))
+    )

@@ -6,6 +6,7 @@ import unicodedata
 from enum import StrEnum
 
 from lace_core.errors import LaceError, Reason
+from lace_ingest.domain.signatures import is_encrypted_office, is_old_office, is_zip, named
 
 
 class SourceFormat(StrEnum):
@@ -28,22 +29,8 @@ MEDIA_TYPES = {
 FILENAME_BYTES = 255
 SNIFF_BYTES = 4096
 _ENDINGS = {**{f.value: f for f in SourceFormat}, "markdown": SourceFormat.MD, "text": SourceFormat.TXT}
-_FOREIGN = {
-    b"PK\x03\x04": "a zip file",
-    b"PK\x05\x06": "an empty zip file",
-    b"%PDF-": "a PDF file",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office file (doc, xls, ppt) or an encrypted one",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
-    b"\x1f\x8b": "a gzip file",
-    b"7z\xbc\xaf": "a 7z file",
-    b"Rar!": "a rar file",
-    b"\x7fELF": "a program",
-    b"{\\rtf": "an RTF file",
-}
-_PREFIX = {SourceFormat.DOCX: b"PK", SourceFormat.PDF: b"%PDF-"}
-_PDF_HEADER_WITHIN = 1024
+_ARCHIVES = frozenset({"zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar"})
+_PDF_HEADER, _PDF_HEADER_WITHIN = b"%PDF-", 1024
 
 
 def check_filename(filename: str) -> SourceFormat:
@@ -56,6 +43,9 @@ def check_filename(filename: str) -> SourceFormat:
         raise LaceError(Reason.SOURCE_NAME_INVALID, f"A file name {problem}.")
     ending = filename.rpartition(".")[2].lower() if "." in filename else ""
     found = _ENDINGS.get(ending)
+    if ending in _ARCHIVES:
+        message = f"{filename} is an archive; unpack it and send the files in it, each by itself."
+        raise LaceError(Reason.SOURCE_FORMAT_UNSUPPORTED, message)
     if found is None:
         raise LaceError(Reason.SOURCE_FORMAT_UNSUPPORTED, f"{filename}: use md, txt, json, docx or pdf.")
     return found
@@ -68,7 +58,7 @@ def _name_problem(filename: str) -> str:
         return "may not contain '..'"
     if "/" in filename or "\\" in filename:
         return "may not contain a path"
-    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in filename):
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") for char in filename):
         return "may not contain control characters"
     if len(filename.encode()) > FILENAME_BYTES:
         return f"may not be longer than {FILENAME_BYTES} bytes"
@@ -80,21 +70,37 @@ def _name_problem(filename: str) -> str:
 def check_content(filename: str, declared: SourceFormat, head: bytes) -> None:
     """Raises where the first bytes (up to SNIFF_BYTES) cannot be of the declared format.
 
-    SOURCE_UNREADABLE: the ending promises a format that the bytes do not have. SOURCE_FORMAT_UNSUPPORTED: a text
-    ending on bytes of a known other format. Nothing is ever read as another format than its name declares.
+    SOURCE_FORMAT_UNSUPPORTED: they are of another known kind, which the message names. SOURCE_UNREADABLE: they are of
+    none that is known, and not of the declared one. Nothing is ever read as another format than its name declares. An
+    old Office file named docx passes: only the whole of it tells whether it is encrypted.
     """
-    foreign = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
+    if _fits(declared, head):
+        return
+    found = named(head)
+    if found:
+        raise _mismatch(filename, declared, found)
+    what = "PDF file" if declared is SourceFormat.PDF else "DOCX file (not a zip)"
+    raise LaceError(Reason.SOURCE_UNREADABLE, f"{filename} is not a {what}.")
+
+
+def check_whole(filename: str, declared: SourceFormat, data: bytes) -> None:
+    """As check_content, for what only a whole file tells: also raises SOURCE_ENCRYPTED."""
+    check_content(filename, declared, data[:SNIFF_BYTES])
+    if is_encrypted_office(data):
+        raise LaceError(Reason.SOURCE_ENCRYPTED, f"{filename} is encrypted; remove its password.")
+    if is_old_office(data):
+        raise _mismatch(filename, declared, named(data[:SNIFF_BYTES]))
+
+
+def _fits(declared: SourceFormat, head: bytes) -> bool:
     if declared is SourceFormat.PDF:
-        if _PREFIX[declared] not in head[:_PDF_HEADER_WITHIN]:
-            raise LaceError(Reason.SOURCE_UNREADABLE, f"{filename} is not a PDF file{_but(foreign)}.")
-    elif declared is SourceFormat.DOCX:
-        if not head.startswith(_PREFIX[declared]):
-            raise LaceError(Reason.SOURCE_UNREADABLE, f"{filename} is not a DOCX file (not a zip){_but(foreign)}.")
-    elif foreign:
-        raise LaceError(
-            Reason.SOURCE_FORMAT_UNSUPPORTED, f"{filename} is named .{declared.value} but its content is {foreign}."
-        )
+        return _PDF_HEADER in head[:_PDF_HEADER_WITHIN] and not is_zip(head)
+    if declared is SourceFormat.DOCX:
+        return is_old_office(head) or (is_zip(head) and named(head) in ("a DOCX file", "a zip file"))
+    return not named(head)
 
 
-def _but(foreign: str) -> str:
-    return f"; it looks like {foreign}" if foreign else ""
+def _mismatch(filename: str, declared: SourceFormat, found: str) -> LaceError:
+    return LaceError(
+        Reason.SOURCE_FORMAT_UNSUPPORTED, f"{filename} is named .{declared.value} but its content is {found}."
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from lace_core.errors import LaceError, Reason
 
@@ -11,13 +12,14 @@ from lace_core.errors import LaceError, Reason
 class ExtractionLimits:
     """Bounds of one extraction: seconds of wall clock and CPU, bytes of memory, and what may be read.
 
-    `unit_characters` is the length beyond which a paragraph is split.
+    `unit_characters` is the length beyond which a paragraph is split; `min_extractability` the share of its content,
+    per mille, that a document must give as text; `extractor` names what reads it.
     """
 
     wall_s: float = 120.0
     cpu_s: int = 120
     memory_bytes: int = 1536 << 20
-    output_bytes: int = 256 << 20
+    output_bytes: int = 128 << 20
     max_bytes: int = 50 << 20
     pages: int = 2000
     chars: int = 20_000_000
@@ -28,6 +30,34 @@ class ExtractionLimits:
     zip_member_bytes: int = 128 << 20
     zip_total_bytes: int = 256 << 20
     zip_ratio: int = 200
+    min_extractability: int = 100
+    extractor: str = "builtin"
+
+
+SETTINGS = {
+    "wall_s": "ingest.timeout_s",
+    "cpu_s": "ingest.cpu_s",
+    "memory_bytes": "ingest.memory_bytes",
+    "output_bytes": "ingest.max_output_bytes",
+    "max_bytes": "ingest.max_bytes",
+    "pages": "ingest.max_pages",
+    "chars": "ingest.max_characters",
+    "units": "ingest.max_units",
+    "unit_characters": "ingest.unit_characters",
+    "json_depth": "ingest.max_json_depth",
+    "zip_members": "ingest.max_archive_members",
+    "zip_member_bytes": "ingest.max_archive_member_bytes",
+    "zip_total_bytes": "ingest.max_archive_bytes",
+    "zip_ratio": "ingest.max_archive_ratio",
+    "min_extractability": "ingest.min_extractability",
+    "extractor": "ingest.extractor",
+}
+
+
+def limits_of(settings: Mapping[str, object]) -> ExtractionLimits:
+    """The limits that settings give by their keys; what they leave out has its default."""
+    given = {field: settings[key] for field, key in SETTINGS.items() if isinstance(settings.get(key), int | str)}
+    return replace(ExtractionLimits(), **given)  # type: ignore[arg-type]
 
 
 def refuse_beyond(name: str, count: int, limit: int) -> None:

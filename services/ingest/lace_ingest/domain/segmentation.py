@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lace_core.canonical import sha256_hex
 from lace_core.ids import derive
+from lace_ingest.domain.anchors import take_anchors, without_anchors
+from lace_ingest.domain.boxes import BOX_KEY, joined_boxes, keys_within
 from lace_ingest.domain.capitals import calm_headings
 from lace_ingest.domain.captions import with_captions
-from lace_ingest.domain.documents import (
-    UNIT_CHARACTERS,
-    ExtractedDocument,
-    Span,
-    Unit,
-    UnitKind,
-    UnitTable,
-    extraction_name,
-)
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Program, Prose, Reading
+from lace_ingest.domain.documents import UNIT_CHARACTERS, Box, ExtractedDocument, Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
+from lace_ingest.domain.metadata import named_metadata
+from lace_ingest.domain.notes import linked, unreferred, with_notes_in_place
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
 from lace_ingest.domain.sentences import sentence_spans
+from lace_ingest.domain.tables import TablePart, table_parts, told_table
 from lace_ingest.domain.text import count_words, normalise, normalise_code
 from lace_ingest.domain.titles import take_title, title_from_header
+from lace_ingest.domain.whole_text import placed
 
 SENTENCE_CHARS = 4000
 LIST_CHARS = 2400
-TABLE_CHARS = 6000
-ROW_CHARS = 20_000
 CODE_CHARS = 6000
 HEADING_CHARS = 300
-CELL_SEPARATOR = " | "
+_NAMED_NOTES = 12
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A unit before it has its place and id."""
+    """A unit before it has its place and id; `keys` are those of its anchors, `note` is the note that it tells."""
 
     kind: UnitKind
     text: str
@@ -43,43 +40,74 @@ class _Draft:
     line: int
     table: UnitTable | None = None
     language: str = ""
+    keys: tuple[str, ...] = ()
+    note: Note | None = None
 
 
 def assemble(
-    reading: Reading, *, sha256: str, filename: str, unit_characters: int = UNIT_CHARACTERS
+    reading: Reading, *, sha256: str, filename: str, extraction: str, unit_characters: int = UNIT_CHARACTERS
 ) -> ExtractedDocument:
     """The document of a reading.
 
-    Unit ids derive from the raw bytes' hash, the file name, the extraction version, the unit's place and its text:
-    reading the same file again gives the same ids, and no two sources of a tenant share one.
+    Unit ids derive from the raw bytes' hash, the file name, the name of the extraction, the unit's place and its
+    text: reading the same file again gives the same ids, and no two sources of a tenant share one.
     """
-    units: list[Unit] = []
-    path: list[tuple[int, str]] = []
-    extraction = extraction_name(unit_characters)
     title, pieces = take_title(calm_headings(reading))
-    for piece in with_captions(pieces):
-        if isinstance(piece, Heading):
-            _enter(path, piece)
-            continue
-        for draft in _drafts(piece, unit_characters):
-            units.append(_place(draft, len(units), tuple(text for _, text in path), (sha256, filename, extraction)))
+    drafts = _drafts_of(with_notes_in_place(with_captions(pieces)), unit_characters)
+    units = _units(drafts, reading.boxes, (sha256, filename, extraction))
     return ExtractedDocument(
         title=title[:HEADING_CHARS] or _title_of_first(units),
-        units=tuple(units),
+        units=units,
         page_count=reading.page_count,
         word_count=sum(count_words(unit.text) for unit in units),
         extraction=extraction,
-        warnings=reading.warnings,
-        metadata=dict(reading.metadata),
+        warnings=reading.warnings + _stray_notes(reading),
+        metadata=named_metadata(reading.metadata),
+        extractability=reading.extractability,
     )
 
 
-def _title_of_first(units: list[Unit]) -> str:
+def _stray_notes(reading: Reading) -> tuple[ExtractionWarning, ...]:
+    stray = unreferred(reading.pieces)
+    if not stray:
+        return ()
+    marks = ", ".join(note.mark or "?" for note in stray[:_NAMED_NOTES])
+    message = f"Notes to which no text refers: {marks}{', …' if len(stray) > _NAMED_NOTES else ''}."
+    return (ExtractionWarning(WarningCode.NOTES_NOT_REFERRED_TO, message, count=len(stray)),)
+
+
+def _drafts_of(pieces: Iterable[Piece], unit_characters: int) -> Iterator[tuple[_Draft, tuple[str, ...]]]:
+    """Drafts with the headings above them."""
+    path: list[tuple[int, str]] = []
+    for piece in pieces:
+        if isinstance(piece, Heading):
+            _enter(path, piece)
+            continue
+        above = tuple(text for _, text in path)
+        yield from ((draft, above) for draft in _drafts(piece, unit_characters))
+
+
+def _units(
+    drafts: Iterable[tuple[_Draft, tuple[str, ...]]], boxes: Sequence[Box], origin: tuple[str, str, str]
+) -> tuple[Unit, ...]:
+    units: list[Unit] = []
+    own: dict[str, str] = {}
+    referred: dict[str, tuple[str, ...]] = {}
+    for draft, path in drafts:
+        unit = _place(draft, len(units), path, origin)
+        units.append(replace(unit, boxes=joined_boxes(boxes, draft.keys)))
+        referred[unit.unit_id] = draft.keys
+        if draft.note is not None:
+            own[unit.unit_id] = draft.note.key
+    return placed(linked(units, own, referred))
+
+
+def _title_of_first(units: Sequence[Unit]) -> str:
     return title_from_header(units[0].text) if units else ""
 
 
 def _enter(path: list[tuple[int, str]], heading: Heading) -> None:
-    text = normalise(heading.text)[:HEADING_CHARS]
+    text = without_anchors(normalise(heading.text))[:HEADING_CHARS]
     if not text:
         return
     while path and path[-1][0] >= heading.level:
@@ -101,6 +129,7 @@ def _place(draft: _Draft, order: int, path: tuple[str, ...], origin: tuple[str, 
         line=draft.line,
         table=draft.table,
         language=draft.language,
+        note_mark=normalise(draft.note.mark) if draft.note else "",
     )
 
 
@@ -114,19 +143,22 @@ def _drafts(piece: Piece, unit_characters: int) -> Iterable[_Draft]:
             return _grid(piece, unit_characters)
         case Program():
             return _program(piece)
+        case Note():
+            told = Prose(piece.text, piece.kind, piece.page, piece.line)
+            return (replace(draft, note=piece) for draft in _prose(told, unit_characters))
         case Heading():
             return ()
 
 
 def _prose(piece: Prose, limit: int) -> Iterator[_Draft]:
-    text = normalise(piece.text)
+    text, anchors = take_anchors(normalise(piece.text))
     if not any(map(str.isalnum, text)):
         return  # ornaments and stray marks say nothing
     spans = tuple(part for span in sentence_spans(text) for part in _bounded(text, span, SENTENCE_CHARS))
     for group in _grouped(spans, limit):
         start, end = group[0].start, group[-1].end
         moved = tuple(Span(span.start - start, span.end - start) for span in group)
-        yield _Draft(piece.kind, text[start:end], moved, piece.page, piece.line)
+        yield _Draft(piece.kind, text[start:end], moved, piece.page, piece.line, keys=keys_within(anchors, start, end))
 
 
 def _bounded(text: str, span: Span, limit: int) -> Iterator[Span]:
@@ -159,94 +191,55 @@ def _grouped(spans: tuple[Span, ...], limit: int) -> list[list[Span]]:
 def _listing(piece: Listing, limit: int) -> Iterator[_Draft]:
     lines: list[str] = []
     spans: list[Span] = []
+    keys: list[str] = []
     length = 0
+
+    def draft() -> _Draft:
+        return _Draft(UnitKind.LIST, "\n".join(lines), tuple(spans), piece.page, piece.line, keys=tuple(keys))
+
     for item in piece.items:
-        lead, text = _item_line(item)
+        lead, (text, anchors) = _item_lead(item), take_anchors(normalise(item.text))
         if not text:
             continue
         too_long = len(text) > SENTENCE_CHARS
         if lines and (too_long or length + len(text) > LIST_CHARS):
-            yield _Draft(UnitKind.LIST, "\n".join(lines), tuple(spans), piece.page, piece.line)
-            lines, spans, length = [], [], 0
+            yield draft()
+            lines, spans, keys, length = [], [], [], 0
         if too_long:
-            yield from _prose(Prose(text, page=piece.page, line=piece.line), limit)
+            yield from _prose(Prose(item.text, page=piece.page, line=piece.line), limit)
             continue
         spans.append(Span(length + len(lead), length + len(lead) + len(text)))
         lines.append(lead + text)
+        keys.extend(key for _, key in anchors)
         length += len(lead) + len(text) + 1
     if lines:
-        yield _Draft(UnitKind.LIST, "\n".join(lines), tuple(spans), piece.page, piece.line)
+        yield draft()
 
 
-def _item_line(item: Item) -> tuple[str, str]:
-    return "  " * min(item.level, 8) + normalise(item.marker) + " ", normalise(item.text)
+def _item_lead(item: Item) -> str:
+    return "  " * min(item.level, 8) + normalise(item.marker) + " "
 
 
 def _grid(piece: Grid, limit: int) -> Iterator[_Draft]:
-    table = regular_table(piece)
-    if table is None:
-        return
-    head = CELL_SEPARATOR.join(table.header)
-    if not any(table.header):
-        head = ""
-    rows: list[tuple[str, ...]] = []
-    size = len(head)
-    for row in table.rows:
-        cost = sum(map(len, row)) + len(CELL_SEPARATOR) * len(row)
-        if cost > ROW_CHARS:
-            yield from _long_row(piece, row, limit)
-            continue
-        if rows and size + cost > TABLE_CHARS:
-            yield _table_draft(piece, head, replace(table, rows=tuple(rows)))
-            rows, size = [], len(head)
-        rows.append(row)
-        size += cost
-    if rows:
-        yield _table_draft(piece, head, replace(table, rows=tuple(rows)))
-
-
-def _long_row(piece: Grid, row: tuple[str, ...], limit: int) -> Iterator[_Draft]:
-    """A row whose cells hold whole texts, as those texts."""
-    for cell in row:
-        yield from _prose(Prose(cell, page=piece.page, line=piece.line), limit)
-
-
-def _table_draft(piece: Grid, head: str, table: UnitTable) -> _Draft:
-    lines = [head] if head else []
-    length = len(head) + 1 if head else 0
-    spans: list[Span] = []
-    for row in table.rows:
-        line = CELL_SEPARATOR.join(row)
-        spans.append(Span(length, length + len(line)))
-        lines.append(line)
-        length += len(line) + 1
-    return _Draft(UnitKind.TABLE, "\n".join(lines), tuple(spans), piece.page, piece.line, table)
-
-
-def regular_table(piece: Grid) -> UnitTable | None:
-    """The table with normalised cells and rows of equal length; empty rows and columns left out, None where all is."""
-    header = tuple(normalise(cell) for cell in piece.header)
-    rows = [tuple(normalise(cell) for cell in row) for row in piece.rows]
-    rows = [row for row in rows if any(row)]
-    width = max([len(header), *map(len, rows)], default=0)
-    padded = [row + ("",) * (width - len(row)) for row in (header, *rows)]
-    used = [at for at in range(width) if any(row[at] for row in padded)]
-    if not rows or not used:
-        return None
-    head, *body = [tuple(row[at] for at in used) for row in padded]
-    return UnitTable(header=head, rows=tuple(body), caption=normalise(piece.caption))
+    for part in table_parts(piece):
+        if isinstance(part, TablePart):
+            text, spans = told_table(part.table)
+            yield _Draft(UnitKind.TABLE, text, spans, piece.page, piece.line, part.table, keys=part.keys)
+        else:
+            yield from _prose(Prose(part, page=piece.page, line=piece.line), limit)
 
 
 def _program(piece: Program) -> Iterator[_Draft]:
     text = normalise_code(piece.text)
     language = normalise(piece.language)
+    keys = tuple(f"{BOX_KEY}{box}" for box in piece.boxes)
     start = 0
     while start < len(text):
         end = _code_cut(text, start)
         part = text[start:end].rstrip("\n")
         if part.strip():
             line = piece.line + text.count("\n", 0, start) if piece.line else 0
-            yield _Draft(UnitKind.CODE, part, (Span(0, len(part)),), piece.page, line, None, language)
+            yield _Draft(UnitKind.CODE, part, (Span(0, len(part)),), piece.page, line, None, language, keys)
         start = end
 
 

@@ -41,7 +41,11 @@ _LABELLED = _words(
     "section sections part option phase class group type zone grade plan appendix annex figure table schedule vitamin"
     " hepatitis category case level step stage line unit block area lot item point site team route scenario bracket"
 )
-_STOP = re.compile(r"(?:[.!?\u2026]+|[\u3002\uff01\uff1f\uff61]+)")
+# Stops of scripts that use them for nothing else: CJK, Arabic and Urdu, Devanagari, Armenian, Ethiopic, Khmer,
+# Burmese, Tibetan.
+_CERTAIN = "\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u1367\u17d4\u17d5\u104b\u0f0d\u0f0e"
+_STOP = re.compile(rf"(?:[.!?\u2026]+|[{_CERTAIN}]+)")
+_QUOTATIVE = ("\u3068", "\u3063\u3066")  # Japanese: what follows says that the sentence before was only quoted
 _CLOSERS = "\"'\u2019\u201d\u00bb)]}\u300d\u300f\uff09"
 _OPENERS = "\"'\u2018\u201c\u00ab([{\u300c\u300e\uff08\u00bf\u00a1\u201e"
 _CITATION = re.compile(r"(?:\[\d{1,3}(?:\s?[,\u2013-]\s?\d{1,3})*\]|[\u00b9\u00b2\u00b3\u2070-\u2079])+")
@@ -55,6 +59,8 @@ _BRACKETS = {
     "\u00ab": "\u00bb",
     "\u201e": "\u201c",
     "\uff08": "\uff09",
+    "\u300c": "\u300d",
+    "\u300e": "\u300f",
 }
 _LONGEST_TOKEN = 40
 _DEEPEST = 16
@@ -84,8 +90,8 @@ def sentence_spans(text: str) -> tuple[Span, ...]:
 
 def _ends_sentence(text: str, start: int, stop: re.Match[str], end: int) -> bool:
     mark = stop.group()
-    if mark[0] in "\u3002\uff01\uff1f\uff61":
-        return True
+    if mark[0] in _CERTAIN:
+        return end == stop.end() or not text.startswith(_QUOTATIVE, end)
     if end >= len(text):
         return True
     if not text[end].isspace():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
-from lace_ingest.domain.documents import ExtractedDocument
+from lace_core.labels import owner_among
+from lace_ingest.domain.documents import WHOLE, ExtractedDocument
+from lace_ingest.domain.extraction_warnings import ExtractionWarning
 from lace_ingest.domain.formats import MEDIA_TYPES, SourceFormat
 from lace_ingest.domain.titles import title_from_filename
 
@@ -26,7 +28,12 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True)
 class Source:
-    """A document that a person gave; `sha256` of its raw bytes is its version."""
+    """One content of a document that a person gave, immutable: `sha256` of its raw bytes.
+
+    Contents of one document are its versions, numbered from 1: they share `series_id`, the id of the first, which a
+    source that names none is itself. `metadata`, `language` (BCP 47) and `extractability` (per mille of the content
+    that gave text) are those of the present extraction.
+    """
 
     source_id: str
     filename: str
@@ -45,14 +52,33 @@ class Source:
     unit_count: int = 0
     word_count: int = 0
     extraction: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[ExtractionWarning, ...] = ()
     labels: tuple[str, ...] = ()
     run_id: str = ""
+    series_id: str = ""
+    version: int = 1
+    previous_source_id: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    language: str = ""
+    extractability: int = WHOLE
+
+    def __post_init__(self) -> None:
+        """A source by itself is the first version of its document."""
+        if not self.series_id:
+            object.__setattr__(self, "series_id", self.source_id)
+
+    @property
+    def owner(self) -> str:
+        """The label of the principal whose own it is, empty for what is not private."""
+        return owner_among(self.labels)
 
 
-def source_id_of(tenant_id: str, sha256: str, filename: str) -> str:
-    """The same file under the same name is the same source of a tenant."""
-    return derive("src", tenant_id, sha256, filename)
+def source_id_of(tenant_id: str, sha256: str, filename: str, owner: str = "") -> str:
+    """The same file under the same name is the same source of a tenant; a private one is a source of its owner's.
+
+    Without that, who gives as his own what others have given too would take it from them.
+    """
+    return derive("src", tenant_id, sha256, filename, *([owner] if owner else []))
 
 
 def raw_key(tenant_id: str, source_id: str, sha256: str, source_format: SourceFormat) -> str:
@@ -78,8 +104,9 @@ def new_source(
     created_by: str,
 ) -> Source:
     """A source as it comes in, to be read."""
+    carried = tuple(sorted(set(labels)))
     return Source(
-        source_id=source_id_of(tenant_id, sha256, filename),
+        source_id=source_id_of(tenant_id, sha256, filename, owner_among(carried)),
         filename=filename,
         title=title_from_filename(filename),
         format=source_format,
@@ -89,7 +116,7 @@ def new_source(
         raw_uri=raw_uri,
         created_at=created_at,
         created_by=created_by,
-        labels=tuple(sorted(set(labels))),
+        labels=carried,
     )
 
 
@@ -107,6 +134,9 @@ def as_read(source: Source, document: ExtractedDocument, run_id: str) -> Source:
         extraction=document.extraction,
         warnings=document.warnings,
         run_id=run_id,
+        metadata=document.metadata,
+        language=document.language,
+        extractability=document.extractability,
     )
 
 

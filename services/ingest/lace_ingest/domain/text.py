@@ -2,7 +2,8 @@
 
 It is part of the extraction version: NFC; lone surrogates become U+FFFD; the Latin ligatures U+FB00 to U+FB06 are
 spelt out; soft hyphens, zero-width spaces, byte order marks, bidirectional and other control characters are dropped;
-a run of white space is one space (in code, lines and their inner spacing stay as they are); ends are stripped.
+a run of white space is one space (in code, lines and their inner spacing stay as they are, and whatever else breaks a
+line is a line break); ends are stripped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ _DROPPED = dict.fromkeys((0x00AD, 0x200B, 0x2060, 0xFEFF, *range(0x202A, 0x202F)
 _CONTROLS = dict.fromkeys((*range(0x09), *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0)))
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _TABLE: dict[int, str | None] = {**_LIGATURES, **_DROPPED, **_CONTROLS, **_SURROGATES}
+_BREAK = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['\u2019.,-][^\W_]+)*")
 
@@ -26,13 +28,10 @@ def normalise(text: str) -> str:
 
 def normalise_code(text: str) -> str:
     """Program text: the module's rules, but lines and inner spacing kept; outer blank lines are dropped."""
-    lines = _clean(text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    lines = _clean(_BREAK.sub("\n", text)).split("\n")
     kept = [line.rstrip() for line in lines]
-    while kept and not kept[0]:
-        kept.pop(0)
-    while kept and not kept[-1]:
-        kept.pop()
-    return "\n".join(kept)
+    filled = [at for at, line in enumerate(kept) if line]
+    return "\n".join(kept[filled[0] : filled[-1] + 1]) if filled else ""
 
 
 def count_words(text: str) -> int:

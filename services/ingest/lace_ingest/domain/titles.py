@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from lace_ingest.domain.anchors import without_anchors
 from lace_ingest.domain.pieces import Heading, Piece, Prose, Reading
 from lace_ingest.domain.text import normalise
 
@@ -31,10 +32,10 @@ def take_title(reading: Reading) -> tuple[str, tuple[Piece, ...]]:
     A heading that opens the document, alone at its level or worded as the declared title, is the title and no
     section: it would stand above every unit and tell none from another. A first line that is the title says nothing.
     """
-    declared = normalise(reading.title)
+    declared = without_anchors(normalise(reading.title))
     first = reading.pieces[0] if reading.pieces else None
     if isinstance(first, Heading):
-        text = normalise(first.text)
+        text = without_anchors(normalise(first.text))
         others = [piece.level for piece in reading.pieces[1:] if isinstance(piece, Heading)]
         if text.casefold() == declared.casefold() or (others and min(others) > first.level):
             return declared or text, reading.pieces[1:]
@@ -43,4 +44,4 @@ def take_title(reading: Reading) -> tuple[str, tuple[Piece, ...]]:
 
 
 def _repeats(piece: Piece, title: str) -> bool:
-    return isinstance(piece, Prose) and normalise(piece.text).casefold() == title.casefold()
+    return isinstance(piece, Prose) and without_anchors(normalise(piece.text)).casefold() == title.casefold()

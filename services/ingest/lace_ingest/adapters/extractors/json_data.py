@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.encodings import decode
+from lace_ingest.domain.anchors import without_noncharacters
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Prose, Reading
 
@@ -22,7 +23,11 @@ _INNER = "\u0000"
 _LONG = "\u0000long"
 _TITLES = ("title", "name", "document", "heading", "subject")
 _NAMES = ("title", "name", "label", "heading", "id", "key")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_METADATA = frozenset(
+    "author authors created created_at date modified updated publisher subject keywords language lang version".split()
+)
+# Possessive: a string of 50 MB is one step, and leaves no way back to remember.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
@@ -42,9 +47,23 @@ def extract(data: bytes, limits: ExtractionLimits) -> Reading:
     Raises SOURCE_LIMIT_EXCEEDED when it nests too deep, SOURCE_UNREADABLE for what is no JSON (a key given twice,
     NaN and infinities included).
     """
-    text, warnings = decode(data)
-    value = parse(text, limits.json_depth)
-    return Reading(tuple(_walk(value, 1)), _title(value), warnings=warnings)
+    decoded = decode(data)
+    value = parse(decoded.text, limits.json_depth)
+    return Reading(
+        tuple(_walk(value, 1)),
+        _title(value),
+        warnings=decoded.warnings,
+        metadata=tuple(_metadata(value)),
+        extractability=decoded.extractability,
+    )
+
+
+def _metadata(value: Value) -> Iterator[tuple[str, str]]:
+    """What the outermost object says of the document in short: its author, its dates."""
+    for key, part in value.items() if isinstance(value, dict) else ():
+        text = _inline(part)
+        if text and key.lower() in _METADATA:
+            yield key, text
 
 
 def _title(value: Value) -> str:
@@ -239,7 +258,7 @@ def _shown(value: Value) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return without_noncharacters(str(value))
 
 
 def _paragraphs(text: str) -> Iterator[Prose]:
@@ -251,4 +270,4 @@ def _paragraphs(text: str) -> Iterator[Prose]:
 def humanise(key: str) -> str:
     """A key as a person would write it: `annual_outputMwh` is "Annual output Mwh"."""
     words = _CAMEL.sub(" ", re.sub(r"[_.\x00]+|(?<=\w)-(?=\w)", " ", key)).strip() or key
-    return words[0].upper() + words[1:]
+    return words[:1].upper() + words[1:]

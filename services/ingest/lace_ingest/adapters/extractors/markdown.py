@@ -4,46 +4,84 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+from mdit_py_plugins.footnote import footnote_plugin
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.encodings import decode
 from lace_ingest.adapters.extractors.html_fragments import plain, read_fragment
+from lace_ingest.domain.anchors import anchor, without_noncharacters
 from lace_ingest.domain.documents import UnitKind
-from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Program, Prose, Reading
+from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
+from lace_ingest.domain.limits import ExtractionLimits, refuse_beyond
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
 
 _PARSED_NESTING = 120
 _NESTING = 110  # what is deeper than the parser goes is left out by it, so that is refused before
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<fields>.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _FIELD = re.compile(r"^(?P<name>[A-Za-z][\w-]*)\s*:\s*(?P<value>\S.*?)\s*$", re.MULTILINE)
-_FOOTNOTE_MARK = re.compile(r"\[\^[^\]\s]+\]:?\s?")
+_MISSING_NOTE = re.compile(r"\[\^[^\]\s]+\]")
+_DEFINITION = re.compile(
+    r"^ {0,3}\[\^(?P<label>[^\]\s]+)\]:[ \t]*(?P<text>.*(?:\n(?!\s*\n|\s*\[\^).+)*(?:\n[ \t]*\n(?: {4}|\t).+)*)",
+    re.MULTILINE,
+)
 _PANDOC_CAPTION = re.compile(r"^(?:Table)?:\s+(?=\S)")
 
 
 def extract(data: bytes, limits: ExtractionLimits) -> Reading:
     """The pieces of a Markdown file. Raises SOURCE_UNREADABLE, SOURCE_LIMIT_EXCEEDED."""
-    text, warnings = decode(data)
-    fields, body, offset = _front_matter(text)
+    decoded = decode(data)
+    refuse_beyond("characters", len(decoded.text), limits.chars)
+    fields, body, offset = _front_matter(decoded.text)
+    parsed = _parse(body)
     reader = _Reader(offset)
-    pieces = _with_pandoc_captions(reader.read(_parse(body)))
+    pieces = _with_pandoc_captions(reader.read(parsed.root))
     return Reading(
-        pieces=tuple(pieces),
+        pieces=(*pieces, *_unused_notes(body, parsed.unused, offset)),
         title=fields.get("title", ""),
-        warnings=warnings,
+        warnings=decoded.warnings + _missing_notes(parsed.root),
         metadata=tuple(sorted(fields.items())),
+        extractability=decoded.extractability,
     )
 
 
-def _parse(body: str) -> SyntaxTreeNode:
+@dataclass(frozen=True)
+class _Parsed:
+    """The syntax tree, and the labels of notes to which nothing refers: the parser drops them."""
+
+    root: SyntaxTreeNode
+    unused: frozenset[str]
+
+
+def _parse(body: str) -> _Parsed:
     parser = MarkdownIt("commonmark", {"maxNesting": _PARSED_NESTING}).enable(["table", "strikethrough"])
-    tokens = parser.parse(body)
+    footnote_plugin(parser)
+    env: dict[str, Any] = {}
+    tokens = parser.parse(body, env)
     if any(token.level >= _NESTING for token in tokens):
         raise LaceError(Reason.SOURCE_LIMIT_EXCEEDED, "The text nests lists and quotes too deep.")
-    return SyntaxTreeNode(tokens)
+    refs = env.get("footnotes", {}).get("refs", {})
+    unused = frozenset(label.removeprefix(":") for label, place in refs.items() if place < 0)
+    return _Parsed(SyntaxTreeNode(tokens), unused)
+
+
+def _unused_notes(body: str, labels: frozenset[str], offset: int) -> Iterator[Note]:
+    for found in _DEFINITION.finditer(body) if labels else ():
+        if found["label"] in labels:
+            line = body.count("\n", 0, found.start()) + 1 + offset
+            yield Note(f"unused {found['label']}", found["label"], found["text"], line=line)
+
+
+def _missing_notes(root: SyntaxTreeNode) -> tuple[ExtractionWarning, ...]:
+    marks = [mark for node in root.walk() if node.type == "text" for mark in _MISSING_NOTE.findall(node.content)]
+    if not marks:
+        return ()
+    message = f"Notes that are referred to but not there: {', '.join(dict.fromkeys(marks))}."
+    return (ExtractionWarning(WarningCode.NOTES_MISSING, message, count=len(marks)),)
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], str, int]:
@@ -96,6 +134,14 @@ class _Reader:
                 yield Program(node.content, node.info.split(" ")[0] if node.info else "", line=line)
             case "html_block":
                 yield from read_fragment(node.content, line)
+            case "footnote_block":
+                yield from map(self._note, node.children)
+
+    def _note(self, node: SyntaxTreeNode) -> Note:
+        """All that a note says, as one text."""
+        texts = [_inline(inner) for inner in node.walk() if any(child.type == "inline" for child in inner.children)]
+        line = next((self._line(inner) for inner in node.walk() if not inner.is_root and inner.map), 0)
+        return Note(str(node.meta["id"]), _mark_of(node), " ".join(texts), line=line)
 
     def _list(self, node: SyntaxTreeNode) -> Iterator[Piece]:
         """A list; what an item holds beside text and lists (code, tables) interrupts it and keeps its place."""
@@ -143,7 +189,11 @@ def _table(node: SyntaxTreeNode, line: int) -> Grid:
 def _inline(node: SyntaxTreeNode) -> str:
     """The text of a block's inline content."""
     text = "".join(_spoken(child.children) for child in node.children if child.type == "inline")
-    return _FOOTNOTE_MARK.sub("", text)
+    return _MISSING_NOTE.sub("", text)
+
+
+def _mark_of(node: SyntaxTreeNode) -> str:
+    return str(node.meta.get("label") or node.meta["id"] + 1)
 
 
 def _spoken(nodes: Sequence[SyntaxTreeNode]) -> str:
@@ -154,8 +204,10 @@ def _spoken(nodes: Sequence[SyntaxTreeNode]) -> str:
             parts.append(" ")
         elif node.type == "html_inline":
             parts.append(plain(node.content))
+        elif node.type == "footnote_ref":
+            parts.append(anchor(str(node.meta["id"])))
         elif node.children:
             parts.append(_spoken(node.children))
         else:
-            parts.append(node.content if node.type in ("text", "code_inline") else "")
+            parts.append(without_noncharacters(node.content) if node.type in ("text", "code_inline") else "")
     return "".join(parts)

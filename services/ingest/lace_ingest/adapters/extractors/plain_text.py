@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lace_ingest.adapters.extractors.encodings import decode
-from lace_ingest.adapters.extractors.restructured import is_restructured, without_marks
+from lace_ingest.adapters.extractors.joining import Joiner
+from lace_ingest.adapters.extractors.restructured import NOTE, Marks, is_restructured
 from lace_ingest.adapters.extractors.text_tables import read_table
 from lace_ingest.domain.capitals import is_shouted
-from lace_ingest.domain.limits import ExtractionLimits
+from lace_ingest.domain.limits import ExtractionLimits, refuse_beyond
 from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Program, Prose, Reading
 
 _RULE = re.compile(r"^([=\-~^*#+\"'`.:_])\1{2,}\s*$")
@@ -46,29 +47,21 @@ class _Block:
 
 def extract(data: bytes, limits: ExtractionLimits) -> Reading:
     """The pieces of a text file. Raises SOURCE_UNREADABLE where it is no text."""
-    text, warnings = decode(data)
-    reader = _Reader()
+    decoded = decode(data)
+    refuse_beyond("characters", len(decoded.text), limits.chars)
+    text = decoded.text
+    reader = _Reader(Joiner(text.splitlines()))
     reader.read(_blocks(text))
-    pieces = tuple(map(_without_marks, reader.pieces)) if is_restructured(text) else tuple(reader.pieces)
+    pieces = reader.pieces
+    if is_restructured(text):
+        pieces = [*map(Marks().read, pieces)]
     return Reading(
-        pieces=pieces,
+        pieces=tuple(pieces),
         title=dict(reader.fields).get("title", "") or reader.title,
-        warnings=warnings,
+        warnings=decoded.warnings,
         metadata=tuple(reader.fields),
+        extractability=decoded.extractability,
     )
-
-
-def _without_marks(piece: Piece) -> Piece:
-    match piece:
-        case Prose() | Heading():
-            return replace(piece, text=without_marks(piece.text))
-        case Listing():
-            return replace(piece, items=tuple(replace(item, text=without_marks(item.text)) for item in piece.items))
-        case Grid():
-            header, *rows = [tuple(map(without_marks, row)) for row in (piece.header, *piece.rows)]
-            return replace(piece, header=header, rows=tuple(rows))
-        case Program():
-            return piece
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -95,7 +88,8 @@ def _blocks(text: str) -> list[_Block]:
 class _Reader:
     """Turns blocks into pieces; keeps the order in which underlining styles came up, which gives their levels."""
 
-    def __init__(self) -> None:
+    def __init__(self, joiner: Joiner) -> None:
+        self._joiner = joiner
         self.pieces: list[Piece] = []
         self.fields: list[tuple[str, str]] = []
         self.title = ""
@@ -167,7 +161,54 @@ class _Reader:
         if table:
             self.pieces.append(Grid(table[0], tuple(table[1:]), line=block.line))
             return
-        self.pieces.extend(_prose_and_lists(block))
+        self.pieces.extend(self._prose_and_lists(block))
+
+    def _prose_and_lists(self, block: _Block) -> Iterator[Piece]:
+        """Paragraphs and lists of a block: a list may follow its introduction without a blank line."""
+        first = next((at for at, line in enumerate(block.lines) if _BULLET.match(line)), None)
+        if first is None or _is_wrapped_mark(block.lines, first):
+            yield from self._paragraphs(block.lines, block.line)
+            return
+        if first:
+            yield from self._paragraphs(block.lines[:first], block.line)
+        yield Listing(tuple(self._items(block.lines[first:])), line=block.line + first)
+
+    def _items(self, lines: Sequence[str]) -> Iterator[Item]:
+        found: list[tuple[re.Match[str], list[str]]] = []
+        for line in lines:
+            mark = _BULLET.match(line)
+            if mark:
+                found.append((mark, [mark["text"]]))
+            else:
+                found[-1][1].append(line)
+        indents: list[int] = []
+        for mark, parts in found:
+            indent = len(mark["indent"])
+            while indents and indents[-1] > indent:
+                indents.pop()
+            if not indents or indents[-1] < indent:
+                indents.append(indent)
+            marker = mark["marker"] if mark["marker"][-1] in ".)" else "-"
+            yield Item(self._joiner.join(parts), len(indents) - 1, marker)
+
+    def _paragraphs(self, lines: Sequence[str], line: int) -> Iterator[Prose]:
+        """One paragraph, or one for each line where lines are entries of a record or were never wrapped."""
+        starts = [at for at, text in enumerate(lines) if _SPEAKER.match(text) or NOTE.match(text)]
+        unwrapped = len(lines) > 1 and any(len(text) > _UNWRAPPED_CHARS for text in lines)
+        if unwrapped:
+            starts = list(range(len(lines)))
+        elif len(starts) < 2 or starts[0] != 0:
+            starts = [0]
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            yield Prose(self._joined(lines[start:end]), line=line + start)
+
+    def _joined(self, lines: Sequence[str]) -> str:
+        """Wrapped lines as one text; a term above its indented definition is told from it by a colon."""
+        parts = [line.strip() for line in lines]
+        if _is_term(lines):
+            parts[0] += ":"
+        text = self._joiner.join(parts)
+        return text[:-1] if text.endswith("::") else text
 
 
 def _underlines(rule: str, title: str) -> bool:
@@ -209,69 +250,19 @@ def _fields(block: _Block) -> list[tuple[str, str]]:
     return fields if len(fields) >= _MIN_FIELDS and short >= 0.8 * len(fields) and len(names) == len(fields) else []
 
 
-def _prose_and_lists(block: _Block) -> Iterator[Piece]:
-    """Paragraphs and lists of a block: a list may follow its introduction without a blank line."""
-    if not any(_BULLET.match(line) for line in block.lines):
-        yield from _paragraphs(block.lines, block.line)
-        return
-    first = next(at for at, line in enumerate(block.lines) if _BULLET.match(line))
-    if _is_wrapped_mark(block.lines, first):
-        yield from _paragraphs(block.lines, block.line)
-        return
-    if first:
-        yield from _paragraphs(block.lines[:first], block.line)
-    yield Listing(tuple(_items(block.lines[first:])), line=block.line + first)
-
-
 def _is_wrapped_mark(lines: Sequence[str], first: int) -> bool:
     """Whether a single mark inside a paragraph is a dash or number that the wrapping moved to a line's start."""
     marks = sum(1 for line in lines if _BULLET.match(line))
     return first > 0 and marks == 1 and not lines[first - 1].rstrip().endswith((":", ".", ";"))
 
 
-def _items(lines: Sequence[str]) -> list[Item]:
-    items: list[Item] = []
-    indents: list[int] = []
-    for line in lines:
-        found = _BULLET.match(line)
-        if not found:
-            last = items[-1]
-            items[-1] = Item(f"{last.text} {line.strip()}", last.level, last.marker)
-            continue
-        indent = len(found["indent"])
-        while indents and indents[-1] > indent:
-            indents.pop()
-        if not indents or indents[-1] < indent:
-            indents.append(indent)
-        marker = found["marker"] if found["marker"][-1] in ".)" else "-"
-        items.append(Item(found["text"], len(indents) - 1, marker))
-    return items
-
-
-def _paragraphs(lines: Sequence[str], line: int) -> Iterator[Prose]:
-    """One paragraph, or one for each line where lines are entries of a record or were never wrapped."""
-    starts = [at for at, text in enumerate(lines) if _SPEAKER.match(text)]
-    unwrapped = len(lines) > 1 and any(len(text) > _UNWRAPPED_CHARS for text in lines)
-    if unwrapped:
-        starts = list(range(len(lines)))
-    elif len(starts) < 2 or starts[0] != 0:
-        starts = [0]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        yield Prose(_joined(lines[start:end]), line=line + start)
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """Wrapped lines as one text; a term above its indented definition is told from it by a colon."""
-    parts = [line.strip() for line in lines]
-    is_term = (
+def _is_term(lines: Sequence[str]) -> bool:
+    first = lines[0].strip()
+    return (
         len(lines) > 1
         and not lines[0].startswith(" ")
         and all(line.startswith("  ") for line in lines[1:])
-        and len(parts[0]) <= 60
-        and parts[0][-1] not in ".,:;!?"
-        and not parts[0].startswith("..")
+        and len(first) <= 60
+        and first[-1] not in ".,:;!?"
+        and not first.startswith("..")
     )
-    if is_term:
-        parts[0] += ":"
-    text = " ".join(parts)
-    return text[:-1] if text.endswith("::") else text

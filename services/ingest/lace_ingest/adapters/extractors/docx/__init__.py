@@ -8,6 +8,7 @@ from lxml import etree
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.docx.body import BodyReader
+from lace_ingest.adapters.extractors.docx.leftovers import extractability_of, running_text, warnings_of
 from lace_ingest.adapters.extractors.docx.names import attribute, tag
 from lace_ingest.adapters.extractors.docx.numbering import Numbering
 from lace_ingest.adapters.extractors.docx.package import Package
@@ -16,6 +17,18 @@ from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.pieces import Reading
 
 _RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+_PROPERTIES = {
+    "title": "title",
+    "creator": "author",
+    "subject": "subject",
+    "created": "created",
+    "modified": "modified",
+    "keywords": "keywords",
+    "language": "language",
+    "description": "description",
+    "category": "category",
+    "lastModifiedBy": "modified_by",
+}
 _NO_TEXT_TYPES = frozenset(("separator", "continuationSeparator", "continuationNotice"))
 
 
@@ -31,10 +44,16 @@ def extract(data: bytes, limits: ExtractionLimits) -> Reading:
         limits,
     )
     _read_body(package.read(main), main, reader)
-    pieces = reader.finish()
+    pieces = tuple(reader.finish())
     properties = _properties(package)
-    title = reader.title or properties.get("title", "")
-    return Reading(tuple(pieces), title, metadata=tuple(sorted(properties.items())))
+    left_out = {"running_text": running_text(package, folder), "pictures": str(reader.pictures or "")}
+    return Reading(
+        pieces,
+        reader.title or properties.get("title", ""),
+        warnings=warnings_of(package, folder, reader),
+        metadata=(*sorted(properties.items()), *left_out.items()),
+        extractability=extractability_of(pieces, reader.pictures),
+    )
 
 
 def _main_part(package: Package) -> str:
@@ -84,11 +103,12 @@ def _notes(package: Package, folder: str) -> dict[tuple[str, str], etree._Elemen
 
 
 def _properties(package: Package) -> dict[str, str]:
-    """Title, author and dates that the file says of itself."""
+    """Title, author, dates and the like that the file says of itself; `creator` is the author in Dublin Core."""
     root = package.tree("docProps/core.xml")
     found: dict[str, str] = {}
     for element in root if root is not None else ():
         local = tag(element)
-        if local in ("title", "creator", "subject", "created", "modified", "keywords") and (element.text or "").strip():
-            found[local] = (element.text or "").strip()[:1000]
+        text = str(element.text or "").strip()
+        if local in _PROPERTIES and text:
+            found[_PROPERTIES[local]] = text
     return found

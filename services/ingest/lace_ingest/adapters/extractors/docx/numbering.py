@@ -44,7 +44,10 @@ class Numbering:
 
     def marker(self, num_id: str, level: int) -> str:
         """The next marker of a list at a level: `-`, `3.`, `b)`; BLANK where the level shows none."""
-        style, text = self._levels.get(num_id, {}).get(level, ("bullet", "-"))
+        levels = self._levels.get(num_id, {})
+        # A style of a deeper level ("List Number 2") may have a numbering of its own, which then has one level only.
+        level = level if level in levels else 0
+        style, text = levels.get(level, ("bullet", "-"))
         if style == "none" or not text.strip():
             return BLANK
         if style == "bullet":
@@ -60,12 +63,13 @@ def _formatted(style: str, value: int) -> str:
     if style in ("lowerLetter", "upperLetter") and 1 <= value <= 26:
         return chr(ord("a" if style == "lowerLetter" else "A") + value - 1)
     if style in ("lowerRoman", "upperRoman") and 1 <= value < 90:
-        roman = _roman(value)
-        return roman if style == "lowerRoman" else roman.upper()
+        small = roman(value)
+        return small if style == "lowerRoman" else small.upper()
     return str(value)
 
 
-def _roman(value: int) -> str:
+def roman(value: int) -> str:
+    """A number below 90 in small Roman figures."""
     text = ""
     for size, mark in _ROMAN:
         while value >= size:

@@ -9,6 +9,7 @@ from lxml import etree
 
 from lace_ingest.adapters.extractors.docx.names import attribute, child, is_on, tag
 from lace_ingest.adapters.extractors.docx.styles import is_mono_font
+from lace_ingest.domain.anchors import anchor, without_anchors, without_noncharacters
 
 _SUPERSCRIPT = str.maketrans(
     "0123456789+-\u2212=()n",
@@ -18,12 +19,17 @@ _RAISED = re.compile(r"^[0-9+\u2212-]+$")
 _SKIPPED = frozenset(
     ("w:del", "w:moveFrom", "w:pPr", "w:rPr", "w:instrText", "w:delText", "w:rt", "w:sdtPr", "mc:Fallback")
 )
+_STRUCK = frozenset(("w:del", "w:moveFrom"))
 _BOXES = frozenset(("w:drawing", "w:pict", "w:object"))
 
 
 @dataclass
 class ParagraphText:
-    """The text of one paragraph and what hangs on it: `notes` are (kind, id) of its foot- and endnotes."""
+    """The text of one paragraph and what hangs on it.
+
+    `notes` are (kind, id) of its foot- and endnotes, each with an anchor in the text; `pictures` and `deletions` count
+    what it shows beside text, and what was struck out of it.
+    """
 
     parts: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -31,11 +37,18 @@ class ParagraphText:
     letters: int = 0
     bold_letters: int = 0
     mono_letters: int = 0
+    pictures: int = 0
+    deletions: int = 0
 
     @property
     def text(self) -> str:
         """All parts; line breaks as newlines, tabs as tabs."""
         return "".join(self.parts)
+
+    @property
+    def plain(self) -> str:
+        """The text without its anchors."""
+        return without_anchors(self.text)
 
     @property
     def is_bold(self) -> bool:
@@ -46,6 +59,11 @@ class ParagraphText:
     def is_mono(self) -> bool:
         """Whether all its letters have a fixed width."""
         return 0 < self.letters == self.mono_letters
+
+
+def note_key(note: tuple[str, str]) -> str:
+    """The key of a note's anchors."""
+    return " ".join(note)
 
 
 def read_paragraph(element: etree._Element) -> ParagraphText:
@@ -59,6 +77,7 @@ def _collect(element: etree._Element, into: ParagraphText, properties: etree._El
     for inner in element:
         name = tag(inner)
         if name in _SKIPPED:
+            into.deletions += name in _STRUCK
             continue
         if name == "w:r":
             run_properties = child(inner, "w:rPr")
@@ -69,9 +88,13 @@ def _collect(element: etree._Element, into: ParagraphText, properties: etree._El
         elif name == "mc:AlternateContent":
             _collect_alternative(inner, into, properties)
         elif name in _BOXES:
-            into.boxes.extend(found for found in inner.iter() if tag(found) == "w:txbxContent")
+            boxes = [found for found in inner.iter() if tag(found) == "w:txbxContent"]
+            into.boxes.extend(boxes)
+            into.pictures += not boxes
         elif name in ("w:footnoteReference", "w:endnoteReference"):
-            into.notes.append((name[2:-9], attribute(inner, "id")))
+            note = name[2:-9], attribute(inner, "id")
+            into.notes.append(note)
+            into.parts.append(anchor(note_key(note)))
         else:
             into.parts.append(_MARKS.get(name, ""))
             _collect(inner, into, properties)
@@ -92,6 +115,7 @@ def _collect_alternative(element: etree._Element, into: ParagraphText, propertie
 
 
 def _add_text(text: str, into: ParagraphText, properties: etree._Element | None) -> None:
+    text = without_noncharacters(text)
     letters = sum(1 for char in text if not char.isspace())
     into.letters += letters
     into.bold_letters += letters if is_on(properties, "w:b") else 0

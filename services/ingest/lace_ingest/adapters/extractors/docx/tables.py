@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from lxml import etree
 
 from lace_ingest.adapters.extractors.docx.names import attribute, child, is_on, number, tag
-from lace_ingest.domain.pieces import Grid, Piece, Prose
+from lace_ingest.domain.pieces import Grid, Piece
 
 CellText = Callable[[etree._Element], str]
+CellPieces = Callable[[etree._Element], list[Piece]]
 _MAX_SPAN = 100
 
 
@@ -18,21 +19,24 @@ _MAX_SPAN = 100
 class _Row:
     cells: tuple[str, ...]
     spans: tuple[int, ...]
+    elements: tuple[etree._Element, ...]
     is_head: bool
     is_bold: bool
 
 
-def read_table(element: etree._Element, cell_text: CellText) -> list[Piece]:
-    """A `w:tbl` as a table; one of a single row or column is a frame, and its cells are paragraphs."""
+def read_table(element: etree._Element, cell_text: CellText, cell_pieces: CellPieces) -> list[Piece]:
+    """A `w:tbl` as a table, those in its cells behind it; one of a single row or column is a frame around its cells."""
     rows = _rows(element, cell_text)
     if not rows:
         return []
     width = max(len(row.cells) for row in rows)
+    cells = [cell for row in rows for cell in row.elements]
     if width == 1 or len(rows) == 1:
-        texts = [text for row in rows for text in _unrepeated(row) if text.strip()]
-        return [Prose(text) for text in texts]
+        return [piece for cell in cells for piece in cell_pieces(cell)]
     heads = _head_rows(element, rows)
-    return [Grid(_merge_heads(rows[:heads], width), tuple(_body_cells(row) for row in rows[heads:]))]
+    table = Grid(_merge_heads(rows[:heads], width), tuple(_body_cells(row) for row in rows[heads:]))
+    inner = [nested for cell in cells for nested in _descend(cell, "w:tbl")]
+    return [table, *(piece for nested in inner for piece in read_table(nested, cell_text, cell_pieces))]
 
 
 def _rows(element: etree._Element, cell_text: CellText) -> list[_Row]:
@@ -44,23 +48,30 @@ def _rows(element: etree._Element, cell_text: CellText) -> list[_Row]:
             continue
         cells: list[str] = [""] * number(attribute(child(properties, "w:gridBefore"), "val"))
         spans = [1] * len(cells)
+        elements: list[etree._Element] = []
         for cell in _descend(row, "w:tc"):
+            if not _goes_on(cell):
+                elements.append(cell)
             text, span = _cell(cell, cell_text, above[len(cells)] if len(cells) < len(above) else "")
             cells.extend([text] * span)
             spans.extend([span] + [0] * (span - 1))
         above = cells
         bold = [is_on(child(run, "w:rPr"), "w:b") for run in row.iter() if tag(run) == "w:r"]
-        rows.append(_Row(tuple(cells), tuple(spans), is_on(properties, "w:tblHeader"), bool(bold) and all(bold)))
+        is_bold = bool(bold) and all(bold)
+        rows.append(_Row(tuple(cells), tuple(spans), tuple(elements), is_on(properties, "w:tblHeader"), is_bold))
     return rows
 
 
 def _cell(cell: etree._Element, cell_text: CellText, above: str) -> tuple[str, int]:
     properties = child(cell, "w:tcPr")
     span = min(max(number(attribute(child(properties, "w:gridSpan"), "val"), 1), 1), _MAX_SPAN)
-    merge = child(properties, "w:vMerge")
-    if merge is not None and attribute(merge, "val") != "restart":
-        return above, span
-    return cell_text(cell), span
+    return above if _goes_on(cell) else cell_text(cell), span
+
+
+def _goes_on(cell: etree._Element) -> bool:
+    """Whether a cell goes on the one above it."""
+    merge = child(child(cell, "w:tcPr"), "w:vMerge")
+    return merge is not None and attribute(merge, "val") != "restart"
 
 
 def _descend(element: etree._Element, name: str) -> list[etree._Element]:
@@ -100,10 +111,6 @@ def _merge_heads(rows: list[_Row], width: int) -> tuple[str, ...]:
                 parts.append(text)
         heads.append(" ".join(parts))
     return tuple(heads)
-
-
-def _unrepeated(row: _Row) -> list[str]:
-    return [cell for cell, span in zip(row.cells, row.spans, strict=True) if span]
 
 
 def _body_cells(row: _Row) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lace_ingest.adapters.extractors.pdf.lines import Line
+from lace_ingest.adapters.extractors.pdf.tables import Cell
 
 
 class BlockKind(StrEnum):
@@ -19,6 +20,7 @@ class BlockKind(StrEnum):
     LIST = "list"
     TABLE = "table"
     CODE = "code"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Block:
-    """One block of one page; `begins_before` and `goes_on` say that it is part of a block that crosses pages."""
+    """One block of one page; `begins_before` and `goes_on` say that it is part of a block that crosses pages.
+
+    `column` counts the columns of the page in reading order; `mark` is that of a note, which
+    `is_named` where tags call it one; `head_columns` are the columns
+    of a table that its tags name as heads of the rows.
+    """
 
     kind: BlockKind
     page: int
     lines: tuple[Line, ...] = ()
     level: int = 0
     entries: tuple[Entry, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
     heads: int = 0
     begins_before: bool = False
     goes_on: bool = False
+    column: int = 0
+    mark: str = ""
+    is_named: bool = False
+    head_columns: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ from lace_ingest.adapters.extractors.pdf.page import Stroke
 _MARGIN = 0.11  # of the page's height, at its top and at its foot
 _OUTERMOST = 5
 _GAP = 1.6  # of the font size, between a running head and the text
+_SAME_LINE = 0.3  # of the font size
 _DIGITS = re.compile(r"\d+|\b[ivxlc]{1,6}$")
 _PAGE_NUMBER = re.compile(
     r"^[\s\-\u2013\u2014|]*(?:page|seite|p\.)?\s*(?:\d{1,4}|[ivxlc]{1,6})(?:\s*(?:of|/|von|sur|de)\s*\d{1,4})?[\s\-\u2013\u2014|]*$",
@@ -38,6 +39,16 @@ def without_furniture(pages: Sequence[PageLines]) -> list[PageLines]:
     return [PageLines(page.number, page.width, page.height, _kept(page, repeated), page.strokes) for page in pages]
 
 
+def running_text(pages: Sequence[PageLines], artifacts: Sequence[Line] = ()) -> tuple[str, ...]:
+    """What runs along the margins of the pages, each wording once, with its numbers as #.
+
+    `artifacts` are lines that the tags of a document name as such.
+    """
+    repeated = _repeated(pages)
+    margins = [line for page in pages for line in _running(page, repeated)]
+    return tuple(dict.fromkeys(_DIGITS.sub("#", " ".join(line.text.split())) for line in (*margins, *artifacts)))
+
+
 def _repeated(pages: Sequence[PageLines]) -> set[tuple[str, str]]:
     counts = Counter(key for page in pages for key in {key for _, key in _marginal(page)})
     enough = max(2, min(3, round(0.3 * len(pages))))
@@ -45,8 +56,19 @@ def _repeated(pages: Sequence[PageLines]) -> set[tuple[str, str]]:
 
 
 def _kept(page: PageLines, repeated: set[tuple[str, str]]) -> list[Line]:
-    dropped = {id(line) for line, key in _marginal(page) if key in repeated or _PAGE_NUMBER.match(line.text)}
+    dropped = set(map(id, _running(page, repeated)))
     return [line for line in page.lines if id(line) not in dropped]
+
+
+def _running(page: PageLines, repeated: set[tuple[str, str]]) -> list[Line]:
+    """What repeats in the margins, page numbers, and what stands on one line with a page number."""
+    marginal = _marginal(page)
+    numbers = [line.y for line, _ in marginal if _PAGE_NUMBER.match(line.text)]
+    return [
+        line
+        for line, key in marginal
+        if key in repeated or any(abs(line.y - y) < _SAME_LINE * line.size for y in numbers)
+    ]
 
 
 def _marginal(page: PageLines) -> list[tuple[Line, tuple[str, str]]]:

@@ -16,8 +16,12 @@ from lace_ingest.domain.captions import is_caption
 
 _LETTERS = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
+_LEADING_NUMBER = re.compile(r"^(?:(?:chapter|appendix|annex|part)\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.:)]?\s+", re.IGNORECASE)
 _CHARS = 160
 _LARGER = 1.12
+_TITLE_SIZE = 1.25  # of the prose
+_ENOUGH_BLOCKS = 4
+_OPENING = 5
 _ENOUGH_BOOKMARKS = 2
 _ENOUGH_GAPS = 3
 _ENDS_SENTENCE = tuple(".,;:!")
@@ -62,6 +66,16 @@ def decide(blocks: Sequence[Block], looks: Looks, bookmarks: Sequence[Bookmark])
     return _numbered(result) if ranks else result
 
 
+def title_of(blocks: Sequence[Block], looks: Looks) -> str:
+    """The title of a document that names none: what stands among its first blocks, larger than all else in it."""
+    sizes = sorted((max(line.size for line in block.lines) for block in blocks if block.lines), reverse=True)
+    if len(sizes) < _ENOUGH_BLOCKS or sizes[0] < _TITLE_SIZE * looks.body_size or sizes[0] - sizes[1] < 0.5:
+        return ""
+    found = next((block for block in blocks[:_OPENING] if block.lines and block.lines[0].size == sizes[0]), None)
+    text = " ".join(line.text for line in found.lines) if found else ""
+    return text if len(text) <= 2 * _CHARS else ""
+
+
 @dataclass
 class _Bookmarks:
     """The outline's titles by page."""
@@ -78,9 +92,15 @@ class _Bookmarks:
         is_code_line = block.kind is BlockKind.CODE and len(block.lines) == 1
         if not (block.kind is BlockKind.RUN or is_code_line) or sum(map(_length, block.lines)) > 2 * _CHARS:
             return 0
-        text = _plain(" ".join(line.text for line in block.lines))
-        found = [entry for entry in self._by_title.get(text, ()) if abs(entry.page - block.page) <= 1]
-        return found[0].level if text and found else 0
+        text = " ".join(line.text for line in block.lines)
+        wordings = (_plain(text), _plain(_LEADING_NUMBER.sub("", text)))
+        near = (
+            entry
+            for wording in wordings
+            for entry in (self._by_title.get(wording, ()) if wording else ())
+            if abs(entry.page - block.page) <= 1
+        )
+        return next((entry.level for entry in near), 0)
 
 
 def _length(line: Line) -> int:

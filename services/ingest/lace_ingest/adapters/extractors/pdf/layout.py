@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lace_ingest.adapters.extractors.pdf.blocks import Block, BlockKind, Entry
+from lace_ingest.adapters.extractors.pdf.columns import regions
 from lace_ingest.adapters.extractors.pdf.furniture import PageLines
 from lace_ingest.adapters.extractors.pdf.lines import Line
 from lace_ingest.adapters.extractors.pdf.tables import FoundTable, find_tables
@@ -37,10 +38,18 @@ class Looks:
 
 
 def read_layout(page: PageLines, looks: Looks) -> list[Block]:
-    """The blocks of a page in content order; what is text comes as `RUN`, for its look to decide."""
-    lines = _without_contents(_with_markers(page.lines))
-    tables = find_tables(lines, page.strokes, page.width)
-    return list(_blocks(page, lines, tables, looks))
+    """The blocks of a page in reading order; what is text comes as `RUN`, for its look to decide."""
+    found: list[Block] = []
+    for region in regions(_without_contents(_with_markers(page.lines)), page.strokes):
+        tables = find_tables(region.lines, page.strokes, page.width)
+        blocks = _blocks(page, region.lines, tables, looks)
+        found.extend(replace(block, column=region.column) for block in blocks)
+    return found
+
+
+def contents_lines(lines: Sequence[Line]) -> int:
+    """How many lines are those of a table of contents."""
+    return len(lines) - len(_without_contents(list(lines)))
 
 
 def _without_contents(lines: list[Line]) -> list[Line]:
@@ -97,6 +106,7 @@ def _text_blocks(page: PageLines, lines: Sequence[Line], looks: Looks) -> Iterat
     """Groups lines to blocks, then items of one list to one block."""
     entries: list[Entry] = []
     bullets: list[float] = []
+    mark = ""
     for group in _groups(_same_baseline_joined(lines), looks):
         item = _item_of(group)
         if item is not None and not group[0].mono:
@@ -113,9 +123,12 @@ def _text_blocks(page: PageLines, lines: Sequence[Line], looks: Looks) -> Iterat
         yield from _list_block(page, entries)
         entries, bullets = [], []
         if _is_note_mark(group, looks):
+            mark = group[0].text.strip()
             continue
-        kind = BlockKind.CODE if all(line.mono for line in group) else BlockKind.RUN
-        yield Block(kind, page.number, tuple(group))
+        mark = group[0].note_mark or mark
+        kind = BlockKind.CODE if all(line.mono for line in group) else BlockKind.NOTE if mark else BlockKind.RUN
+        yield Block(kind, page.number, tuple(group), mark=mark)
+        mark = ""
     yield from _list_block(page, entries)
 
 
@@ -161,7 +174,15 @@ def _same_baseline_joined(lines: Sequence[Line]) -> list[Line]:
             and 0 <= line.x0 - last.x1 < 60
         ):
             merged = f"{last.text} {line.text}"
-            result[-1] = replace(last, text=merged, x1=line.x1, bold=last.bold and line.bold)
+            result[-1] = replace(
+                last,
+                text=merged,
+                x1=line.x1,
+                bold=last.bold and line.bold,
+                low=min(last.low, line.low),
+                high=max(last.high, line.high),
+                references=(*((at + len(line.text) + 1, mark) for at, mark in last.references), *line.references),
+            )
         else:
             result.append(line)
     return result

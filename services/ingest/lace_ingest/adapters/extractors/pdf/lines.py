@@ -18,6 +18,7 @@ _SUPERSCRIPT = str.maketrans(
     "0123456789+-\u2212", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207b"
 )
 _MARK = re.compile(r"^[\d,*\u2020\u2021\u00a7\s]+$")
+_SEVERAL = re.compile(r"[,\s]+")
 _EXPONENT = re.compile(r"^[\d+\u2212-]+$")
 _TAKES_EXPONENT = re.compile(r"(?:\d|(?<![^\W_])(?:[a-zA-Z\u03bc]{1,2}|min|mol|sec))$")
 
@@ -27,7 +28,8 @@ class Line:
     """A stretch of text on one baseline.
 
     `size` is its most frequent font size; bold and italic hold for most of its glyphs, mono for all;
-    `is_note` says that it begins with the raised mark of a footnote, which is no part of the text.
+    `note_mark` is the raised mark of a footnote with which it begins, `references` are those within it, each with its
+    distance from the end of the text; neither is part of the text. `low` and `high` are how far its glyphs reach.
     """
 
     text: str
@@ -38,7 +40,16 @@ class Line:
     bold: bool
     italic: bool
     mono: bool
-    is_note: bool = False
+    note_mark: str = ""
+    references: tuple[tuple[int, str], ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    page: int = 0
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it begins as a footnote does."""
+        return bool(self.note_mark)
 
     @property
     def character_width(self) -> float:
@@ -46,47 +57,55 @@ class Line:
         return (self.x1 - self.x0) / max(len(self.text), 1)
 
 
-def read_lines(glyphs: Iterable[Glyph]) -> list[Line]:
-    """Lines in content order; a gap as wide as between the cells of a table ends a line."""
+def read_lines(glyphs: Iterable[Glyph], page: int = 0) -> list[Line]:
+    """Lines of a page in content order; a gap as wide as between the cells of a table ends a line."""
     lines: list[Line] = []
     current: list[Glyph] = []
     for glyph in glyphs:
         if current and not _continues(current, glyph):
-            _end(current, lines)
+            _end(current, lines, page)
             current = []
         if current or not glyph.char.isspace():
             current.append(glyph)
-    _end(current, lines)
+    _end(current, lines, page)
     return lines
 
 
-def _end(glyphs: list[Glyph], lines: list[Line]) -> None:
+def _end(glyphs: list[Glyph], lines: list[Line], page: int) -> None:
     while glyphs and glyphs[-1].char.isspace():
         glyphs.pop()
     if not glyphs:
         return
     size = _main_size(glyphs)
-    text = _text(glyphs, size)
+    text, raised = _text(glyphs, size)
     if text.strip():
+        begins = len(text) - len(text.lstrip())
+        ends = len(text.rstrip())
         inked = [glyph for glyph in glyphs if not glyph.char.isspace()]
         half = len(inked) / 2
         lines.append(
             Line(
                 text=text.strip(),
-                x0=min(glyph.x0 for glyph in inked),
-                x1=max(glyph.x1 for glyph in inked),
+                x0=min([glyph.x0 for glyph in inked]),
+                x1=max([glyph.x1 for glyph in inked]),
                 y=_main_baseline(glyphs, size),
                 size=size,
                 bold=sum(glyph.font.bold for glyph in inked) > half,
                 italic=sum(glyph.font.italic for glyph in inked) > half,
                 mono=all(glyph.font.mono for glyph in inked),
-                is_note=_is_raised(inked[0], size, _main_baseline(glyphs, size)) and bool(_MARK.match(inked[0].char)),
+                note_mark=next((mark for at, mark in raised if at <= begins), ""),
+                references=tuple((max(ends - at, 0), mark) for at, mark in raised if at > begins),
+                low=min([glyph.low for glyph in inked]),
+                high=max([glyph.high for glyph in inked]),
+                page=page,
             )
         )
 
 
 def _continues(current: Sequence[Glyph], glyph: Glyph) -> bool:
-    last = next((other for other in reversed(current) if not other.char.isspace()), current[-1])
+    last = current[-1]
+    if last.char.isspace():
+        last = next((other for other in reversed(current) if not other.char.isspace()), last)
     size = max(last.size, glyph.size)
     gap = glyph.x0 - last.x1
     if glyph.char.isspace():
@@ -110,7 +129,9 @@ def _main_baseline(glyphs: Sequence[Glyph], size: float) -> float:
     return sorted(main)[len(main) // 2] if main else glyphs[0].y
 
 
-def _text(glyphs: Sequence[Glyph], size: float) -> str:
+def _text(glyphs: Sequence[Glyph], size: float) -> tuple[str, list[tuple[int, str]]]:
+    """The text, and the marks of notes that stood in it with their places."""
+    marks: list[tuple[int, str]] = []
     baseline = _main_baseline(glyphs, size)
     parts: list[str] = []
     raised: list[str] = []
@@ -118,26 +139,32 @@ def _text(glyphs: Sequence[Glyph], size: float) -> str:
     for glyph in glyphs:
         is_raised = _is_raised(glyph, size, baseline)
         if raised and not is_raised and not glyph.char.isspace():
-            parts.append(_raised_text("".join(parts), "".join(raised)))
+            _end_raised(parts, raised, marks)
             raised = []
         if last and not last.char.isspace() and not glyph.char.isspace() and glyph.x0 - last.x1 > _SPACE_GAP * size:
             (raised if is_raised and raised else parts).append(" ")
         (raised if is_raised or (raised and glyph.char.isspace()) else parts).append(glyph.char)
         last = glyph
-    parts.append(_raised_text("".join(parts), "".join(raised)))
-    return "".join(parts)
+    _end_raised(parts, raised, marks)
+    return "".join(parts), marks
 
 
 def _is_raised(glyph: Glyph, size: float, baseline: float) -> bool:
     return glyph.size < _RAISED_SIZE * size and glyph.y - baseline > 0.12 * size
 
 
-def _raised_text(before: str, raised: str) -> str:
-    """An exponent stays one; the mark of a note is dropped, as it is no word of the sentence."""
-    if not raised:
-        return ""
-    stripped = raised.strip()
-    tail = " " if raised[-1:].isspace() else ""
+def _end_raised(parts: list[str], raised: Sequence[str], marks: list[tuple[int, str]]) -> None:
+    """An exponent stays one; the mark of a note is no word of the sentence and goes to the marks."""
+    text = "".join(raised)
+    if not text:
+        return
+    before = "".join(parts)
+    stripped = text.strip()
+    tail = " " if text[-1:].isspace() else ""
     if _EXPONENT.match(stripped) and _TAKES_EXPONENT.search(before):
-        return stripped.translate(_SUPERSCRIPT) + tail
-    return tail if _MARK.match(stripped) else raised
+        parts.append(stripped.translate(_SUPERSCRIPT) + tail)
+    elif _MARK.match(stripped):
+        marks.extend((len(before), mark) for mark in _SEVERAL.split(stripped) if mark)
+        parts.append(tail)
+    else:
+        parts.append(text)

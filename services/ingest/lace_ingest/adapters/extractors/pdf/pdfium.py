@@ -13,16 +13,21 @@ import pypdfium2 as pdfium
 from pypdfium2 import raw
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Bookmark, Element, Font, Glyph, Page, Stroke
+from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Bookmark, Element, Font, Frame, Glyph, Page, Stroke
 from lace_ingest.domain.limits import ExtractionLimits, refuse_beyond
 
-_BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
-_MONO = re.compile(r"mono|courier|consol|menlo|typewriter|code|fixed", re.IGNORECASE)
+# The second halves are the names that TeX's fonts have: Computer Modern and its kin, Nimbus.
+_BOLD = re.compile(r"bold|black|heavy|semibold|demi|-medi(?!um)|(?:^|\+)(?:cm|sf|ec|lm)(?:ss)?b(?:x|\d)", re.IGNORECASE)
+_MONO = re.compile(
+    r"mono|courier|consol|menlo|typewriter|code|fixed|nimbusmon|(?:^|\+)(?:(?:cm|sf|ec|lm)(?:sl|i|v)?|[tp]x)tt",
+    re.IGNORECASE,
+)
 _BOLD_WEIGHT = 600
 _FIXED_PITCH, _ITALIC, _FORCE_BOLD = 1, 1 << 6, 1 << 18
 _THIN = 2.0
 _PLAIN = Font(bold=False, italic=False, mono=False)
 _MAX_DEPTH = 100
+_UNKNOWN = "\ufffd"
 
 
 class Document:
@@ -83,15 +88,22 @@ def _cannot_open(error: pdfium.PdfiumError) -> LaceError:
 
 
 def _read_page(handle: Any, number: int, is_tagged: bool) -> Page:
-    width, height = handle.get_size()
+    left, bottom, right, top = handle.get_cropbox()
+    width, height = right - left, top - bottom
     page = Page(number, width, height)
     text = handle.get_textpage()
-    glyphs = _glyphs(text.raw)
+    glyphs = _glyphs(text.raw, left, bottom)
     text.close()
     turn = _main_turn(glyphs)
     # What runs otherwise than most of the page, a stamp along the margin or a watermark across it, is no text.
     page.glyphs = [_turned_glyph(glyph, turn, width, height) for other, glyph in glyphs if other == turn]
-    page.strokes = [Stroke(*_turned(*stroke, turn, width, height)) for stroke in _strokes(handle.raw)]
+    page.turned_out = sum(1 for other, glyph in glyphs if other != turn and not glyph.char.isspace())
+    page.unknown = sum(1 for glyph in page.glyphs if glyph.char == _UNKNOWN)
+    page.strokes = [
+        Stroke(*_turned(x0 - left, y0 - bottom, x1 - left, y1 - bottom, turn, width, height))
+        for x0, y0, x1, y1 in _strokes(handle.raw)
+    ]
+    page.frame = Frame(width, height, turn, handle.get_rotation() // 90 % 4)
     if turn % 2:
         page.width, page.height = height, width
     page.has_content = raw.FPDFPage_CountObjects(handle.raw) > 0
@@ -100,34 +112,40 @@ def _read_page(handle: Any, number: int, is_tagged: bool) -> Page:
     return page
 
 
-def _glyphs(text: Any) -> list[tuple[int, Glyph]]:
-    """Every glyph with the quarter turn of its baseline; what pdfium made up (line ends) is left out."""
+def _glyphs(text: Any, left: float, bottom: float) -> list[tuple[int, Glyph]]:
+    """Every glyph with the quarter turn of its baseline; what pdfium made up (line ends) is left out.
+
+    `left` and `bottom` are where the page that is shown begins.
+    """
     rectangle = raw.FS_RECTF()
     x, y = ctypes.c_double(), ctypes.c_double()
-    objects: dict[int, tuple[Font, int, int, int]] = {}
+    objects: dict[int, tuple[Font, int, int, float, int]] = {}
     glyphs: list[tuple[int, Glyph]] = []
     for index in range(raw.FPDFText_CountChars(text)):
         code = raw.FPDFText_GetUnicode(text, index)
-        if raw.FPDFText_IsGenerated(text, index) == 1 and code in (10, 13):
+        if code in (10, 13) and raw.FPDFText_IsGenerated(text, index) == 1:
             continue
         owner = raw.FPDFText_GetTextObject(text, index)
         key = ctypes.c_void_p.from_buffer(owner).value or 0
         known = objects.get(key)
         if known is None:
-            known = (*_object_facts(text, index, owner), len(objects))
+            font, mark, turn, scale = _object_facts(text, index, owner)
+            # One font size for all of a text object; asked once, as every call costs.
+            known = (font, mark, turn, max(raw.FPDFText_GetFontSize(text, index) * scale, 0.1), len(objects))
             objects[key] = known
-        font, mark, turn, run = known
+        font, mark, turn, size, run = known
         raw.FPDFText_GetLooseCharBox(text, index, rectangle)
         raw.FPDFText_GetCharOrigin(text, index, x, y)
-        size = max(raw.FPDFText_GetFontSize(text, index), 0.1)
         if turn % 2:
-            low, high, baseline = rectangle.bottom, rectangle.top, x.value
+            x0, x1, baseline = rectangle.bottom - bottom, rectangle.top - bottom, x.value - left
+            low, high = rectangle.left - left, rectangle.right - left
         else:
-            low, high, baseline = rectangle.left, rectangle.right, y.value
-            size = min(size, 1.6 * max(rectangle.top - rectangle.bottom, 0.1))
-        if turn == 0 and 0x30 <= code <= 0x39 and _is_drawn_raised(text, index, baseline, size):
+            x0, x1, baseline = rectangle.left - left, rectangle.right - left, y.value - bottom
+            low, high = rectangle.bottom - bottom, rectangle.top - bottom
+            size = min(size, 1.6 * max(high - low, 0.1))
+        if turn == 0 and 0x30 <= code <= 0x39 and _is_drawn_raised(text, index, baseline + bottom, size):
             baseline, size = baseline + 0.33 * size, 0.6 * size
-        glyphs.append((turn, Glyph(_character(code), low, high, baseline, size, font, mark, run)))
+        glyphs.append((turn, Glyph(_character(code), x0, x1, baseline, size, font, mark, run, low, high)))
     return glyphs
 
 
@@ -143,13 +161,13 @@ def _character(code: int) -> str:
     """The character; pdfium writes a hyphen at a line's end, whatever it means, as U+0002 or U+FFFE."""
     if code in (0x2, 0xFFFE):
         return "-"
-    return chr(code) if 0 < code <= 0x10FFFF else "\ufffd"
+    return chr(code) if 0 < code <= 0x10FFFF and not 0xFDD0 <= code <= 0xFDEF else _UNKNOWN
 
 
-def _object_facts(text: Any, index: int, owner: Any) -> tuple[Font, int, int]:
-    """Font, mark and counter-clockwise quarter turns of a text object, read from one of its characters."""
+def _object_facts(text: Any, index: int, owner: Any) -> tuple[Font, int, int, float]:
+    """Font, mark, counter-clockwise quarter turns and scale of a text object, read from one of its characters."""
     if not owner:
-        return _PLAIN, UNTAGGED, 0
+        return _PLAIN, UNTAGGED, 0, 1.0
     buffer = ctypes.create_string_buffer(256)
     flags = ctypes.c_int()
     raw.FPDFText_GetFontInfo(text, index, buffer, 256, flags)
@@ -162,7 +180,16 @@ def _object_facts(text: Any, index: int, owner: Any) -> tuple[Font, int, int]:
     font = Font(bold, italic, bool(_MONO.search(name)) or bool(bits & _FIXED_PITCH))
     angle = raw.FPDFText_GetCharAngle(text, index)
     turn = round(-angle / (math.pi / 2)) % 4 if angle >= 0 else 0  # pdfium measures clockwise
-    return font, raw.FPDFPageObj_GetMarkedContentID(owner), turn
+    return font, raw.FPDFPageObj_GetMarkedContentID(owner), turn, _scale(text, index)
+
+
+def _scale(text: Any, index: int) -> float:
+    """How much larger a character is drawn than its font's size says: many programs draw with a font of 1 point."""
+    matrix = raw.FS_MATRIX()
+    if not raw.FPDFText_GetMatrix(text, index, matrix):
+        return 1.0
+    scale = math.hypot(matrix.c, matrix.d)
+    return scale if scale > 0 and abs(scale - 1) > 0.01 else 1.0
 
 
 def _main_turn(glyphs: list[tuple[int, Glyph]]) -> int:
@@ -175,9 +202,10 @@ def _turned_glyph(glyph: Glyph, turn: int, width: float, height: float) -> Glyph
     Before, `x0` and `x1` are its extent along the text's axis and `y` is its baseline across it.
     """
     if turn == 1:
-        return glyph._replace(y=width - glyph.y)
+        return glyph._replace(y=width - glyph.y, low=width - glyph.high, high=width - glyph.low)
     if turn == 2:
-        return glyph._replace(x0=width - glyph.x1, x1=width - glyph.x0, y=height - glyph.y)
+        upright = glyph._replace(x0=width - glyph.x1, x1=width - glyph.x0, y=height - glyph.y)
+        return upright._replace(low=height - glyph.high, high=height - glyph.low)
     if turn == 3:
         return glyph._replace(x0=height - glyph.x1, x1=height - glyph.x0)
     return glyph

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lace_ingest.adapters.extractors.pdf.blocks import Block, BlockKind, Entry
 from lace_ingest.adapters.extractors.pdf.lines import Line, read_lines
 from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Element, Glyph, Page
+from lace_ingest.adapters.extractors.pdf.tables import Cell
 
 _SKIPPED = frozenset(("TOC", "TOCI", "Artifact", "Index"))
-_TEXT = frozenset(("P", "Note", "FENote", "BibEntry", "Lbl", "Aside", "Formula"))
+_TEXT = frozenset(("P", "BibEntry", "Lbl", "Aside", "Formula"))
+_NOTES = frozenset(("Note", "FENote"))
 _BLOCK_LEVEL = frozenset(
     (
         "L",
@@ -47,6 +50,12 @@ def read_structure(page: Page) -> list[Block]:
     return list(_Reader(page).read(page.tree))
 
 
+def artifacts(page: Page) -> list[Line]:
+    """The lines of a tagged page that its tags leave out: running heads, page numbers."""
+    marked = _marks_of_all(page.tree)
+    return read_lines((glyph for glyph in page.glyphs if glyph.mark not in marked), page.number)
+
+
 def _marks_of_all(elements: Sequence[Element]) -> set[int]:
     marks: set[int] = set()
     stack: list[Element | int] = list(elements)
@@ -57,6 +66,15 @@ def _marks_of_all(elements: Sequence[Element]) -> set[int]:
         elif item.role != "Artifact":
             stack.extend(item.children)
     return marks
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The cells of a row, the places of those that are heads, and whether all of it is a head."""
+
+    cells: tuple[Cell, ...]
+    heads: tuple[int, ...]
+    is_head: bool
 
 
 class _Reader:
@@ -99,6 +117,8 @@ class _Reader:
         elif role == "BlockQuote":
             for block in self.read(element.children, depth):
                 yield replace(block, kind=BlockKind.QUOTE) if block.kind in (BlockKind.TEXT, BlockKind.RUN) else block
+        elif role in _NOTES:
+            yield from self._note(element)
         elif role in _TEXT or role == "Code":
             yield from self._text(element, BlockKind.TEXT)
         else:
@@ -124,6 +144,16 @@ class _Reader:
             )
         for other in inner:
             yield from self._element(other, 0)
+
+    def _note(self, element: Element) -> Iterator[Block]:
+        """A note with its mark: that of its label, else the raised one with which it begins."""
+        labels = [part for part in _flat(element) if part.role == "Lbl"]
+        mark = "".join(line.text or line.note_mark for line in self._lines(labels[:1])).strip("[](). ")
+        rest = replace(element, children=_without(element.children, labels[:1]))
+        for block in self._text(rest, BlockKind.TEXT):
+            is_note = block.kind is BlockKind.TEXT
+            own = mark or (block.lines[0].note_mark if block.lines else "")
+            yield replace(block, kind=BlockKind.NOTE, mark=own, is_named=True) if is_note else block
 
     def _runs(self, loose: Sequence[Element | int]) -> Iterator[Block]:
         """Text without a block of its own, one block for each change of its look, wide gap or early end of a line."""
@@ -182,22 +212,23 @@ class _Reader:
                     after.extend(self._element(part, 0))
 
     def _table(self, element: Element) -> Iterator[Block]:
-        rows: list[tuple[tuple[str, ...], bool]] = []
+        rows: list[_Row] = []
         captions: list[Element] = []
-        pending: dict[int, tuple[int, str]] = {}
+        pending: dict[int, tuple[int, Cell]] = {}
         self._rows(element, rows, captions, pending, in_head=False)
         for caption in captions:
             yield from self._element(caption, 0)
         if not rows:
             return
         heads = 0
-        while heads < len(rows) and rows[heads][1]:
+        while heads < len(rows) and rows[heads].is_head:
             heads += 1
         yield Block(
             BlockKind.TABLE,
             self._page,
-            rows=tuple(row for row, _ in rows),
+            rows=tuple(row.cells for row in rows),
             heads=heads,
+            head_columns=_head_columns(rows[heads:]),
             begins_before=element.begins_before,
             goes_on=element.goes_on,
         )
@@ -205,9 +236,9 @@ class _Reader:
     def _rows(
         self,
         element: Element,
-        rows: list[tuple[tuple[str, ...], bool]],
+        rows: list[_Row],
         captions: list[Element],
-        pending: dict[int, tuple[int, str]],
+        pending: dict[int, tuple[int, Cell]],
         *,
         in_head: bool,
     ) -> None:
@@ -222,23 +253,25 @@ class _Reader:
             else:
                 self._rows(item, rows, captions, pending, in_head=item.role == "THead")
 
-    def _row(
-        self, element: Element, pending: dict[int, tuple[int, str]], *, in_head: bool
-    ) -> tuple[tuple[str, ...], bool]:
-        cells: list[str] = []
+    def _row(self, element: Element, pending: dict[int, tuple[int, Cell]], *, in_head: bool) -> _Row:
+        cells: list[Cell] = []
+        heads: list[int] = []
         roles: list[str] = []
         for cell in element.children:
             if isinstance(cell, int):
                 continue
             _fill_from_above(cells, pending)
-            text = " ".join(line.text for line in self._lines([cell]))
+            lines = self._lines([cell])
             roles.append(cell.role)
             for at in range(cell.column_span):
                 if cell.row_span > 1:
-                    pending[len(cells)] = (cell.row_span - 1, text)
-                cells.append(text if at == 0 or cell.role == "TH" else "")
+                    pending[len(cells)] = (cell.row_span - 1, lines)
+                if cell.role == "TH":
+                    heads.append(len(cells))
+                cells.append(lines if at == 0 or cell.role == "TH" else ())
         _fill_from_above(cells, pending)
-        return tuple(cells), in_head or (bool(roles) and all(role == "TH" for role in roles))
+        is_head = in_head or (bool(roles) and all(role == "TH" for role in roles))
+        return _Row(tuple(cells), tuple(heads), is_head)
 
     def _lines(self, items: Sequence[Element | int]) -> tuple[Line, ...]:
         glyphs: list[Glyph] = []
@@ -249,15 +282,38 @@ class _Reader:
                 glyphs.extend(self._glyphs.get(item, ()))
             elif item.role not in _SKIPPED:
                 stack.extend(reversed(item.children))
-        return tuple(read_lines(glyphs))
+        return tuple(read_lines(glyphs, self._page))
 
 
-def _fill_from_above(cells: list[str], pending: dict[int, tuple[int, str]]) -> None:
+def _head_columns(rows: Sequence[_Row]) -> tuple[int, ...]:
+    """The columns that are tagged as heads in most rows of the body."""
+    counts = Counter(at for row in rows for at in row.heads)
+    return tuple(sorted(at for at, count in counts.items() if 2 * count > len(rows)))
+
+
+def _fill_from_above(cells: list[Cell], pending: dict[int, tuple[int, Cell]]) -> None:
     while len(cells) in pending:
-        left, text = pending.pop(len(cells))
+        left, cell = pending.pop(len(cells))
         if left > 1:
-            pending[len(cells)] = (left - 1, text)
-        cells.append(text)
+            pending[len(cells)] = (left - 1, cell)
+        cells.append(cell)
+
+
+def _flat(element: Element) -> Iterator[Element]:
+    for child in element.children:
+        if isinstance(child, Element):
+            yield child
+            yield from _flat(child)
+
+
+def _without(children: Sequence[Element | int], dropped: Sequence[Element]) -> list[Element | int]:
+    kept: list[Element | int] = []
+    for child in children:
+        if isinstance(child, int):
+            kept.append(child)
+        elif not any(child is other for other in dropped):
+            kept.append(replace(child, children=_without(child.children, dropped)))
+    return kept
 
 
 def _is_inline(element: Element) -> bool:

@@ -18,6 +18,13 @@ _WIDE = 0.28  # of the page's width: two columns as wide as this look like colum
 _MIN_FILLED = 0.5
 
 Interval = tuple[float, float]
+Cell = tuple[Line, ...]
+"""The lines of a cell from the top down."""
+
+
+def cell_text(cell: Cell) -> str:
+    """What a cell says, its lines parted by spaces."""
+    return " ".join(line.text for line in cell)
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class FoundTable:
     """A table: the places of its lines in the page's lines, its rows, and how many of them are heads."""
 
     lines: frozenset[int]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     heads: int
 
 
@@ -238,15 +245,15 @@ def _breaks(gap: float, gaps: Sequence[float], row: _Row, columns: Sequence[Inte
     return _column_of(row.cells[0][1], columns) == 0
 
 
-def _cells(group: Sequence[_Row], columns: Sequence[Interval]) -> tuple[str, ...]:
-    texts: list[list[str]] = [[] for _ in columns]
+def _cells(group: Sequence[_Row], columns: Sequence[Interval]) -> tuple[Cell, ...]:
+    cells: list[list[Line]] = [[] for _ in columns]
     for row in group:
         for _, line in row.cells:
-            texts[_column_of(line, columns)].append(line.text)
-    return tuple(" ".join(parts) for parts in texts)
+            cells[_column_of(line, columns)].append(line)
+    return tuple(map(tuple, cells))
 
 
-def _heads(grouped: Sequence[Sequence[_Row]], cells: Sequence[tuple[str, ...]], strokes: Sequence[Stroke]) -> int:
+def _heads(grouped: Sequence[Sequence[_Row]], cells: Sequence[tuple[Cell, ...]], strokes: Sequence[Stroke]) -> int:
     """1 where the first row is set apart by its look, by a stroke, or by words above numbers; else 0."""
     if len(grouped) < 2:
         return 0
@@ -256,6 +263,6 @@ def _heads(grouped: Sequence[Sequence[_Row]], cells: Sequence[tuple[str, ...]], 
     )
     bold = all(line.bold for line in first) and not all(line.bold for line in second)
     ruled = _ruled_between(strokes, grouped[0][-1].y, grouped[1][0].y, [(first[0].x0, first[-1].x1)])
-    numeric = [sum(1 for cell in row if any(map(str.isdigit, cell))) for row in cells]
+    numeric = [sum(1 for cell in row if any(map(str.isdigit, cell_text(cell)))) for row in cells]
     words_above = numeric[0] == 0 and sum(numeric[1:]) > 0
     return int(bold or ruled or words_above or all(cell for cell in cells[0]))

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from lace_ingest.adapters.extractors.pdf.lines import Line
-
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _FIRST = re.compile(r"^[^\W\d_]+")
 _LAST = re.compile(r"([^\W\d_]+)[-\u2010]$")
@@ -19,8 +17,8 @@ _HYPHENATING_SHARE = 0.02
 class Joiner:
     """Knows the words of a document, which tells "well-/known" from "hyphen-/ation"."""
 
-    def __init__(self, lines: Iterable[Line]) -> None:
-        texts = [line.text.strip() for line in lines]
+    def __init__(self, lines: Iterable[str]) -> None:
+        texts = [line.strip() for line in lines]
         found = [word.lower() for text in texts for word in _WORD.findall(text)]
         self._words = {part for word in found for part in word.split("-")}
         self._pairs = {pair for word in found if "-" in word for pair in pairwise(word.split("-"))}
@@ -35,10 +33,17 @@ class Joiner:
 
     def join(self, texts: Sequence[str]) -> str:
         """The lines of one paragraph as one text."""
+        return self.join_placed(texts)[0]
+
+    def join_placed(self, texts: Sequence[str]) -> tuple[str, list[int]]:
+        """The same, with the place in it at which each line begins."""
         result = ""
+        places: list[int] = []
         for text in texts:
-            result = self._append(result, text.strip())
-        return result
+            stripped = text.strip()
+            result = self._append(result, stripped)
+            places.append(len(result) - len(stripped))
+        return result, places
 
     def _append(self, before: str, text: str) -> str:
         if not before or not text:

@@ -1,0 +1,115 @@
+"""The settings of tenants and their people as control stores them, remembered until it says that some have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+import structlog
+
+from lace.control.v1 import control_pb2, control_pb2_grpc
+from lace_core.errors import LaceError, Reason
+from lace_proto import json as wire_json
+
+# Settings have times from which on they hold, and a notification can be lost with its connection.
+_GOOD_FOR_S = 3.0
+_AGAIN_AFTER_S = 1.0
+_TIMEOUT_S = 1.0
+_MOST = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class Changes(Protocol):
+    """Tells whether control changed settings since it was last asked."""
+
+    def take(self) -> bool:
+        """Whether it did."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Known:
+    values: Mapping[str, Any]
+    until: float
+
+
+class ControlSettings:
+    """See app.vector_ports.StoredSettings. `channel` carries the service's own identity, `own` is this process's say.
+
+    While control cannot be asked, what it told last holds. Of whom it never told anything, nothing is known: what a
+    tenant keeps from models is among the settings.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        changes: Changes,
+        own: Mapping[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channel = channel
+        self._stub = control_pb2_grpc.SettingsServiceStub(channel)
+        self._changes = changes
+        self._own = own
+        self._clock = clock
+        self._round = 0
+        self._away_until = float("-inf")
+        self._known: dict[tuple[str, str], _Known] = {}
+
+    async def of(self, tenant_id: str, principal_id: str = "") -> Mapping[str, Any]:
+        """See app.vector_ports.StoredSettings.of."""
+        self._forget_changed()
+        known = self._known.get((tenant_id, principal_id))
+        now = self._clock()
+        if known is not None and now < known.until:
+            return known.values
+        if now >= self._away_until:
+            try:
+                return await self._ask(tenant_id, principal_id, now)
+            except (LaceError, TimeoutError) as error:
+                log.warning("settings_not_read", tenant_id=tenant_id, error=str(error) or "no answer in time")
+                # A search waits for this: while control is away, not every one.
+                self._away_until = self._clock() + _AGAIN_AFTER_S
+        if known is None:
+            words = "The settings cannot be read just now; try again."
+            raise LaceError(Reason.SERVICE_UNAVAILABLE, words, retryable=True, retry_after=1.0)
+        return known.values
+
+    def changed(self) -> int:
+        """See app.vector_ports.StoredSettings.changed."""
+        self._forget_changed()
+        return self._round
+
+    async def _ask(self, tenant_id: str, principal_id: str, now: float) -> Mapping[str, Any]:
+        asked_in = self._round
+        request = control_pb2.ReadSettingsRequest(tenant_id=tenant_id, principal_id=principal_id)
+        async with asyncio.timeout(_TIMEOUT_S):
+            await self._reach()
+            answer = await self._stub.ReadSettings(request)
+        values = {**self._own, **wire_json.to_python(answer).get("values", {})}
+        self._forget_changed()
+        # What was read may be from before a change that came meanwhile.
+        until = now + _GOOD_FOR_S if asked_in == self._round else now
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[tenant_id, principal_id] = _Known(values, until)
+        return values
+
+    async def _reach(self) -> None:
+        """Does not wait for a control that refuses connections: a search is waiting."""
+        state = self._channel.get_state(try_to_connect=True)
+        while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
+            await self._channel.wait_for_state_change(state)
+            state = self._channel.get_state(try_to_connect=True)
+        if state is not grpc.ChannelConnectivity.READY:
+            raise LaceError(Reason.SERVICE_UNAVAILABLE, "control cannot be reached.", retryable=True)
+
+    def _forget_changed(self) -> None:
+        if self._changes.take():
+            self._round += 1
+            self._known = {whose: _Known(known.values, float("-inf")) for whose, known in self._known.items()}

@@ -1,0 +1,1 @@
+"""Finding the units that answer questions."""

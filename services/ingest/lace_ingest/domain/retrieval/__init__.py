@@ -1,0 +1,1 @@
+"""Questions to the sources, and what they find."""
