@@ -21,6 +21,7 @@ from lace_platform.paging import PageTokens
 from lace_platform.rpc import RpcServer, Running
 from lace_runs.adapters.boundary import GroupCommit
 from lace_runs.adapters.events import PostgresNews
+from lace_runs.adapters.facts import IngestFacts
 from lace_runs.adapters.lease import WorkerLease
 from lace_runs.adapters.publication import EventPublication
 from lace_runs.adapters.services import (
@@ -98,6 +99,7 @@ class _Outside:
     grants: RunGrants
     sources: IngestSources
     models: GatewayModels
+    facts: IngestFacts
     snapshots: BlobSnapshots
 
 
@@ -116,6 +118,7 @@ def _neighbours(
         RunGrants(control, identity),
         IngestSources(ingest),
         GatewayModels(llm),
+        IngestFacts(ingest),
         BlobSnapshots(platform.blobs),
     )
 
@@ -146,7 +149,7 @@ async def _worker(
     worker = Worker(
         lease,
         tools,
-        bodies(Writers(outside.open, outside.sources, outside.models)),
+        bodies(Writers(outside.open, outside.sources, outside.models, outside.facts)),
         concurrency=int(settings["runs.concurrency"]),
         news=news.wait,
         ended=outside.grants.forget,

@@ -131,6 +131,12 @@ WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id AND r.tenant_id 
 """
 
 
+# Labels of the sources that a revision of the artifact `a` cites.
+_LABELS = """runs.artifact_revisions AS r, jsonb_array_elements(r.sources) AS source,
+    jsonb_array_elements_text(source -> 'labels') AS label
+    WHERE r.tenant_id = a.tenant_id AND r.artifact_id = a.artifact_id AND r.revision_id = {revision}"""
+
+
 class PostgresArtifacts:
     """Artifacts within one transaction; see app.ports.ArtifactRepository."""
 
@@ -162,17 +168,32 @@ class PostgresArtifacts:
             raise LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
         return _record_of(row._asdict())
 
-    async def list(self, tenant_id: str, before: tuple[str, str] | None, limit: int) -> Sequence[ArtifactRecord]:
-        """Artifacts, newest first, after the cursor (created_at, artifact_id)."""
+    async def list(
+        self, tenant_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+    ) -> Sequence[ArtifactRecord]:
+        """Artifacts that these labels let one see, newest first, after the cursor (created_at, artifact_id)."""
         at, artifact_id = before or (None, "")
         rows = await self._tx.fetch_all(
-            """SELECT * FROM runs.artifacts WHERE tenant_id = :tenant_id
+            f"""SELECT * FROM runs.artifacts AS a WHERE tenant_id = :tenant_id
+                 AND NOT EXISTS (SELECT 1 FROM {_LABELS.format(revision="a.head_revision_id")}
+                     AND NOT label = ANY(CAST(:held AS text[])))
                  AND (CAST(:at AS timestamptz) IS NULL OR
                       (created_at, artifact_id) < (CAST(:at AS timestamptz), :artifact_id))
                ORDER BY created_at DESC, artifact_id DESC LIMIT :limit""",
-            {"tenant_id": tenant_id, "at": at, "artifact_id": artifact_id, "limit": limit},
+            {"tenant_id": tenant_id, "at": at, "artifact_id": artifact_id, "limit": limit, "held": sorted(labels)},
         )
         return [_record_of(row._asdict()) for row in rows]
+
+    async def labels(self, tenant_id: str, artifact_id: str, revision_id: str) -> frozenset[str]:
+        """The labels of the sources that a revision cites; of the head's where the id is empty."""
+        revision = "coalesce(nullif(:revision_id, ''), a.head_revision_id)"
+        rows = await self._tx.fetch_all(
+            f"""SELECT DISTINCT found.label FROM runs.artifacts AS a, LATERAL (
+                  SELECT label FROM {_LABELS.format(revision=revision)}) AS found
+                WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id""",
+            {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id},
+        )
+        return frozenset(row.label for row in rows)
 
     async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
         """A revision; raises LaceError REVISION_NOT_FOUND."""

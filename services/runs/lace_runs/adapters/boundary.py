@@ -22,7 +22,7 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
 from lace_runs.app.ports import EVENT_REFERENCE, Boundary
 from lace_runs.domain.events import SCHEMA_VERSION, cause_of
-from lace_runs.domain.runs import COMMANDS, LEAVES, Command, Job, RunState, Trigger
+from lace_runs.domain.runs import COMMANDS, LEAVES, Command, RunState, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -178,8 +178,9 @@ FROM runs.run_control_commands
 WHERE run_id = ANY(:run_ids) AND applied_at IS NULL ORDER BY position
 """
 
-JOBS_OF_RUN = """
-SELECT job_id, step_id, topic, payload, result FROM runs.run_jobs WHERE tenant_id = :tenant_id AND run_id = :run_id
+RESULTS_OF_JOBS = """
+SELECT job_id, result FROM runs.run_jobs
+WHERE tenant_id = :tenant_id AND run_id = :run_id AND job_id = ANY(:job_ids) AND result IS NOT NULL
 """
 
 
@@ -238,11 +239,12 @@ class GroupCommit:
             found.setdefault(row.run_id, []).extend(_commands([row._asdict()]))
         return found
 
-    async def jobs(self, tenant_id: str, run_id: str) -> Mapping[str, Job]:
-        """The jobs of a run by id."""
+    async def results(self, tenant_id: str, run_id: str, job_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What came of these jobs of a run, by id; those that are still out are left out."""
+        wanted = {"tenant_id": tenant_id, "run_id": run_id, "job_ids": list(job_ids)}
         async with self._database.transaction() as tx:
-            rows = await tx.fetch_all(JOBS_OF_RUN, {"tenant_id": tenant_id, "run_id": run_id})
-        return {row.job_id: Job(row.job_id, row.step_id, row.topic, row.payload, row.result) for row in rows}
+            rows = await tx.fetch_all(RESULTS_OF_JOBS, wanted)
+        return {row.job_id: row.result for row in rows}
 
     async def _run(self) -> None:
         while True:

@@ -24,7 +24,8 @@ _REFERRED = f"""
     ORDER BY named.place, e.sequence
 """
 _DATASETS = """
-    SELECT r.run_id, r.request -> 'source_ids' AS source_ids, r.artifact_id, r.revision_id, coalesce((
+    SELECT r.run_id, r.request -> 'source_ids' AS source_ids, r.request ->> 'bundle_id' AS bundle_id,
+           (r.request ->> 'bundle_version')::integer AS bundle_version, r.artifact_id, r.revision_id, coalesce((
       SELECT e.sequence FROM runs.run_events e
       WHERE e.run_id = r.run_id AND e.event_type = 'pipeline.run.started' ORDER BY e.sequence LIMIT 1), 0) AS started
     FROM runs.runs r WHERE r.run_id = ANY(:run_ids)
@@ -64,7 +65,14 @@ class EventPublication:
             return {}
         rows = await tx.fetch_all(_DATASETS, {"run_ids": sorted(run_ids)})
         return {
-            row.run_id: openlineage.Datasets(row.source_ids or (), row.artifact_id, row.revision_id, row.started)
+            row.run_id: openlineage.Datasets(
+                row.source_ids or (),
+                row.artifact_id,
+                row.revision_id,
+                row.started,
+                row.bundle_id or "",
+                row.bundle_version or 0,
+            )
             for row in rows
         }
 

@@ -62,6 +62,13 @@ ORDER BY position LIMIT :limit
 """
 
 
+NEWEST_ATTEMPTS = """
+SELECT DISTINCT ON (step_id) step_id, step, node_id, attempt, status, started_at, ended_at, output_hash, output_uri,
+  metrics, error_code, error_message, summary
+FROM runs.step_runs WHERE tenant_id = :tenant_id AND run_id = :run_id AND step = :step
+ORDER BY step_id, attempt DESC
+"""
+
 ADD_COMMAND = """
 INSERT INTO runs.run_control_commands
   (tenant_id, run_id, command_id, command, requested_by, reason, from_step_id, cause, created_at, applied_at, outcome)
@@ -135,6 +142,12 @@ class PostgresRuns:
             LIST_STEPS, {"tenant_id": tenant_id, "run_id": run_id, "after": after, "limit": limit}
         )
         return [(row.position, _step_of(row._asdict())) for row in rows]
+
+    async def newest_attempts(self, tenant_id: str, run_id: str, step: str) -> Mapping[str, StepRecord]:
+        """Of each step of that kind its newest attempt, by step id."""
+        wanted = {"tenant_id": tenant_id, "run_id": run_id, "step": step}
+        rows = await self._tx.fetch_all(NEWEST_ATTEMPTS, wanted)
+        return {row.step_id: _step_of(row._asdict()) for row in rows}
 
     async def add_command(self, tenant_id: str, run_id: str, command: Command, outcome: str = "") -> None:
         """Leave a command for the run's worker, or with an outcome note one that was carried out by itself."""

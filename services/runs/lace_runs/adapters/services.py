@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,16 @@ import grpc
 import orjson
 
 from lace.control.v1 import control_pb2, control_pb2_grpc
-from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from lace.ingest.v1 import (
+    bundles_pb2,
+    bundles_pb2_grpc,
+    ingest_pb2,
+    ingest_pb2_grpc,
+    intake_pb2,
+    intake_pb2_grpc,
+    retrieval_pb2,
+    retrieval_pb2_grpc,
+)
 from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc
 from lace_core.contracts import Contract, SourceOutline, SourceSection
 from lace_core.errors import LaceError, Reason
@@ -25,13 +34,22 @@ from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, ServiceIdentity, acting_as
 from lace_proto import json as wire_json
-from lace_runs.app.ports import Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, TokenCounts
+from lace_runs.app.ports import BundleInfo, Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, TokenCounts
 from lace_runs.domain.artifacts import snapshot_key
 from lace_runs.domain.quotas import Limits
 from lace_runs.domain.runs import Run
 
 _PAGE = 1000
+_MANY = 1000
 _RENEW_BEFORE_S = 30.0
+# What a search depends on: itself, and the calls of models that it may make.
+_SEARCHING = ("retrieval.", "llm.embedding_", "llm.rerank_", "llm.redaction", "llm.timeout_s", "llm.retries", "events.")
+_MODES = {
+    "auto": retrieval_pb2.SEARCH_MODE_AUTO,
+    "lexical": retrieval_pb2.SEARCH_MODE_LEXICAL,
+    "hybrid": retrieval_pb2.SEARCH_MODE_HYBRID,
+    "dense": retrieval_pb2.SEARCH_MODE_DENSE,
+}
 
 
 class ControlSettings:
@@ -137,21 +155,44 @@ class IngestSources:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._sources = ingest_pb2_grpc.SourceServiceStub(channel)
-        self._retrieval = ingest_pb2_grpc.RetrievalServiceStub(channel)
+        self._bundles = bundles_pb2_grpc.BundleServiceStub(channel)
+        self._intake = intake_pb2_grpc.IntakeServiceStub(channel)
+        self._retrieval = retrieval_pb2_grpc.RetrievalServiceStub(channel)
 
     async def get(self, source_id: str) -> SourceInfo:
         """A source; raises LaceError SOURCE_NOT_FOUND."""
         return _info(await self._sources.GetSource(ingest_pb2.GetSourceRequest(source_id=source_id)))
 
+    async def many(self, source_ids: Sequence[str]) -> Mapping[str, SourceInfo]:
+        """These sources by id; those that are not there, or that the caller may not see, are left out."""
+        found: dict[str, SourceInfo] = {}
+        for start in range(0, len(source_ids), _MANY):
+            request = intake_pb2.GetSourcesRequest(source_ids=source_ids[start : start + _MANY])
+            answer = await self._intake.GetSources(request)
+            found.update({source.source_id: _info(source) for source in answer.sources})
+        return found
+
+    async def bundle(self, name: str, version: int) -> BundleInfo:
+        """A version of a bundle. Raises LaceError BUNDLE_NOT_FOUND, BUNDLE_EMPTY, PERMISSION_DENIED."""
+        request = bundles_pb2.GetBundleVersionRequest(bundle_id=name, version=version)
+        found = await self._bundles.GetBundleVersion(request)
+        if found.withheld_count:
+            message = f"{found.withheld_count} sources of {name} carry labels that you do not hold."
+            raise LaceError(Reason.PERMISSION_DENIED, message)
+        return BundleInfo(found.bundle_id, found.version, tuple(found.source_ids), found.sha256)
+
     async def list_ready(self) -> Sequence[str]:
-        """Ids of all sources that are ready, sorted by file name."""
-        found: list[tuple[str, str]] = []
+        """Ids of the newest version that is ready of each document, sorted by file name."""
+        newest: dict[str, ingest_pb2.Source] = {}
         request = ingest_pb2.ListSourcesRequest(page_size=500, state=ingest_pb2.SOURCE_STATE_READY)
         while True:
             page = await self._sources.ListSources(request)
-            found.extend((source.filename, source.source_id) for source in page.sources)
+            for source in page.sources:
+                kept = newest.setdefault(source.series_id, source)
+                if source.version > kept.version:
+                    newest[source.series_id] = source
             if not page.next_page_token:
-                return [source_id for _, source_id in sorted(found)]
+                return [source_id for _, source_id in sorted((one.filename, one.source_id) for one in newest.values())]
             request.page_token = page.next_page_token
 
     async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
@@ -160,18 +201,20 @@ class IngestSources:
         return [_info(outline.source, outline.sections) for outline in answer.outlines]
 
     async def search(
-        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
+        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int, settings: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
         """Hits for each (key, text), and the units that they name."""
         results: list[Sequence[Hit]] = []
         units: dict[str, Unit] = {}
         for start in range(0, len(queries), 200):
             answer = await self._retrieval.Search(
-                ingest_pb2.SearchRequest(
+                retrieval_pb2.SearchRequest(
                     queries=[
-                        ingest_pb2.Query(key=k, text=t[:4000], limit=limit) for k, t in queries[start : start + 200]
+                        retrieval_pb2.Query(key=k, text=t[:4000], limit=limit) for k, t in queries[start : start + 200]
                     ],
                     source_ids=source_ids,
+                    mode=_MODES[settings.get("retrieval.run_mode", "lexical")],
+                    settings_json=_settings_of(settings, _SEARCHING),
                 )
             )
             sources = {source.source_id: source for source in answer.sources}
@@ -182,18 +225,26 @@ class IngestSources:
             )
         return results, units
 
-    async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
-        """The text of every unit of these sources by unit id."""
+    async def unit_texts(self, cited: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+        """The text of every unit by unit id, of these sources as these extractions read them."""
         texts: dict[str, str] = {}
-        for source_id in source_ids:
-            request = ingest_pb2.ListUnitsRequest(source_id=source_id, page_size=_PAGE)
-            while True:
-                page = await self._sources.ListUnits(request)
-                texts.update((unit.unit_id, unit.text) for unit in page.units)
-                if not page.next_page_token:
-                    break
-                request.page_token = page.next_page_token
+        for source_id, extraction in sorted(set(cited)):
+            try:
+                texts.update(await self._units(source_id, extraction))
+            except LaceError as error:
+                if error.reason is not Reason.EXTRACTION_NOT_FOUND:
+                    raise
         return texts
+
+    async def _units(self, source_id: str, extraction: str) -> Mapping[str, str]:
+        texts: dict[str, str] = {}
+        request = ingest_pb2.ListUnitsRequest(source_id=source_id, extraction=extraction, page_size=_PAGE)
+        while True:
+            page = await self._sources.ListUnits(request)
+            texts.update((unit.unit_id, unit.text) for unit in page.units)
+            if not page.next_page_token:
+                return texts
+            request.page_token = page.next_page_token
 
 
 class GatewayModels:
@@ -253,7 +304,11 @@ def _counted(answer: llm_gateway_pb2.CountTokensResponse | llm_gateway_pb2.Token
 
 def _own_settings(settings: Mapping[str, Any]) -> str:
     """What calls depend on, as JSON."""
-    own = {key: value for key, value in settings.items() if key.startswith(("llm.", "events."))}
+    return _settings_of(settings, ("llm.", "events."))
+
+
+def _settings_of(settings: Mapping[str, Any], groups: tuple[str, ...]) -> str:
+    own = {key: value for key, value in settings.items() if key.startswith(groups)}
     return orjson.dumps(own, option=orjson.OPT_SORT_KEYS).decode()
 
 

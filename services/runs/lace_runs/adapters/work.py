@@ -15,6 +15,7 @@ from lace_platform.jobs import handle_once
 from lace_platform.rpc import current_call
 from lace_runs.adapters.artifacts import PostgresArtifacts
 from lace_runs.adapters.boundary import EVENTS_CHANNEL
+from lace_runs.adapters.citations import PostgresCitations
 from lace_runs.adapters.events import PostgresEvents
 from lace_runs.adapters.pipelines import PostgresPipelines
 from lace_runs.adapters.quotas import PostgresQuotas
@@ -33,6 +34,7 @@ class PostgresUnitOfWork:
         self.runs = PostgresRuns(tx)
         self.events = PostgresEvents(tx)
         self.artifacts = PostgresArtifacts(tx)
+        self.citations = PostgresCitations(tx)
         self.pipelines = PostgresPipelines(tx)
         self.quotas = PostgresQuotas(tx)
         self._tenant_id = tenant_id

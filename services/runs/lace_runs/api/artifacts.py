@@ -7,12 +7,15 @@ from typing import Any
 
 from lace.runs.v1 import artifacts_pb2 as wire
 from lace.runs.v1 import artifacts_pb2_grpc as grpc_wire
+from lace.runs.v1 import citations_pb2 as citations_wire
 from lace_core.errors import LaceError, Reason
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
+from lace_platform.rpc import current_call
 from lace_runs.api import convert
+from lace_runs.api.convert_citations import citation_message, cursor_of, wanted_of
 from lace_runs.api.edge import caller, once, pair
-from lace_runs.app import artifacts, rollback, runs, verification
+from lace_runs.app import artifacts, citations, rollback, runs, verification
 from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
 
 _CREATE = "/lace.runs.v1.ArtifactService/CreateArtifact"
@@ -54,7 +57,7 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         size = page_size(request.page_size, default=50, maximum=500)
         cursor = self._tools.pages.decode("artifacts", scope, request.page_token)
         async with self._tools.open(tenant_id) as work:
-            found = await work.artifacts.list(tenant_id, pair(cursor), size + 1)
+            found = await work.artifacts.list(tenant_id, caller().labels, pair(cursor), size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
@@ -65,9 +68,10 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
 
     async def GetArtifact(self, request: wire.GetArtifactRequest, context: Any) -> wire.Artifact:
         """A document: its head, or another committed revision."""
-        tenant_id = caller().tenant_id
-        async with self._tools.open(tenant_id) as work:
-            shown = await artifacts.show(work, tenant_id, request.artifact_id, request.revision_id)
+        who = caller()
+        async with self._tools.open(who.tenant_id) as work:
+            await artifacts.require_visible(work, who, request.artifact_id, request.revision_id)
+            shown = await artifacts.show(work, who.tenant_id, request.artifact_id, request.revision_id)
         return convert.artifact_message(shown)
 
     async def PatchArtifact(self, request: wire.PatchArtifactRequest, context: Any) -> wire.PatchArtifactResponse:
@@ -79,6 +83,7 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
             raise LaceError(Reason.INVALID_ARGUMENT, f"/actions: {error}") from None
 
         async def effect(work: UnitOfWork) -> wire.PatchArtifactResponse:
+            await artifacts.require_visible(work, who, request.artifact_id, request.base_revision_id)
             shown, changes = await artifacts.patch(work, self._tools.sources, who, asked, utc_now())
             message = convert.artifact_message(shown)
             return wire.PatchArtifactResponse(
@@ -91,10 +96,11 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
 
     async def GetNode(self, request: wire.GetNodeRequest, context: Any) -> wire.GetNodeResponse:
         """A section with its blocks and evidence."""
-        tenant_id = caller().tenant_id
-        async with self._tools.open(tenant_id) as work:
+        who = caller()
+        async with self._tools.open(who.tenant_id) as work:
+            await artifacts.require_visible(work, who, request.artifact_id, request.revision_id)
             shown = await artifacts.show_node(
-                work, tenant_id, request.artifact_id, request.node_id, request.revision_id
+                work, who.tenant_id, request.artifact_id, request.node_id, request.revision_id
             )
         return convert.shown_node_message(shown)
 
@@ -106,6 +112,7 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         cursor = self._tools.pages.decode("revisions", scope, request.page_token)
         async with self._tools.open(tenant_id) as work:
             await work.artifacts.get(tenant_id, request.artifact_id)
+            await artifacts.require_visible(work, caller(), request.artifact_id)
             found = await work.artifacts.revisions(tenant_id, request.artifact_id, pair(cursor), size + 1)
         token = ""
         if len(found) > size:
@@ -124,6 +131,7 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         after = int(cursor[0] or 0) if cursor else 0
         async with self._tools.open(tenant_id) as work:
             await work.artifacts.get(tenant_id, request.artifact_id)
+            await artifacts.require_visible(work, caller(), request.artifact_id)
             found = await work.artifacts.verdicts(tenant_id, request.artifact_id, after, size + 1)
         token = self._tools.pages.encode("verdicts", scope, (found[size - 1][0],)) if len(found) > size else ""
         return wire.ListVerdictsResponse(
@@ -133,6 +141,8 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
     async def VerifyArtifact(self, request: wire.VerifyArtifactRequest, context: Any) -> wire.VerifyArtifactResponse:
         """Looks for damage in a document's revisions."""
         tools, tenant_id = self._tools, caller().tenant_id
+        async with tools.open(tenant_id) as work:
+            await artifacts.require_visible(work, caller(), request.artifact_id, request.revision_id)
         found = await verification.verify_artifact(
             tools.open, tools.snapshots, tenant_id, request.artifact_id, request.revision_id
         )
@@ -140,11 +150,29 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
             intact=not found.damages, checked=found.checked, damages=convert.damage_messages(found)
         )
 
+    async def ListCitations(
+        self, request: citations_wire.ListCitationsRequest, context: Any
+    ) -> citations_wire.ListCitationsResponse:
+        """Who cites given sources, units, or within a document."""
+        tenant_id, wanted = caller().tenant_id, wanted_of(request, current_call().labels)
+        named = (*wanted.source_ids, "", *wanted.unit_ids, "", wanted.artifact_id, str(wanted.all_revisions))
+        scope = {"tenant_id": tenant_id, "wanted": list(named)}
+        size = page_size(request.page_size, default=100, maximum=500)
+        after = cursor_of(self._tools.pages.decode("citations", scope, request.page_token))
+        found = await citations.list_citations(self._tools.open, tenant_id, wanted, after, size + 1)
+        more = len(found) > size
+        return citations_wire.ListCitationsResponse(
+            citations=map(citation_message, found[:size]),
+            next_page_token=self._tools.pages.encode("citations", scope, found[size - 1].cursor) if more else "",
+        )
+
     async def RollbackArtifact(
         self, request: wire.RollbackArtifactRequest, context: Any
     ) -> wire.RollbackArtifactResponse:
         """Brings a revision back by a run, or shows what that would change."""
         who, asked = caller(), convert.rollback_of(request)
+        async with self._tools.open(who.tenant_id) as work:
+            await artifacts.require_visible(work, who, asked.artifact_id, asked.revision_id)
         if request.dry_run:
             return convert.preview_message(*await rollback.preview(self._tools.open, who.tenant_id, asked))
         resolved = await runs.prepare(rollback.start_of(asked), self._tools.settings, self._tools.sources)

@@ -9,7 +9,7 @@ import orjson
 from google.protobuf.message import Message
 
 from lace.compiler.v1 import compiler_pb2
-from lace.ingest.v1 import ingest_pb2
+from lace.ingest.v1 import ingest_pb2, intake_pb2
 from lace_platform.bus import Bus, Consumption, Envelope
 from lace_platform.clock import utc_now
 from lace_proto import json as wire_json
@@ -22,6 +22,7 @@ GROUP = "runs"
 _VERSION = 1
 _RESULTS: Mapping[str, type[Message]] = {
     "source.ingest.completed": ingest_pb2.SourceIngestCompleted,
+    "source.import.completed": intake_pb2.SourceImportCompleted,
     "compile.completed": compiler_pb2.CompileCompleted,
 }
 

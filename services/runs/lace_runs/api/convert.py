@@ -73,6 +73,8 @@ def start_of(request: runs_pb2.StartRunRequest) -> Start:
         revision_id=request.base_revision_id,
         node_id=request.node_id,
         scope=_SCOPES[request.scope],
+        bundle_id=request.bundle,
+        bundle_version=request.bundle_version,
     )
     return Start(request.pipeline_id, asked, request.artifact_id, _free(request.settings), _priority(request))
 
@@ -83,7 +85,23 @@ def start_of_compile(request: runs_pb2.StartCompileRequest) -> Start:
     return Start("compile", asked, request.artifact_id, _free(request.settings), _priority(request))
 
 
-def _priority(request: runs_pb2.StartRunRequest | runs_pb2.StartCompileRequest) -> int:
+def import_of(request: runs_pb2.StartImportRequest) -> tuple[str, Sequence[str], dict[str, Any], int]:
+    """Prefix, labels, settings and priority of a StartImportRequest."""
+    return request.prefix, request.labels, _free(request.settings), _priority(request)
+
+
+def start_of_facts(request: runs_pb2.StartExtractFactsRequest) -> Start:
+    """What a StartExtractFactsRequest asks."""
+    asked = Request(source_ids=(request.source_id,))
+    return Start("facts", asked, overrides=_free(request.settings), priority=_priority(request))
+
+
+def _priority(
+    request: runs_pb2.StartRunRequest
+    | runs_pb2.StartCompileRequest
+    | runs_pb2.StartImportRequest
+    | runs_pb2.StartExtractFactsRequest,
+) -> int:
     return request.priority if request.HasField("priority") else DEFAULT_PRIORITY
 
 
@@ -126,6 +144,8 @@ def run_message(run: Run) -> runs_pb2.Run:
         warnings=[event_pb2.Notice(**warning) for warning in run.warnings],
         source_ids=run.request.source_ids,
         priority=run.priority,
+        bundle_id=run.request.bundle_id,
+        bundle_version=run.request.bundle_version,
     )
     for name in ("created_at", "started_at", "ended_at"):
         _set_time(message, name, getattr(run, name))

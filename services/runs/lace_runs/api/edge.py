@@ -25,7 +25,7 @@ def caller() -> Caller:
         principal_id=call.principal_id,
         roles=identity.roles if identity else frozenset(),
         scopes=identity.scopes if identity else frozenset(),
-        labels=identity.labels if identity else frozenset(),
+        labels=call.labels,
         request_id=call.request_id,
         correlation_id=call.correlation_id,
         idempotency_key=call.idempotency_key or "",

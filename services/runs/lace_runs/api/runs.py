@@ -11,13 +11,16 @@ from typing import Any
 from lace.runs.v1 import runs_pb2 as wire
 from lace.runs.v1 import runs_pb2_grpc as grpc_wire
 from lace_core.errors import LaceError
+from lace_core.pipeline import IMPORT, Pipeline
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
-from lace_runs.api import convert
+from lace_runs.api import convert, convert_files
 from lace_runs.api.edge import answered, caller, canonical, once, pair
 from lace_runs.api.event_batches import batches, first_batch
-from lace_runs.app import audit, control, events, quotas, runs
+from lace_runs.app import artifacts, audit, control, events, quotas, runs
 from lace_runs.app.event_content import event_content
+from lace_runs.app.files import as_seen, run_files
+from lace_runs.app.importing import import_start
 from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Sources, Starts, UnitOfWork
 from lace_runs.app.settling import settle
 from lace_runs.app.starting import needs_no_look, start_at_once
@@ -27,6 +30,8 @@ from lace_runs.domain.runs import Run, Trigger
 
 _START = "/lace.runs.v1.RunService/StartRun"
 _COMPILE = "/lace.runs.v1.RunService/StartCompile"
+_FACTS = "/lace.runs.v1.RunService/StartExtractFacts"
+_IMPORT = "/lace.runs.v1.RunService/StartImport"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,15 @@ class RunServicer(grpc_wire.RunServiceServicer):
     async def StartCompile(self, request: wire.StartCompileRequest, context: Any) -> wire.StartRunResponse:
         """Compiles a committed revision once more."""
         return await self._start(_COMPILE, request, convert.start_of_compile(request))
+
+    async def StartImport(self, request: wire.StartImportRequest, context: Any) -> wire.StartRunResponse:
+        """Takes in what lies in the inbox."""
+        start = import_start(caller(), *convert.import_of(request))
+        return await self._start(_IMPORT, request, start, IMPORT)
+
+    async def StartExtractFacts(self, request: wire.StartExtractFactsRequest, context: Any) -> wire.StartRunResponse:
+        """Takes facts out of a source."""
+        return await self._start(_FACTS, request, convert.start_of_facts(request))
 
     async def GetRun(self, request: wire.GetRunRequest, context: Any) -> wire.Run:
         """A run."""
@@ -91,6 +105,18 @@ class RunServicer(grpc_wire.RunServiceServicer):
         return wire.ListStepsResponse(
             steps=[convert.step_message(step) for _, step in found[:size]], next_page_token=token
         )
+
+    async def ListRunFiles(self, request: wire.ListRunFilesRequest, context: Any) -> wire.ListRunFilesResponse:
+        """The files that a run reads, with what became of each."""
+        tenant_id, tools, state = caller().tenant_id, self._tools, convert_files.state_of(request.state)
+        scope = {"tenant_id": tenant_id, "run_id": request.run_id, "state": state}
+        size = page_size(request.page_size, default=100, maximum=1000)
+        cursor = tools.pages.decode("files", scope, request.page_token)
+        found = await run_files(tools.open, tools.snapshots, tenant_id, request.run_id)
+        page = found.page(state, int(cursor[0] or 0) if cursor else 0, size + 1)
+        token = tools.pages.encode("files", scope, (page[size - 1][0],)) if len(page) > size else ""
+        shown = await as_seen(tools.sources, [file for _, file in page[:size]])
+        return convert_files.files_message(shown, found.counts(), token)
 
     async def ListEvents(self, request: wire.ListEventsRequest, context: Any) -> wire.ListEventsResponse:
         """A page of events from the first on."""
@@ -161,12 +187,22 @@ class RunServicer(grpc_wire.RunServiceServicer):
         return await self._control(request, Trigger.CANCEL)
 
     async def _start(
-        self, route: str, request: wire.StartRunRequest | wire.StartCompileRequest, start: runs.Start
+        self,
+        route: str,
+        request: wire.StartRunRequest
+        | wire.StartCompileRequest
+        | wire.StartImportRequest
+        | wire.StartExtractFactsRequest,
+        start: runs.Start,
+        own: Pipeline | None = None,
     ) -> wire.StartRunResponse:
         who = caller()
         tools = self._tools
         try:
-            settled, pipeline = await settle(tools.open, tools.sources, tools.snapshots, who.tenant_id, start)
+            if own is not None:  # only its own endpoint starts it
+                settled, pipeline = start, own
+            else:
+                settled, pipeline = await settle(tools.open, tools.sources, tools.snapshots, who.tenant_id, start)
             resolved = await runs.prepare(settled, tools.settings, tools.sources, pipeline)
         except LaceError:
             # What was answered once is answered again, whatever has changed since.
@@ -182,6 +218,8 @@ class RunServicer(grpc_wire.RunServiceServicer):
         await quotas.keep(tools.open, who.tenant_id, resolved.limits)
 
         async def effect(work: UnitOfWork) -> wire.StartRunResponse:
+            if settled.artifact_id:
+                await artifacts.require_visible(work, who, settled.artifact_id, settled.request.revision_id)
             return convert.started_message(await runs.start_run(work, who, settled, resolved, self._now()))
 
         return await once(self._tools.open, route, request, wire.StartRunResponse, effect)

@@ -58,6 +58,16 @@ async def show(work: UnitOfWork, tenant_id: str, artifact_id: str, revision_id: 
     return Shown(record, revision, await work.artifacts.document(tenant_id, artifact_id, wanted))
 
 
+async def require_visible(work: UnitOfWork, caller: Caller, artifact_id: str, revision_id: str = "") -> None:
+    """Raises ARTIFACT_NOT_FOUND for who does not hold all labels of the sources that the document cites.
+
+    Looked at is the head, and the revision that is named besides.
+    """
+    for looked_at in {"", revision_id}:
+        if not caller.labels.issuperset(await work.artifacts.labels(caller.tenant_id, artifact_id, looked_at)):
+            raise LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
+
+
 @dataclass(frozen=True)
 class ShownNode:
     """A node with what holds for it."""
@@ -152,7 +162,7 @@ def _check_base(shown: Shown, asked: Patch) -> None:
 
 async def _check(applied: Applied, actions: Sequence[Action], sources: Sources) -> None:
     given = [e for a in actions if isinstance(a, InsertBlock | ReplaceBlock) for e in a.evidence]
-    units = await sources.unit_texts(sorted({e.source_id for e in given})) if given else {}
+    units = await sources.unit_texts((e.source_id, e.extraction) for e in given) if given else {}
     findings = errors(await asyncio.to_thread(validate, applied.artifact))
     findings += [finding for e in given for finding in _misquoted(e, units.get(e.unit_id, ""))]
     findings += _unsupported(applied)

@@ -11,6 +11,7 @@ from lace_runs.app.compiling import CompileRun
 from lace_runs.app.documents.body import DocumentRun
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Execution
+from lace_runs.app.extracting import FactsRun
 from lace_runs.app.ingesting import IngestRun
 from lace_runs.app.restoring import RollbackRun
 from lace_runs.app.step_scope import StepScope
@@ -36,10 +37,12 @@ def bodies(writers: Writers) -> dict[str, Body]:
 
 
 async def _follow(execution: Execution, writers: Writers) -> Struct | None:
-    """Read sources where the pipeline does, then write, change or compile."""
+    """Read sources and take facts out of them where the pipeline does, then write, change or compile."""
     pipeline = execution.pipeline
     if pipeline.reads:
         await IngestRun(execution, writers.sources).ingest()
+    if pipeline.takes_facts:
+        await FactsRun(execution, writers).extract()
     if "snapshot" in pipeline.names:
         return await CompileRun(execution, writers.open).compile()
     if not pipeline.writes and not pipeline.edits:

@@ -33,14 +33,15 @@ async def event_content(
 ) -> EventContent:
     """The content as it was kept, compared with its hash; that it was read is on record before it is given.
 
-    Raises LaceError RUN_NOT_FOUND, EVENT_NOT_FOUND, PERMISSION_DENIED for who does not hold the run's labels,
-    EVENT_CONTENT_NOT_FOUND where the payload is all there is or the time of the content is over, BLOB_NOT_FOUND,
-    BLOB_CORRUPT.
+    Raises LaceError RUN_NOT_FOUND, EVENT_NOT_FOUND, PERMISSION_DENIED for who does not hold the run's labels and those
+    of the document that it wrote, EVENT_CONTENT_NOT_FOUND where the payload is all there is or the time of the content
+    is over, BLOB_NOT_FOUND, BLOB_CORRUPT.
     """
     sequence = sequence_of(run_id, event_id) or 0
     async with open_work(caller.tenant_id) as work:
         run = await work.runs.get(caller.tenant_id, run_id)
-        if missing := sorted(set(run.labels) - caller.labels):
+        written = await work.artifacts.labels(caller.tenant_id, run.artifact_id, "") if run.artifact_id else ()
+        if missing := sorted({*run.labels, *written} - caller.labels):
             raise LaceError(Reason.PERMISSION_DENIED, f"This run needs the labels {', '.join(missing)}.")
         found = (await work.events.page(caller.tenant_id, run_id, max(0, sequence - 1), 1)).events
     if not found or found[0].sequence != sequence:

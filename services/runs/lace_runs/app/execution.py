@@ -18,23 +18,24 @@ from msgspec import Struct
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_core.ids import derive
 from lace_core.pipeline import Pipeline, Step
+from lace_runs.app.calling_off import called_off
+from lace_runs.app.payloads import controlled_payload, error_payload
 from lace_runs.app.ports import Acting, Attempts, Boundary, Claimed, Message, RunLog, Snapshots, Spans
 from lace_runs.app.progress import Progress
 from lace_runs.app.provenance import Taken, UnsentLogs, output_entity
 from lace_runs.app.results import ResultLost, read_result, require_known
+from lace_runs.app.sent_jobs import IsAnswer, SentJobs
 from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as outputs
 from lace_runs.domain.dependence import children_of, dependents
 from lace_runs.domain.events import EventDraft, Notices
 from lace_runs.domain.limits import step_limits
 from lace_runs.domain.retries import Retries
-from lace_runs.domain.runs import IN_DOUBT, LEAVES, Checkpoint, Command, Job, RunState, StepRecord, Trigger, transition
+from lace_runs.domain.runs import IN_DOUBT, LEAVES, Checkpoint, Command, RunState, StepRecord, Trigger, transition
 
 OPENING_PAUSE_S = 0.02
 INLINE_BYTES = 64 * 1024
-JOB_POLL_S = 0.5
 COMMITTING = "validate"  # the step that moves the head
 
 T = TypeVar("T", bound=Struct)
@@ -72,7 +73,7 @@ class Execution:
         self.notices = Notices(list(map(dict, claimed.run.warnings)))
         self.attempt = claimed.run.attempt
         self._attempts = dict(claimed.attempts)
-        self._jobs = dict(claimed.jobs)
+        self.jobs = SentJobs(claimed.run, claimed.jobs, tools.log, tools.wait_for_news)
         self._first_commands = list(claimed.commands)
         self._taken: set[str] = set()
         self._decoded: dict[str, Struct] = {}
@@ -91,6 +92,8 @@ class Execution:
         self._logs = UnsentLogs(claimed.run, tools.worker_id, claimed.unlogged)
         self._spent_before_s = claimed.run.spent_s(tools.now())
         self.finish: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+        self.figures: Callable[[], Mapping[str, Any]] | None = None  # what progress tells beside the steps
+        self._finishing = 0  # steps whose boundary is on its way
 
     @property
     def let_go(self) -> bool:
@@ -137,6 +140,7 @@ class Execution:
                     return
             finally:
                 await self._close_opening()
+                await self.jobs.stop()
 
     async def take(self, commands: Sequence[Command]) -> None:
         """Take up commands that came in; the ones taken already are passed over."""
@@ -227,6 +231,7 @@ class Execution:
         await self._end(
             self._told("cancelled", command),
             applied={command.command_id: "done"},
+            messages=called_off(self.run, self.jobs.all()),
         )
 
     def _forget(self, from_step_id: str) -> list[str]:
@@ -237,7 +242,7 @@ class Execution:
         for step_id in forget:
             self.checkpoints.pop(step_id, None)
             self._decoded.pop(step_id, None)
-        self._jobs = {i: job for i, job in self._jobs.items() if job.step_id not in forget}
+        self.jobs.forget(forget)
         return forget
 
     async def _make_again(self, lost: ResultLost) -> bool:
@@ -283,7 +288,7 @@ class Execution:
         step_id = getattr(error, "step_id", "")
         payload = {"error_code": error.reason.value, "message": error.message, "step_id": step_id}
         # A step's last failure is told with the step.
-        told = [] if step_id else [self._run_event("pipeline.error", _error(error, ""))]
+        told = [] if step_id else [self._run_event("pipeline.error", error_payload(error, ""))]
         await self._end(
             *told,
             self._run_event("pipeline.run.failed", {"run_failed": payload}),
@@ -300,7 +305,7 @@ class Execution:
 
     def _told(self, kind: str, command: Command) -> EventDraft:
         """What became of a command, under the request that gave it."""
-        return self._run_event(f"pipeline.run.{kind}", _controlled(command), cause=command.cause)
+        return self._run_event(f"pipeline.run.{kind}", controlled_payload(command), cause=command.cause)
 
     async def _stand_still(self) -> None:
         self.state = transition(self.state, Trigger.REACH_BOUNDARY)
@@ -375,20 +380,31 @@ class Execution:
                 raise failure
             await asyncio.sleep(pause_s)
 
-    async def job(self, scope: StepScope, topic: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Have another service do something: sent with a boundary of its own, and waited for durably."""
-        job_id = derive("job", self.run.run_id, scope.step_id, str(self.attempt))
-        if job_id not in self._jobs:
-            job = Job(job_id, scope.step_id, topic, {**payload, "job_id": job_id})
-            self._jobs[job_id] = job
-            message = Message(job_id, topic, job_id, job.payload)  # a key of its own: jobs wait for nobody
+    async def job(
+        self,
+        scope: StepScope,
+        topic: str,
+        payload: Mapping[str, Any],
+        *,
+        is_answer: IsAnswer = lambda result: True,
+    ) -> Mapping[str, Any]:
+        """Have another service do something: sent with a boundary of its own, and waited for durably.
+
+        Where the last job of the step came back with what is no answer, the step's next attempt sends another one.
+        """
+        job = self.jobs.pending(scope.step_id, self.attempt, is_answer)
+        if job is None:
+            job = self.jobs.next(scope.step_id, self.attempt, topic, payload)
+            message = Message(job.job_id, topic, job.job_id, job.payload)  # a key of its own: jobs wait for nobody
             waiting = scope.record("waiting")
             sent = scope.progress(0, 1, f"Sent out as {topic}.", self.tools.now(), "waiting")
-            await self._boundary(jobs=[job], messages=[message], steps=[waiting], events=[sent])
-        while (result := self._jobs[job_id].result) is None:
-            await self.tools.wait_for_news(JOB_POLL_S)
-            self._jobs.update(await self.tools.log.jobs(self.run.tenant_id, self.run.run_id))
-        return result
+            self.jobs.add(job)
+            try:
+                await self._boundary(jobs=[job], messages=[message], steps=[waiting], events=[sent])
+            except LaceError:
+                self.jobs.discard(job)
+                raise
+        return await self.jobs.result(job.job_id)
 
     async def warn(self, scope: StepScope, code: str, message: str, subject: str = "") -> None:
         """Say something that a person should know: an event, and part of the run's result."""
@@ -446,20 +462,25 @@ class Execution:
             "summary": scope.summary,
         }
         scope.event("pipeline.step.completed", {"step_completed": completed}, now, status="succeeded")
-        done = len(self.checkpoints) + 1
+        # Boundaries of one run are committed in their order: those on their way are done before this one.
+        done = len(self.checkpoints) + self._finishing + 1
         written: dict[str, Any] = {
             "done": record,
             "checkpoints": [checkpoint],
             "steps_done": done,
             "steps_total": self._progress.total_at(done),
             "events": [*scope.events, *self._run_progress(done, scope.node_id, target.title)],
-            "warnings": self.notices.found or None,
+            "warnings": self.notices.to_write(anew=self._in_doubt),
         }
         if is_last:
             # Not here: a command that comes now may still stop the run, and what is being committed cannot be stopped.
             self._last = written
             return output
-        await self._boundary(**written)
+        self._finishing += 1
+        try:
+            await self._boundary(**written)
+        finally:
+            self._finishing -= 1
         self.checkpoints[scope.step_id], self._decoded[scope.step_id] = checkpoint, output
         return output
 
@@ -467,6 +488,8 @@ class Execution:
         told = self._progress.tick(done, node_id, title)
         if told is None:
             return ()
+        if self.figures is not None:
+            told.update(self.figures())
         return (self._run_event("pipeline.run.progress", {"run_progress_v2": told}, payload_schema_version=2),)
 
     async def _step_failed(self, scope: StepScope, error: LaceError, again: bool) -> None:
@@ -483,7 +506,7 @@ class Execution:
         }
         scope.event("pipeline.step.failed", {"step_failed": failed}, now, status="failed")
         if not again:
-            scope.event("pipeline.error", _error(error, scope.step_id), now, status="failed")
+            scope.event("pipeline.error", error_payload(error, scope.step_id), now, status="failed")
         await self._boundary(steps=[record], events=scope.events)
 
     # -- boundaries -------------------------------------------------------------------------------------------------
@@ -561,6 +584,7 @@ class Execution:
             commands = await self.tools.log.commit(boundary)
         except LaceError:
             self._logs.put_back(sent)
+            self.notices.written = 0
             raise
         except asyncio.CancelledError:
             self._in_doubt = True
@@ -570,18 +594,3 @@ class Execution:
         if unsent is not None:
             self._logs.add(unsent)
         return commands
-
-
-def _error(error: LaceError, subject: str) -> dict[str, Any]:
-    return {"error": {"code": error.reason.value, "message": error.message, "subject": subject}}
-
-
-def _controlled(command: Command) -> dict[str, Any]:
-    return {
-        "run_controlled": {
-            "command_id": command.command_id,
-            "requested_by": command.requested_by,
-            "reason": command.reason,
-            "from_step_id": command.from_step_id,
-        }
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from lace_core.ir import Artifact, Source
 from lace_core.pipeline import Pipeline
 from lace_core.planning import Hit, Unit
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
+from lace_runs.domain.citations import Citation, Cursor, Wanted
 from lace_runs.domain.events import Event, EventDraft
 from lace_runs.domain.pipelines import Registered
 from lace_runs.domain.quotas import UNLIMITED, Limits
@@ -157,8 +158,12 @@ class RunLog(Protocol):
     async def open_commands(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[Command]]:
         """The commands of these runs not taken up yet, oldest first; runs without any are left out."""
 
-    async def jobs(self, tenant_id: str, run_id: str) -> Mapping[str, Job]:
-        """The jobs of a run by id."""
+    async def results(self, tenant_id: str, run_id: str, job_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What came of these jobs of a run, by id; those that are still out are left out."""
+
+
+NewsOfJobs = Callable[[float], Awaitable[bool]]
+"""Waits for news of jobs, at most so many seconds; False where none came."""
 
 
 class RunRepository(Protocol):
@@ -190,6 +195,9 @@ class RunRepository(Protocol):
 
     async def has_step(self, tenant_id: str, run_id: str, step_id: str) -> bool:
         """Whether the run has begun that step, or taken its result over."""
+
+    async def newest_attempts(self, tenant_id: str, run_id: str, step: str) -> Mapping[str, StepRecord]:
+        """Of each step of that kind its newest attempt, by step id."""
 
     async def checkpoints(self, tenant_id: str, run_id: str) -> Mapping[str, Checkpoint]:
         """The results of a run's steps."""
@@ -242,8 +250,13 @@ class ArtifactRepository(Protocol):
     async def get(self, tenant_id: str, artifact_id: str) -> ArtifactRecord:
         """An artifact; raises LaceError ARTIFACT_NOT_FOUND."""
 
-    async def list(self, tenant_id: str, before: tuple[str, str] | None, limit: int) -> Sequence[ArtifactRecord]:
-        """Artifacts, newest first, after the cursor (created_at, artifact_id)."""
+    async def list(
+        self, tenant_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+    ) -> Sequence[ArtifactRecord]:
+        """Artifacts whose heads cite no source with other labels, newest first, after (created_at, artifact_id)."""
+
+    async def labels(self, tenant_id: str, artifact_id: str, revision_id: str) -> frozenset[str]:
+        """The labels of the sources that a revision cites; of the head's where the id is empty."""
 
     async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
         """A revision; raises LaceError REVISION_NOT_FOUND."""
@@ -292,6 +305,13 @@ class ArtifactRepository(Protocol):
 
         It is renewed while the run's worker holds the run; the run's next holder takes it at once.
         """
+
+
+class CitationRepository(Protocol):
+    """What documents cite, within one transaction and tenant."""
+
+    async def page(self, tenant_id: str, wanted: Wanted, after: Cursor | None, limit: int) -> Sequence[Citation]:
+        """Citations by artifact, revision, place and evidence, those behind the cursor."""
 
 
 class QuotaRepository(Protocol):
@@ -343,6 +363,10 @@ class UnitOfWork(Protocol):
     @property
     def artifacts(self) -> ArtifactRepository:
         """Artifacts and revisions."""
+
+    @property
+    def citations(self) -> CitationRepository:
+        """What documents cite."""
 
     @property
     def quotas(self) -> QuotaRepository:
@@ -403,25 +427,47 @@ class SourceInfo:
     outline: SourceOutline | None = None
 
 
+@dataclass(frozen=True)
+class BundleInfo:
+    """A version of a bundle: its sources in their order, and the SHA-256 of that list."""
+
+    bundle_id: str
+    version: int
+    source_ids: tuple[str, ...]
+    sha256: str
+
+
 class Sources(Protocol):
     """What ingest knows, asked under the run's grant."""
 
     async def get(self, source_id: str) -> SourceInfo:
         """A source; raises LaceError SOURCE_NOT_FOUND."""
 
+    async def many(self, source_ids: Sequence[str]) -> Mapping[str, SourceInfo]:
+        """These sources by id; those that are not there, or that the caller may not see, are left out."""
+
+    async def bundle(self, name: str, version: int) -> BundleInfo:
+        """A version of a bundle by id or name, the newest where it is 0.
+
+        Raises LaceError BUNDLE_NOT_FOUND, BUNDLE_EMPTY, PERMISSION_DENIED for who may not see all of its sources.
+        """
+
     async def list_ready(self) -> Sequence[str]:
-        """Ids of all sources that are ready, sorted by file name."""
+        """Ids of the newest version that is ready of each document, sorted by file name."""
 
     async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
         """The ready ones among these sources with what they speak of, sorted by file name."""
 
     async def search(
-        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
+        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int, settings: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
-        """Hits for each (key, text), and the units that they name."""
+        """Hits for each (key, text), and the units that they name; the run's pinned settings say how they are found."""
 
-    async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
-        """The text of every unit of these sources by unit id."""
+    async def unit_texts(self, cited: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+        """The text of every unit by unit id, of these sources as these extractions read them (empty: as of now).
+
+        What a source was never read as gives nothing. Raises LaceError SOURCE_NOT_FOUND.
+        """
 
 
 @dataclass(frozen=True)

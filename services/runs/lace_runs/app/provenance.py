@@ -160,6 +160,7 @@ class Taken:
 
 def _common(run: Run, worker_id: str) -> dict[str, Any]:
     """What holds for every log of the run."""
+    asked = run.request
     common: dict[str, Any] = {
         "tenant_id": run.tenant_id,
         "run_id": run.run_id,
@@ -173,10 +174,17 @@ def _common(run: Run, worker_id: str) -> dict[str, Any]:
         "correlation_id": run.correlation_id,
         "schema_version": 1,
     }
+    inputs = []
     if run.settings_uri:
         settings_id = f"set_{run.settings_hash[:26]}"
         entity = {"content_hash": run.settings_hash, "uri": run.settings_uri, "kind": "settings"}
-        common["inputs"] = [{"entity_id": settings_id, **entity}]
+        inputs.append({"entity_id": settings_id, **entity})
+    if asked.bundle_id:
+        uri = f"ingest://bundles/{asked.bundle_id}/versions/{asked.bundle_version}"
+        entity = {"content_hash": asked.bundle_hash, "uri": uri, "kind": "bundle"}
+        inputs.append({"entity_id": asked.bundle_id, **entity})
+    if inputs:
+        common["inputs"] = inputs
     return common
 
 

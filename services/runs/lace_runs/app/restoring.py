@@ -127,7 +127,7 @@ class RollbackRun:
         for source in document.sources:
             cited = [evidence for evidence in quotes if evidence.source_id == source.source_id]
             try:
-                units = await self._sources.unit_texts([source.source_id]) if cited else {}
+                units = await self._sources.unit_texts((e.source_id, e.extraction) for e in cited) if cited else {}
             except LaceError as error:
                 if error.retryable:
                     raise

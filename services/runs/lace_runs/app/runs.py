@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
+from lace_core.labels import is_owner_label
 from lace_core.pipeline import PIPELINES, Pipeline
 from lace_core.settings import check_values
 from lace_runs.app.pipelines import pipeline_of
-from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, Sources, UnitOfWork
+from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, SourceInfo, Sources, UnitOfWork
 from lace_runs.app.quotas import admit
 from lace_runs.domain.artifacts import ArtifactRecord
 from lace_runs.domain.events import EventDraft
@@ -43,15 +43,33 @@ async def prepare(start: Start, settings: Settings, sources: Sources, pipeline: 
     `pipeline` is the start's own where it is known already. Raises LaceError PIPELINE_UNKNOWN, INVALID_ARGUMENT,
     SETTING_*, SOURCE_NOT_FOUND and the like.
     """
-    _check(start, pipeline or _pipeline(start.pipeline_id))
+    asked = pipeline or _pipeline(start.pipeline_id)
+    _check(start, asked)
     for target in start.request.targets:
         if target not in TARGETS:
             raise LaceError(Reason.COMPILE_TARGET_UNKNOWN, f"No target {target}; use {', '.join(TARGETS)}.")
     resolved = await settings.resolve(check_values(start.overrides, "request"))
     if start.pipeline_id == "noop10" and not resolved.values["runs.bench_pipelines"]:
         raise LaceError(Reason.PIPELINE_UNKNOWN, "noop10 is for measuring; switch on runs.bench_pipelines first.")
-    await asyncio.gather(*(sources.get(source_id) for source_id in start.request.source_ids))
+    given = await existing(sources, start.request.source_ids)
+    if asked.takes_facts and not asked.reads:
+        _refuse_unread(given)
     return resolved
+
+
+def _refuse_unread(given: Mapping[str, SourceInfo]) -> None:
+    for info in given.values():
+        if info.state != "ready":
+            raise LaceError(Reason.SOURCE_NOT_READY, f"{info.source.filename} is not read yet; ingest it first.")
+
+
+async def existing(sources: Sources, source_ids: Sequence[str]) -> Mapping[str, SourceInfo]:
+    """These sources by id, in their order; raises LaceError SOURCE_NOT_FOUND for the first that is not there."""
+    found = await sources.many(source_ids) if source_ids else {}
+    for source_id in source_ids:
+        if source_id not in found:
+            raise LaceError(Reason.SOURCE_NOT_FOUND, f"No source {source_id}.")
+    return {source_id: found[source_id] for source_id in source_ids}
 
 
 def _check(start: Start, pipeline: Pipeline) -> None:
@@ -59,8 +77,10 @@ def _check(start: Start, pipeline: Pipeline) -> None:
     request, name = start.request, start.pipeline_id
     if pipeline.writes and not request.title.strip():
         raise _invalid("/title", f"{name} needs a title.")
-    if pipeline.reads and not request.source_ids:
+    if pipeline.reads and not pipeline.imports and not request.source_ids:
         raise _invalid("/source_ids", f"{name} needs the sources to read.")
+    if pipeline.takes_facts and not pipeline.imports and not request.source_ids:
+        raise _invalid("/source_ids", f"{name} needs the sources to take facts out of.")
     if "snapshot" in pipeline.names and not start.artifact_id:
         raise _invalid("/artifact_id", f"{name} compiles a written artifact; name it.")
     if pipeline.writer == "amend" and not request.instructions.strip():
@@ -121,7 +141,8 @@ def new_run(
         settings_hash=resolved.settings_hash,
         settings_uri=resolved.uri,
         scopes=tuple(sorted(set(GRANT) & caller.scopes)),
-        labels=tuple(sorted(caller.labels)),
+        # What the run might read; that it may read what is its principal's own says nothing of what it does read.
+        labels=tuple(sorted(label for label in caller.labels if not is_owner_label(label))),
         request_id=caller.request_id,
         correlation_id=caller.correlation_id,
         idempotency_key=caller.idempotency_key,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from lace_core.pipeline import AUTO, PIPELINES, Pipeline
 from lace_core.scope import nodes_of
 from lace_runs.app.pipelines import pipeline_of
 from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources, UnitOfWork
-from lace_runs.app.runs import Start
+from lace_runs.app.runs import Start, existing
 from lace_runs.domain import steps
 from lace_runs.domain.artifacts import ArtifactRecord
 
@@ -26,11 +25,15 @@ async def settle(
 ) -> tuple[Start, Pipeline]:
     """The start with its pipeline named and, for a change, its document's title; and that pipeline.
 
-    Raises LaceError PIPELINE_UNKNOWN, ARTIFACT_NOT_FOUND, ARTIFACT_EMPTY, NODE_NOT_FOUND, INVALID_ARGUMENT.
+    Raises LaceError PIPELINE_UNKNOWN, ARTIFACT_NOT_FOUND, ARTIFACT_EMPTY, NODE_NOT_FOUND, BUNDLE_NOT_FOUND,
+    BUNDLE_EMPTY, PERMISSION_DENIED, INVALID_ARGUMENT.
     """
+    start = await _of_bundle(sources, start)
     shipped = PIPELINES.get(start.pipeline_id)
     if shipped is not None and "recall" in shipped.names:
         raise _invalid("/pipeline_id", f"{start.pipeline_id} is started by POST /v1/artifacts/{{id}}:rollback.")
+    if shipped is not None and shipped.imports:
+        raise _invalid("/pipeline_id", f"{start.pipeline_id} is started by POST /v1/sources:import.")
     if shipped is not None and not shipped.edits:
         return start, shipped
     if start.pipeline_id == AUTO:
@@ -40,6 +43,29 @@ async def settle(
         if pipeline.edits:
             start = await _change(work, tenant_id, start)
     return start, pipeline
+
+
+async def _of_bundle(sources: Sources, start: Start) -> Start:
+    """The start with the sources that its bundle holds now, and which version that is."""
+    asked = start.request
+    if not asked.bundle_id:
+        if asked.bundle_version:
+            raise _invalid("/bundle_version", "is the version of a bundle; name the bundle too.")
+        return start
+    if asked.source_ids:
+        raise _invalid("/bundle", "Name a bundle or sources, not both.")
+    found = await sources.bundle(asked.bundle_id, asked.bundle_version)
+    if not found.source_ids:
+        message = f"{asked.bundle_id} has no sources in version {found.version}."
+        raise LaceError(Reason.BUNDLE_EMPTY, message)
+    request = replace(
+        asked,
+        source_ids=found.source_ids,
+        bundle_id=found.bundle_id,
+        bundle_version=found.version,
+        bundle_hash=found.sha256,
+    )
+    return replace(start, request=request)
 
 
 async def _change(work: UnitOfWork, tenant_id: str, start: Start) -> Start:
@@ -61,7 +87,7 @@ async def _choose(
 ) -> Start:
     """The start under the pipeline that fits best, with the reason for it."""
     request = start.request
-    given = await asyncio.gather(*(sources.get(source_id) for source_id in request.source_ids))
+    given = list((await existing(sources, request.source_ids)).values())
     ready = [info.source.source_id for info in given if info.state == "ready"]
     situation = Situation(given=len(given), ready=len(ready), instructions=bool(request.instructions.strip()))
     title = request.title

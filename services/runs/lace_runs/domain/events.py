@@ -73,9 +73,10 @@ class Event:
 
 @dataclass
 class Notices:
-    """The warnings of a run as they come up, each once."""
+    """The warnings of a run as they come up, each once; so many of them were written."""
 
     found: list[dict[str, str]] = field(default_factory=list)
+    written: int = 0
 
     def add(self, code: str, message: str, subject: str = "") -> bool:
         """Whether the notice is new."""
@@ -84,6 +85,13 @@ class Notices:
             return False
         self.found.append(notice)
         return True
+
+    def to_write(self, *, anew: bool) -> list[dict[str, str]] | None:
+        """All where more came up since they were written, or where they are to be written anew; None elsewhere."""
+        if len(self.found) == self.written and not anew:
+            return None
+        self.written = len(self.found)
+        return self.found or None
 
 
 def event_id_of(run_id: str, sequence: int) -> str:

@@ -22,12 +22,17 @@ TYPES = frozenset({_STARTED, *_ENDS})
 
 @dataclass(frozen=True)
 class Datasets:
-    """What a run reads and writes, and where its start was told: 0 while it was not."""
+    """What a run reads and writes, and where its start was told: 0 while it was not.
+
+    `bundle_id` is empty where the sources did not come from a bundle.
+    """
 
     source_ids: Sequence[str]
     artifact_id: str
     revision_id: str
     first_started: int
+    bundle_id: str = ""
+    bundle_version: int = 0
 
 
 def run_events(event: Event, datasets: Datasets) -> list[tuple[str, Mapping[str, Any]]]:
@@ -52,6 +57,9 @@ def _run_event(kind: str, event: Event, datasets: Datasets) -> Mapping[str, Any]
         message = event.draft.payload["run_failed"]["message"]
         url = f"{_SPEC}/facets/1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet"
         facets["errorMessage"] = _facet(url, message=message, programmingLanguage="Python")
+    inputs = [_dataset(f"{tenant}/sources/{source_id}") for source_id in datasets.source_ids]
+    if datasets.bundle_id:
+        inputs.append(_dataset(f"{tenant}/bundles/{datasets.bundle_id}", str(datasets.bundle_version)))
     outputs = []
     if datasets.artifact_id:
         outputs.append(_dataset(f"{tenant}/artifacts/{datasets.artifact_id}", datasets.revision_id))
@@ -62,7 +70,7 @@ def _run_event(kind: str, event: Event, datasets: Datasets) -> Mapping[str, Any]
         "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
         "run": {**run, "facets": facets},
         "job": {"namespace": NAMESPACE, "name": event.pipeline_id},
-        "inputs": [_dataset(f"{tenant}/sources/{source_id}") for source_id in datasets.source_ids],
+        "inputs": inputs,
         "outputs": outputs,
     }
 

@@ -100,7 +100,9 @@ DEFAULT_PRIORITY = 5
 class Request:
     """What a run was asked to do; pinned at its start. `revision_id` is what is compiled, brought back or changed;
     of a change, `node_id` (empty: the root) and `scope` (node or subtree) say how much. `asked_pipeline_id` is auto
-    where the pipeline was chosen, and `chosen_because` says why it was.
+    where the pipeline was chosen, and `chosen_because` says why it was. An import takes in the objects of the inbox
+    whose names begin with `prefix`, and gives their sources these labels. `source_ids` may be those of a bundle's
+    version, of which `bundle_hash` is the SHA-256.
     """
 
     title: str = ""
@@ -115,6 +117,11 @@ class Request:
     chosen_because: str = ""
     head_revision_id: str = ""
     reason: str = ""
+    prefix: str = ""
+    labels: tuple[str, ...] = ()
+    bundle_id: str = ""
+    bundle_version: int = 0
+    bundle_hash: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,8 +171,46 @@ class Committed(_Output, frozen=True):
     dropped_citations: int = 0
 
 
+class ImportedObject(_Output, frozen=True):
+    """What became of one object of the inbox: the source that it is, or why it was not taken."""
+
+    name: str
+    source_id: str = ""
+    error_code: str = ""
+    error_message: str = ""
+
+
+class Imported(_Output, frozen=True):
+    """What lay in the inbox, sorted by name."""
+
+    objects: tuple[ImportedObject, ...]
+
+
+class Surveyed(_Output, frozen=True):
+    """How a source is parted for taking facts out of it; `ok` is false where it is not read, and the rest is empty.
+
+    A part is (place of the first unit, of its first span, place of the last unit, one past its last span).
+    """
+
+    source_id: str
+    ok: bool
+    source: Source | None = None
+    extraction: str = ""
+    language: str = ""
+    parts: tuple[tuple[int, int, int, int], ...] = ()
+
+
+class FactsKept(_Output, frozen=True):
+    """What came of one part: facts that are new, that were there, of both those for review; refused ones by reason."""
+
+    added: int
+    known: int
+    review: int
+    refused: dict[str, int]
+
+
 class Ingested(_Output, frozen=True):
-    """What came of reading one source."""
+    """What came of reading one source. `duration_ms` counts from its being sent to a reader."""
 
     source_id: str
     filename: str
@@ -180,6 +218,11 @@ class Ingested(_Output, frozen=True):
     units: int
     error_code: str = ""
     error_message: str = ""
+    words: int = 0
+    pages: int = 0
+    warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    duration_ms: int = 0
 
 
 class Compiled(_Output, frozen=True):
@@ -216,6 +259,9 @@ OUTPUTS: Mapping[str, type[Struct]] = {
     "Recalled": Recalled,
     "Staged": Staged,
     "Committed": Committed,
+    "Imported": Imported,
+    "Surveyed": Surveyed,
+    "FactsKept": FactsKept,
     "Ingested": Ingested,
     "Compiled": Compiled,
     "Nothing": Nothing,

@@ -18,7 +18,8 @@ from lace_runs.app.documents.revise import Revising
 from lace_runs.app.documents.scoping import Scoping
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.documents.write import Writing
-from lace_runs.app.execution import Execution, Paused
+from lace_runs.app.execution import Execution
+from lace_runs.app.gathering import gather
 from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as out
 
@@ -116,7 +117,7 @@ class DocumentRun:
         room = max(0, int(self.settings["runs.max_nodes"]) - known) // max(1, len(nodes))
         side = _Side(slots, room, {node.node_id: node.title for node in nodes})
         work += [self._write_section(node, facts.get(node.node_id, ()), side) for node in nodes]
-        results = await _gather(work)
+        results = await gather(work)
         return [node for nodes in results for node in nodes]
 
     async def _write_summary(
@@ -146,7 +147,7 @@ class DocumentRun:
             self._write_section(child, [by_id[f] for f in ids], replace(side, room=share))
             for child, ids in zip(children, strategy.child_facts, strict=True)
         ]
-        return [node, *(n for nodes in await _gather(below) for n in nodes)]
+        return [node, *(n for nodes in await gather(below) for n in nodes)]
 
     async def _decide(self, node: out.PlannedNode, grounds: Sequence[Grounds], room: int) -> out.NodeStrategy | None:
         if "strategy" not in self._node_steps:
@@ -209,22 +210,3 @@ class DocumentRun:
         steps += len(self._node_steps) * children
         planned = not node.key or (node.depth == 1 and not self._edits)
         self.execution.expect(steps - (self._guess if planned else len(self._node_steps)))
-
-
-async def _gather(work: Sequence[Any]) -> list[Any]:
-    """All results in order. A pause lets what is under way finish; a failure stops the others at once."""
-    tasks = [asyncio.ensure_future(item) for item in work]
-    if not tasks:
-        return []
-    try:
-        pending = set(tasks)
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
-            failed = [t for t in done if not t.cancelled() and t.exception() and not isinstance(t.exception(), Paused)]
-            if failed:
-                raise failed[0].exception() or AssertionError
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return [task.result() for task in tasks]

@@ -113,7 +113,7 @@ async def _tell(execution: Execution, scope: StepScope, node: out.PlannedNode, d
     scope.event("pipeline.context.cut", {"context_cut": payload}, execution.tools.now())
     message = (
         f"{len(done.left_out)} of the passages found for {node.title} do not fit into the model's context and were "
-        f"left out ({left_tokens} tokens, lowest rank first); raise llm.context_tokens or ask of less."
+        f"left out ({left_tokens} tokens; the best ranked that fit stay); raise llm.context_tokens or ask of less."
     )
     await execution.warn(scope, CUT, message, node.node_id)
     _add(scope.lineage.evals, "context_left_out_units", len(done.left_out))

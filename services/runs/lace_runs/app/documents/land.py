@@ -191,7 +191,9 @@ class Landing(StepWork):
         document = await self._document(staged.revision_id)
         cited = sorted({e.source_id for node in document.nodes for e in node.evidence})
         scope.lineage.read(source for source in document.sources if source.source_id in cited)
-        units = await self._writers.sources.unit_texts(cited)
+        # A section that stays may cite a source as it was read before: its quotes are exact in those units.
+        read_as = {(e.source_id, e.extraction) for node in document.nodes for e in node.evidence}
+        units = await self._writers.sources.unit_texts(read_as)
         findings = await asyncio.to_thread(validate, document, units, int(self.settings["runs.max_nodes"]))
         payload = {
             "stage": "document",

@@ -153,7 +153,7 @@ class Scoping(StepWork):
             {e.unit_id for node in base.nodes for e in node.evidence if any(e.evidence_id in t for t in taken.values())}
         )
         limit = min(_MOST_UNITS, int(self.settings["retrieval.units_per_query"]) + more)
-        results, units = await self._writers.sources.search(queries, source_ids, limit)
+        results, units = await self._writers.sources.search(queries, source_ids, limit, self.settings)
         hits: dict[str, list[Sequence[planning.Hit]]] = {node.node_id: [] for node in nodes}
         for (node_id, _), found in zip(queries, results, strict=True):
             hits[node_id].append(found)

@@ -16,6 +16,7 @@ from lace_core.ids import derive
 from lace_core.planning import Grounds
 from lace_runs.app.documents.telling import tell_call
 from lace_runs.app.execution import Execution
+from lace_runs.app.fact_ports import Facts
 from lace_runs.app.ports import Models, OpenUnitOfWork, SourceInfo, Sources, UnitOfWork
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
@@ -32,6 +33,7 @@ class Writers:
     open: OpenUnitOfWork
     sources: Sources
     models: Models
+    facts: Facts
 
 
 class StepWork:

@@ -34,7 +34,7 @@ class Writing(Verifying):
         source_ids = [source.source_id for source in selected.sources]
         limit = int(self.settings["retrieval.units_per_query"])
         self.execution.progress(scope, 0, len(queries), "Searching the sources.")
-        results, units = await self._writers.sources.search(queries, source_ids, limit)
+        results, units = await self._writers.sources.search(queries, source_ids, limit, self.settings)
         hits: dict[str, list[Sequence[planning.Hit]]] = {node.node_id: [] for node in planned.sections}
         for (node_id, _), found in zip(queries, results, strict=True):
             hits[node_id].append(found)
