@@ -10,6 +10,7 @@ from lace_platform.config import ProcessConfig
 from lace_platform.host import Platform
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import RpcServer, Running
+from lace_provenance.adapters.ingest_impacts import IngestImpacts
 from lace_provenance.adapters.postgres_units import PostgresUnits
 from lace_provenance.api.consumers import LogConsumer
 from lace_provenance.api.servicer import ProvenanceServicer
@@ -25,7 +26,9 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
         stack.push_async_callback(database.close)
         units = PostgresUnits(database)
         server = RpcServer(NAME, verifier=platform.verifier)
-        servicer = ProvenanceServicer(units, PageTokens(config.url_signing_secret))
+        ingest = platform.channel("ingest")
+        stack.push_async_callback(ingest.close)
+        servicer = ProvenanceServicer(units, PageTokens(config.url_signing_secret), IngestImpacts(ingest))
         server.add(provenance_pb2_grpc.add_ProvenanceServiceServicer_to_server, servicer)
         port = await server.start(config.addresses[NAME])
         stack.push_async_callback(server.stop)

@@ -82,12 +82,19 @@ class MemoryCompiledRepository:
         self._draft.compiled.append((tenant_id, compiled))
 
     async def newest(
-        self, tenant_id: str, artifact_id: str, revision_id: str, limit: int, before: tuple[datetime, str] | None
+        self,
+        tenant_id: str,
+        artifact_id: str,
+        revision_id: str,
+        limit: int,
+        before: tuple[datetime, str] | None,
+        labels: frozenset[str],
     ) -> Sequence[Compiled]:
         """Newest first, by time and id."""
         found = [c for c in self._of(tenant_id) if c.artifact_id == artifact_id and revision_id in ("", c.revision_id)]
         found.sort(key=_place, reverse=True)
-        return [c for c in found if before is None or _place(c) < before][:limit]
+        seen = [c for c in found if labels.issuperset(c.labels)]
+        return [c for c in seen if before is None or _place(c) < before][:limit]
 
     def _of(self, tenant_id: str) -> list[Compiled]:
         return [c for owner, c in self._draft.compiled if owner == tenant_id == self._tenant_id]

@@ -21,17 +21,17 @@ _INSERT = """
     INSERT INTO compiled_artifacts (
         tenant_id, compiled_id, artifact_id, revision_id, target, attempt, run_id, job_id, compiler_version,
         settings_hash, ir_hash, status, bundle_hash, bundle_uri, size_bytes, media_type, filename, error_code,
-        error_message, warnings, created_at
+        error_message, warnings, created_at, labels
     ) VALUES (
         :tenant_id, :compiled_id, :artifact_id, :revision_id, :target, :attempt, :run_id, :job_id, :compiler_version,
         :settings_hash, :ir_hash, :status, :bundle_hash, :bundle_uri, :size_bytes, :media_type, :filename, :error_code,
-        :error_message, :warnings, :created_at
+        :error_message, :warnings, :created_at, :labels
     )
 """
 _NEWEST = """
     SELECT * FROM compiled_artifacts
     WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id
-      AND (:revision_id = '' OR revision_id = :revision_id)
+      AND labels <@ CAST(:held AS text[]) AND (:revision_id = '' OR revision_id = :revision_id)
       AND (CAST(:created_at AS timestamptz) IS NULL OR (created_at, compiled_id) < (:created_at, :compiled_id))
     ORDER BY created_at DESC, compiled_id DESC
     LIMIT :limit
@@ -56,7 +56,13 @@ class PostgresCompiledRepository:
         await self._tx.execute(_INSERT, {"tenant_id": tenant_id, "run_id": run_id, "job_id": job_id, **_row(compiled)})
 
     async def newest(
-        self, tenant_id: str, artifact_id: str, revision_id: str, limit: int, before: tuple[datetime, str] | None
+        self,
+        tenant_id: str,
+        artifact_id: str,
+        revision_id: str,
+        limit: int,
+        before: tuple[datetime, str] | None,
+        labels: frozenset[str],
     ) -> Sequence[Compiled]:
         """Newest first, by time and id."""
         created_at, compiled_id = before or (None, "")
@@ -67,6 +73,7 @@ class PostgresCompiledRepository:
             "created_at": created_at,
             "compiled_id": compiled_id,
             "limit": limit,
+            "held": sorted(labels),
         }
         return [_compiled(row) for row in await self._tx.fetch_all(_NEWEST, parameters)]
 
@@ -92,6 +99,7 @@ def _row(compiled: Compiled) -> dict[str, Any]:
         "error_message": compiled.error_message,
         "warnings": list(compiled.warnings),
         "created_at": compiled.created_at,
+        "labels": list(compiled.labels),
     }
 
 
@@ -113,4 +121,5 @@ def _compiled(row: Row[Any]) -> Compiled:
         error_code=row.error_code,
         error_message=row.error_message,
         warnings=tuple(row.warnings),
+        labels=tuple(row.labels),
     )

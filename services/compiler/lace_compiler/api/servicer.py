@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lace.compiler.v1 import compiler_pb2, compiler_pb2_grpc
@@ -25,6 +26,6 @@ class CompileServicer(compiler_pb2_grpc.CompileServiceServicer):
     ) -> compiler_pb2.ListCompiledResponse:
         """Lists what was compiled of an artifact, newest first, with links to download it."""
         tenant_id = current_call().tenant_id
-        question = self._pages.question(tenant_id, request)
+        question = replace(self._pages.question(tenant_id, request), labels=current_call().labels)
         page = await list_compiled(self._units, self._files, tenant_id, question)
         return convert.list_response(page, self._pages.next_token(tenant_id, request, page))

@@ -72,7 +72,8 @@ async def _compile(using: Compiling, order: Order) -> tuple[Compiled, Origin]:
     key = f"{order.artifact_id}/{order.revision_id}/{COMPILER_VERSION}/{settings.settings_hash}.{target.extension}"
     bundle = await using.files.write_bundle(order.tenant_id, key, result.data, target.media_type, result.filename)
     blank = _record(order, settings, using.clock())
-    return replace(blank, bundle=bundle, warnings=result.warnings), result.origin
+    made = replace(blank, bundle=bundle, warnings=result.warnings, labels=result.origin.labels)
+    return made, result.origin
 
 
 def _failed(order: Order, error: LaceError, at: datetime) -> Compiled:

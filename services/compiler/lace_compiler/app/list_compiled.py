@@ -14,12 +14,15 @@ Place = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which attempts: those at an artifact, of one revision where that is named, after a place in the list."""
+    """Which attempts: those at an artifact, of one revision where that is named, after a place in the list; and the
+    labels that the asker holds.
+    """
 
     artifact_id: str
     revision_id: str
     limit: int
     before: Place | None
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,12 @@ async def list_compiled(units: Units, files: Files, tenant_id: str, question: Qu
     """The page; an artifact of which nothing was compiled gives an empty one."""
     async with units.of_tenant(tenant_id) as unit:
         found = await unit.compiled.newest(
-            tenant_id, question.artifact_id, question.revision_id, question.limit + 1, question.before
+            tenant_id,
+            question.artifact_id,
+            question.revision_id,
+            question.limit + 1,
+            question.before,
+            question.labels,
         )
     shown = found[: question.limit]
     return Page(tuple(_listed(files, tenant_id, each) for each in shown), _after(shown, len(found) > question.limit))

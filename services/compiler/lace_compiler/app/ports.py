@@ -90,9 +90,17 @@ class CompiledRepository(Protocol):
         ...
 
     async def newest(
-        self, tenant_id: str, artifact_id: str, revision_id: str, limit: int, before: tuple[datetime, str] | None
+        self,
+        tenant_id: str,
+        artifact_id: str,
+        revision_id: str,
+        limit: int,
+        before: tuple[datetime, str] | None,
+        labels: frozenset[str],
     ) -> Sequence[Compiled]:
-        """Attempts at an artifact (of one revision, where that is not empty), newest first, those before a place."""
+        """Attempts at an artifact (of one revision, where that is not empty), newest first, those before a place: of
+        those whose labels are all among these.
+        """
         ...
 
 

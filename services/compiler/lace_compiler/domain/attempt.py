@@ -58,7 +58,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One attempt, never changed once recorded: either there is a bundle, or an error code with its message."""
+    """One attempt, never changed once recorded: either there is a bundle, or an error code with its message.
+
+    `labels` are those of the sources that the document cites: who lacks one does not see the attempt.
+    """
 
     compiled_id: str
     artifact_id: str
@@ -73,6 +76,7 @@ class Compiled:
     error_code: str = ""
     error_message: str = ""
     warnings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:

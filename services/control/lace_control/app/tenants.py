@@ -21,6 +21,8 @@ from lace_control.domain.access import (
 )
 from lace_control.domain.tenants import Bootstrapped, Principal, Tenant, administrator_id, principal_not_found
 from lace_control.domain.tokens import LONGEST_LIFE
+from lace_core.errors import LaceError, Reason
+from lace_core.labels import is_owner_label
 
 _FIRST_TOKEN = "first token"
 
@@ -70,13 +72,14 @@ async def create_principal(
 ) -> Principal:
     """A principal in the caller's tenant, member where no role is named, with no role above the caller's.
 
-    Labels are the administrator's to give, as he administers what they protect. Raises PERMISSION_DENIED,
-    IDEMPOTENCY_*.
+    Labels are the administrator's to give, as he administers what they protect; but an owner's label is nobody's to
+    give. Raises PERMISSION_DENIED, IDEMPOTENCY_*.
     """
     async with refusals_noted(control, caller, "principal.create", name):
         require_admin_of(caller, caller.tenant_id)
         wanted = frozenset(roles) or frozenset({MEMBER})
         require_grantable_roles(caller, wanted)
+        _require_grantable(labels)
         async with control.units.of_tenant(caller.tenant_id) as uow:
 
             async def effect() -> Principal:
@@ -91,6 +94,11 @@ async def create_principal(
             principal = await uow.once(mutation, effect)
             await uow.commit()
     return principal
+
+
+def _require_grantable(labels: Sequence[str]) -> None:
+    for label in filter(is_owner_label, labels):
+        raise LaceError(Reason.PERMISSION_DENIED, f"{label}: each principal holds its own label, and no other's.")
 
 
 async def _begun(uow: SystemUnitOfWork, tenant: Tenant) -> Bootstrapped:

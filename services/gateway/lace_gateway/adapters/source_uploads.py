@@ -39,7 +39,9 @@ class RpcSources:
         """See Sources.store. The same file gives the same source, so that this needs no idempotency key."""
         self._check_scope()
         pieces: asyncio.Queue[ingest_pb2.UploadSourceRequest | None] = asyncio.Queue(_CHUNKS_UNDER_WAY)
-        head = ingest_pb2.UploadHead(filename=upload.filename, labels=upload.labels)
+        head = ingest_pb2.UploadHead(
+            filename=upload.filename, labels=upload.labels, version_of=upload.version_of, private=upload.private
+        )
         pieces.put_nowait(ingest_pb2.UploadSourceRequest(head=head))
         with acting_as(replace(current_call(), idempotency_key=None)):
             call = asyncio.create_task(self._upload(pieces), name="upload-source")
@@ -51,9 +53,9 @@ class RpcSources:
         finally:
             await _end(call)
 
-    async def start_reading(self, source_ids: Sequence[str]) -> str:
+    async def start_reading(self, source_ids: Sequence[str], intake_hash: str) -> str:
         """See Sources.start_reading."""
-        request = runs_pb2.StartRunRequest(pipeline_id=_PIPELINE, source_ids=source_ids)
+        request = runs_pb2.StartRunRequest(pipeline_id=_PIPELINE, source_ids=source_ids, intake_hash=intake_hash)
         return (await self._runs.StartRun(request)).run_id
 
     def _check_scope(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -25,9 +26,13 @@ from lace_proto.json import to_python
 PATH = "/v1/sources:ingest"
 FILES = "files"
 LABELS = "labels"
+VERSION_OF = "version_of"
+PRIVATE = "private"
 _MOST_FILES = 1000
 _MOST_LABELS = 64
 _LONGEST_LABEL = 256
+_LONGEST_ID = 64
+_LONGEST_TRUTH = 5
 
 
 def ingest_endpoint(sources: Sources[ingest_pb2.Source]) -> Endpoint:
@@ -45,21 +50,33 @@ def ingest_endpoint(sources: Sources[ingest_pb2.Source]) -> Endpoint:
 
 
 async def _uploads(reader: MultipartReader) -> AsyncIterator[Upload]:
-    """The parts named files; parts named labels label those that follow."""
+    """The parts named files; parts named labels and private are for all that follow, version_of for the next."""
     labels: list[str] = []
+    version_of, private = "", False
     files = 0
     async for part in reader.parts():
         if part.name == LABELS and part.filename is None:
             labels = [*labels, await part.text(_LONGEST_LABEL)]
             if len(labels) > _MOST_LABELS:
                 raise _refused(LABELS, f"may be given {_MOST_LABELS} times at most")
+        elif part.name == VERSION_OF and part.filename is None:
+            version_of = await part.text(_LONGEST_ID)
+        elif part.name == PRIVATE and part.filename is None:
+            private = _truth(await part.text(_LONGEST_TRUTH))
         elif part.name == FILES:
             files += 1
             if files > _MOST_FILES:
                 raise _refused(FILES, f"may be given {_MOST_FILES} times at most")
-            yield _upload(part, labels)
+            yield replace(_upload(part, labels), version_of=version_of, private=private)
+            version_of = ""
         else:
             raise _unknown(part.name)
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise _refused(PRIVATE, "is true or false")
+    return text == "true"
 
 
 def _upload(part: Part, labels: list[str]) -> Upload:
@@ -91,6 +108,6 @@ def _refused(part: str, problem: str) -> LaceError:
 
 
 def _unknown(part: str) -> LaceError:
-    near = difflib.get_close_matches(part, (FILES, LABELS), n=1)
+    near = difflib.get_close_matches(part, (FILES, LABELS, VERSION_OF, PRIVATE), n=1)
     problem = "no such part" + (f"; did you mean {near[0]}?" if near else f"; documents are parts named {FILES}")
     return LaceError(Reason.UNKNOWN_FIELD, f"/{part}: {problem}.", details=[Detail(f"/{part}", problem)])

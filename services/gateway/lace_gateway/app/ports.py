@@ -66,11 +66,16 @@ class StoredSource(Protocol):
 
 @dataclass(frozen=True)
 class Upload:
-    """A document on its way in: its name, the labels for it, and its bytes in pieces, to be read once."""
+    """A document on its way in: its name, the labels for it, and its bytes in pieces, to be read once.
+
+    `version_of` is a source that it is a newer version of; a private one is its giver's alone.
+    """
 
     filename: str
     labels: Sequence[str]
     content: AsyncIterator[bytes]
+    version_of: str = ""
+    private: bool = False
 
 
 S_co = TypeVar("S_co", bound=StoredSource, covariant=True)
@@ -82,8 +87,11 @@ class Sources(Protocol[S_co]):
     async def store(self, upload: Upload) -> S_co:
         """Stores one document; raises LaceError SOURCE_* while it still comes in, where it is not wanted."""
 
-    async def start_reading(self, source_ids: Sequence[str]) -> str:
-        """Starts the run that reads the sources, and returns its id."""
+    async def start_reading(self, source_ids: Sequence[str], intake_hash: str) -> str:
+        """Starts the run that reads the sources, and returns its id; the hash is of all that was asked for.
+
+        Raises LaceError IDEMPOTENCY_KEY_REUSED for another request under the same key.
+        """
 
 
 class Health(Protocol):

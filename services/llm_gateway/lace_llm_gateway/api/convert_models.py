@@ -69,6 +69,7 @@ def _measuring_model(offered: OfferedMeasuring) -> gateway_wire.MeasuringModel:
         max_items=model.max_items,
         price_micro_usd=model.price_micro_usd,
         price_date=model.price_date,
+        is_default=model.default,
     )
 
 

@@ -35,7 +35,7 @@ def reader_of(call: CallContext) -> Reader:
     identity = require_identity(call.identity)
     if not identity.tenant_id:
         raise LaceError(Reason.PERMISSION_DENIED, "Provenance is read within a tenant.")
-    return Reader(identity.tenant_id, identity.labels)
+    return Reader(identity.tenant_id, call.labels)
 
 
 def log_to_wire(log: TransformationLog) -> wire.TransformationLog:

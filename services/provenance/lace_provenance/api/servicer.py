@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from lace.ingest.v1 import diffs_pb2
 from lace.provenance.v1 import provenance_pb2 as wire
 from lace.provenance.v1 import provenance_pb2_grpc as grpc_wire
 from lace_platform.paging import PageTokens, page_size
 from lace_platform.rpc import current_call
 from lace_provenance.api import convert
-from lace_provenance.app.ports import Units
+from lace_provenance.api.convert_impact import impact_to_wire, question_of
+from lace_provenance.app.assess_impact import get_impact
+from lace_provenance.app.ports import Impacts, Units
 from lace_provenance.app.read_provenance import get_entity_provenance, get_run_provenance
 from lace_provenance.domain.logs import TransformationLog
 
@@ -22,9 +25,10 @@ _RUN = "/lace.provenance.v1.ProvenanceService/GetRunProvenance"
 class ProvenanceServicer(grpc_wire.ProvenanceServiceServicer):
     """What is recorded about runs and entities."""
 
-    def __init__(self, units: Units, pages: PageTokens) -> None:
+    def __init__(self, units: Units, pages: PageTokens, impacts: Impacts[diffs_pb2.AssessImpactResponse]) -> None:
         self._units = units
         self._pages = pages
+        self._impacts = impacts
 
     async def GetRunProvenance(
         self, request: wire.GetRunProvenanceRequest, context: Any
@@ -49,6 +53,10 @@ class ProvenanceServicer(grpc_wire.ProvenanceServiceServicer):
         reader = convert.reader_of(current_call())
         found = await get_entity_provenance(self._units, reader, request.entity_id)
         return convert.neighbourhood_to_wire(found)
+
+    async def GetImpact(self, request: wire.GetImpactRequest, context: Any) -> wire.GetImpactResponse:
+        """What newer versions of sources do to what was written from them."""
+        return impact_to_wire(await get_impact(self._impacts, question_of(request)))
 
     def _following(self, arguments: dict[str, object], last: TransformationLog) -> str:
         return self._pages.encode(_RUN, arguments, [last.ended_at.isoformat(), last.id])

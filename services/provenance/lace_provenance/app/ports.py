@@ -6,9 +6,12 @@ from collections.abc import Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
+from lace_provenance.domain.impact import ImpactQuestion
 from lace_provenance.domain.logs import EntityRef, TransformationLog
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -80,3 +83,10 @@ class Units(Protocol):
 
     def of_tenant(self, tenant_id: str) -> AbstractAsyncContextManager[UnitOfWork]:
         """Within a tenant."""
+
+
+class Impacts(Protocol[T_co]):
+    """Knows sources and their versions, and who cites them."""
+
+    async def assess(self, question: ImpactQuestion) -> T_co:
+        """How citations stand, as far as the caller of the call under way may know."""

@@ -39,6 +39,15 @@ def ingest() -> Schema:
                 "items": {"type": "string", "maxLength": 64},
                 "description": "Security labels of the documents that follow in the request.",
             },
+            "version_of": {
+                "type": "string",
+                "maxLength": 64,
+                "description": "A source that the next document in the request is a newer version of.",
+            },
+            "private": {
+                "type": "boolean",
+                "description": "Whether the documents that follow in the request are for you alone.",
+            },
         },
         "required": ["files"],
     }

@@ -15,6 +15,8 @@ Operation = tuple[str, str, Schema]  # path, verb in lower case, operation objec
 
 _TAGS = {
     "Sources": "Documents that you give: upload them, see what was read out of them, search in them.",
+    "Bundles": "Named sets of sources, each change of which is a version that stays.",
+    "Facts": "What sources state, one claim each, with the words that state it.",
     "Runs": "Work in progress: writing, outlining and reading are runs that you start, watch and control.",
     "Pipelines": "The steps that a run follows: those that ship, and those that you register.",
     "Events": "What happens in a run: as pages, or as a stream that can be resumed at any event.",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lace_gateway.api.openapi import examples_bundles, examples_facts, examples_intake
+from lace_gateway.api.openapi.examples_diffs import DIFFS
+
 TENANT = "ten_01kahx2v5r8c3n6q9t1w4y7z0b"
 PRINCIPAL = "prn_01kahx2v6d1f4h7k0m3p6s9v2x"
 TOKEN = "tok_01kahx2v7e2g5j8m1n4q7t0w3y"
@@ -174,7 +177,7 @@ FIELDS: dict[str, Any] = {
     "page_count": 24,
     "unit_count": 212,
     "word_count": 8_940,
-    "extraction": "pdf/3",
+    "extraction": "pdf/pypdfium2-5.15.2/lace-2+1200",
     "Source.state": "ready",
     "Source.format": "pdf",
     "Source.error_code": "",
@@ -195,6 +198,10 @@ FIELDS: dict[str, Any] = {
     "score": "0.842310",
     "Hit.method": "fulltext",
     "Evidence.method": "fulltext",
+    **DIFFS,
+    **examples_bundles.BUNDLES,
+    **examples_intake.INTAKE,
+    **examples_facts.FACTS,
     # documents
     "title": "Heat pumps in old buildings",
     "Node.title": "Seasonal performance",
@@ -551,6 +558,9 @@ REQUESTS: dict[str, Any] = {
     "PutUserSettings": {"values": {"runs.target_words": 1200}},
     "CreatePrincipal": {"name": "Ingrid", "roles": ["member"]},
     "Search": {"queries": [{"key": "q1", "text": "seasonal performance with new radiators", "limit": 5}]},
+    **examples_bundles.REQUESTS,
+    **examples_intake.REQUESTS,
+    **examples_facts.REQUESTS,
     "ResolveSettings": {"overrides": {"runs.target_words": 1200}},
     "ValidateProvider": {"provider": "extractive"},
 }

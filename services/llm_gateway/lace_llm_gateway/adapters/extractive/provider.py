@@ -11,6 +11,7 @@ import msgspec
 
 from lace_core import contracts
 from lace_core.errors import LaceError, Reason
+from lace_llm_gateway.adapters.extractive.facts import extract_facts
 from lace_llm_gateway.adapters.extractive.intent import understand
 from lace_llm_gateway.adapters.extractive.judge import judge
 from lace_llm_gateway.adapters.extractive.outline import plan_outline
@@ -36,6 +37,7 @@ _ANSWERS: Mapping[str, Callable[[Any], msgspec.Struct]] = {
     contracts.ENRICH.name: enrich,
     contracts.PATCH.name: patch,
     contracts.JUDGE.name: judge,
+    contracts.EXTRACT_FACTS.name: extract_facts,
 }
 
 

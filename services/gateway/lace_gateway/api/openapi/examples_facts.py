@@ -1,0 +1,80 @@
+"""The values that the API document shows of facts and contexts; see examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_QUOTE = "Buildings with new radiators reached a seasonal performance of 3.6."
+_UNIT = "unt_3h8j1k5l9p2o6i4u7y0t3r8e1w"
+
+FACTS: dict[str, Any] = {
+    "fact_id": "fct_4k7n0q3t6w9z2c5f8j1m4p7s0v",
+    "Fact.statement": _QUOTE,
+    "Fact.quote": _QUOTE,
+    "Fact.confidence": 900,
+    "Fact.state": "active",
+    "Fact.origin": "extracted",
+    "Fact.verdict": "supported",
+    "Fact.reasons": "quote: verbatim",
+    "Fact.model": "extractive/extractive-1",
+    "Fact.contract": "lace.extract_facts.v1",
+    "Fact.order": 17,
+    "retired_by": "",
+    "ListFactsRequest.state": "active",
+    "ListFactsRequest.origin": "extracted",
+    "ListFactsRequest.min_confidence": 500,
+    "contains": "radiators",
+    "CreateFactRequest.statement": _QUOTE,
+    "CreateFactRequest.quote": _QUOTE,
+    "CreateFactRequest.start": 0,
+    "CreateFactRequest.end": len(_QUOTE),
+    "CreateFactRequest.confidence": 1000,
+    "Qualifier.kind": "number",
+    "Qualifier.text": "3.6",
+    "FactCounts.added": 184,
+    "FactCounts.known": 0,
+    "FactCounts.review": 6,
+    "refused": 3,
+    "StartExtractFactsRequest.settings": {"facts.per_part": 40},
+    "ContextTopic.key": "performance",
+    "ContextTopic.text": "seasonal performance with new radiators",
+    "ContextTopic.weight": 2,
+    "token_budget": 4000,
+    "BuildContextRequest.provider": "openai",
+    "BuildContextRequest.model": "gpt-4o",
+    "BuildContextRequest.mode": "auto",
+    "units_per_topic": 30,
+    "min_relevance": 150,
+    "ContextUnit.number": 1,
+    "ContextUnit.topic": "performance",
+    "rank": 1,
+    "relevance": 1000,
+    "ContextUnit.score": "7.204518",
+    "ContextUnit.method": "bm25",
+    "ContextUnit.tokens": 148,
+    "relevance_by_topic": {"performance": 1000, "cost": 240},
+    "why": "budget",
+    "LeftOutUnit.topic": "cost",
+    "LeftOutUnit.tokens": 412,
+    "duplicate_of": "",
+    "TopicCoverage.key": "performance",
+    "candidates": 30,
+    "TopicCoverage.units": 9,
+    "TopicCoverage.reason": "",
+    "BuildContextResponse.text": f"[1] survey.pdf › Results › Radiators, page 12\n{_QUOTE}\n\n",
+    "tokens_used": 3948,
+    "tokens_left": 52,
+    "BuildContextResponse.mode": "hybrid",
+}
+REQUESTS: dict[str, Any] = {
+    "CreateFact": {"unit_id": _UNIT, "statement": _QUOTE, "start": 0, "end": len(_QUOTE), "quote": _QUOTE},
+    "RetireFact": {},
+    "StartExtractFacts": {"settings": {"facts.per_part": 40}},
+    "BuildContext": {
+        "topics": [
+            {"key": "performance", "text": "seasonal performance with new radiators", "weight": 2},
+            {"key": "cost", "text": "cost of new radiators"},
+        ],
+        "token_budget": 4000,
+    },
+}
