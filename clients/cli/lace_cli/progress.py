@@ -21,7 +21,10 @@ _STEPS = {
     "validate": "checking the document",
     "snapshot": "taking up the document",
     "compile": "making the files",
+    "import": "looking into the inbox",
     "ingest": "reading the documents",
+    "survey": "surveying the sources",
+    "facts": "taking facts out",
 }
 _ENDED = {"succeeded", "failed", "cancelled"}
 

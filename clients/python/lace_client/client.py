@@ -24,8 +24,15 @@ from lace.ingest.v1 import ingest_pb2
 from lace.llm_gateway.v1 import budgets_pb2, llm_gateway_pb2, templates_pb2
 from lace.provenance.v1 import provenance_pb2
 from lace.runs.v1 import artifacts_pb2, runs_pb2
+from lace_client.bundles import Bundles
+from lace_client.contexts import Contexts
+from lace_client.diffs import Diffs
 from lace_client.events import watch
+from lace_client.facts import Facts
+from lace_client.intake import Intake
 from lace_client.models import Models
+from lace_client.readings import Readings
+from lace_client.retrieval import Retrieval
 from lace_client.templates import Templates
 from lace_client.transport import Transport, corrupt
 from lace_proto.json import from_json, from_python
@@ -64,6 +71,13 @@ class LaceClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._transport = Transport(self.url, token, timeout_s=timeout_s, transport=transport)
+        self.bundles = Bundles(self._transport)
+        self.readings = Readings(self._transport)
+        self.retrieval = Retrieval(self._transport)
+        self.contexts = Contexts(self._transport)
+        self.diffs = Diffs(self._transport)
+        self.facts = Facts(self._transport)
+        self.intake = Intake(self._transport)
         self.models = Models(self._transport)
         self.templates = Templates(self._transport)
 
@@ -81,14 +95,29 @@ class LaceClient:
 
     # -- sources --------------------------------------------------------------------------------------------------
 
-    def ingest(self, paths: Sequence[Path], *, labels: Sequence[str] = (), key: str | None = None) -> Ingestion:
-        """Upload files; a run reads them (`watch_run` it). Files go up in pieces, whatever their size."""
+    def ingest(
+        self,
+        paths: Sequence[Path],
+        *,
+        labels: Sequence[str] = (),
+        version_of: str = "",
+        private: bool = False,
+        key: str | None = None,
+    ) -> Ingestion:
+        """Upload files; a run reads them (`watch_run` it). Files go up in pieces, whatever their size.
+
+        The first file is a newer version of the source `version_of`, where one is named; private ones are yours alone.
+        """
         with contextlib.ExitStack() as stack:
 
             def parts() -> list[tuple[str, tuple[str, Any]]]:
                 return [("files", (path.name, stack.enter_context(path.open("rb")))) for path in paths]
 
-            fields = {"labels": list(labels)} if labels else {}
+            asked = {
+                "labels": list(labels), "version_of": [version_of] if version_of else [],
+                "private": ["true"] if private else [],
+            }  # fmt: skip
+            fields = {name: values for name, values in asked.items() if values}
             answer = orjson.loads(self._transport.upload("/v1/sources:ingest", parts, fields, key))
         return Ingestion(
             run_id=answer["run_id"],
@@ -104,6 +133,10 @@ class LaceClient:
         """All sources, newest first."""
         for page in self._pages(ingest_pb2.ListSourcesResponse, "/v1/sources", {"state": state}):
             yield from page.sources
+
+    def get_outline(self, source_id: str) -> ingest_pb2.SourceOutline:
+        """What a source speaks of, section by section, with the source itself."""
+        return self._get(ingest_pb2.SourceOutline, f"/v1/sources/{_segment(source_id)}/outline")
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
@@ -122,9 +155,13 @@ class LaceClient:
         scope: str = "",
         base_revision_id: str = "",
         priority: int | None = None,
+        bundle: str = "",
+        bundle_version: int = 0,
         key: str | None = None,
     ) -> runs_pb2.StartRunResponse:
         """Start a run of a pipeline: one that ships, a registered one, or auto, which chooses and says why.
+
+        In place of `source_ids` a `bundle` may be named, by id or name; its newest version is meant where no other is.
 
         What changes a document (regenerate, expand, enrich, patch) takes `node_id` (the root where empty), `scope`
         ("node" or "subtree") and the revision that you read. Of your runs that wait those of the highest `priority`
@@ -143,6 +180,8 @@ class LaceClient:
         }
         if priority is not None:
             body["priority"] = priority
+        if bundle:
+            body.update(bundle=bundle, bundle_version=bundle_version)
         if settings:
             body["settings"] = dict(settings)
         return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{_segment(pipeline_id)}", body, key=key)

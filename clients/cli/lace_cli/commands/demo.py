@@ -111,7 +111,7 @@ def write(api: LaceClient, job: DemoJob) -> None:
     if job.settings:
         model = "/".join(str(value) for value in job.settings.values())
         typer.echo(f"Written by {model}, as .env or the environment says; offline: LACE_LLM_PROVIDER=extractive")
-    read = ingest_paths(api, job.sources)
+    read = ingest_paths(api, job.sources, can_go_on=False)
     ready = [source.source_id for source in read.readable]
     started = api.start_run(
         "generate", title=job.title, instructions=job.instructions, source_ids=ready, settings=job.settings

@@ -19,6 +19,10 @@ Instructions = Annotated[
 SourceIds = Annotated[
     list[str] | None, typer.Option("--source", help="Use only this source; may be repeated. All where left out.")
 ]
+BundleName = Annotated[
+    str,
+    typer.Option("--bundle", help="Use the sources of this bundle: NAME for its newest version, NAME@2 for another."),
+]
 Targets = Annotated[
     list[str] | None, typer.Option("--target", help="Make this format: md, docx, pdf, owl. All where left out.")
 ]
@@ -47,6 +51,7 @@ def generate(
     title: Title,
     instructions: Instructions = "",
     source: SourceIds = None,
+    bundle: BundleName = "",
     target: Targets = None,
     language: Annotated[str, typer.Option("--language", help="Of the document, as a BCP 47 tag.")] = "",
     artifact: Annotated[str, typer.Option("--artifact", help="An outlined artifact to write out.")] = "",
@@ -59,9 +64,13 @@ def generate(
     """Write a document out of the sources, every sentence cited, and save its files.
 
     Examples:  lace generate -t "Harrow Bay: what it cost"   ·   lace generate -t "For the board" -i @brief.txt -o board
+    ·   lace generate -t "The budget" --bundle budget-2026@2
     """
+    from lace_cli.bundle_names import bundle_of
     from lace_cli.connection import connect
     from lace_cli.writing import finish, tell_detached
+
+    named, number = bundle_of(bundle) if bundle else ("", 0)
 
     with connect() as api:
         started = api.start_run(
@@ -74,6 +83,8 @@ def generate(
             settings=overrides_of(override or ()),
             language=language,
             priority=priority,
+            bundle=named,
+            bundle_version=number,
         )
         if detach:
             tell_detached(started, as_json)
@@ -85,13 +96,17 @@ def outline(
     title: Title,
     instructions: Instructions = "",
     source: SourceIds = None,
+    bundle: BundleName = "",
     override: Overrides = None,
     priority: Priority = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan a document only; write it out later with: lace generate --artifact."""
+    from lace_cli.bundle_names import bundle_of
     from lace_cli.connection import connect
     from lace_cli.writing import follow_to_end, watched
+
+    named, number = bundle_of(bundle) if bundle else ("", 0)
 
     with connect() as api:
         started = api.start_run(
@@ -101,6 +116,8 @@ def outline(
             source_ids=source or (),
             settings=overrides_of(override or ()),
             priority=priority,
+            bundle=named,
+            bundle_version=number,
         )
         with watched(started.run_id):
             follow_to_end(api, started.run_id, "Planning", quiet=as_json)
