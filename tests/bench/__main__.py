@@ -8,15 +8,22 @@ from pathlib import Path
 
 from tests.bench import (
     demo,
+    diffs,
+    extraction,
     gateway_overhead,
+    ingest,
     kill,
     llm_gateway,
     machine,
     noop_runs,
+    reingest,
     replay,
+    retrieval,
     run_latency,
+    search,
     streams,
     time_to_ready,
+    uploads,
 )
 from tests.bench.figures import Figure, table, write_section
 
@@ -30,6 +37,13 @@ BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
     "streams": streams.measure,
     "replay": replay.measure,
     "llm": llm_gateway.measure,
+    "ingest": ingest.measure,
+    "extraction": extraction.measure,
+    "reingest": reingest.measure,
+    "uploads": uploads.measure,
+    "diff": diffs.measure,
+    "search": search.measure,
+    "retrieval": retrieval.measure,
 }
 
 

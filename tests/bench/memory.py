@@ -26,6 +26,12 @@ class Peak:
         self._ended.set()
         self._thread.join()
 
+    @staticmethod
+    def now(pid: int) -> int:
+        """The resident set at this moment, in bytes."""
+        held: int = psutil.Process(pid).memory_info().rss
+        return held
+
     def _watch(self) -> None:
         while not self._ended.wait(_SAMPLE_S):
             self.bytes = max(self.bytes, self._process.memory_info().rss)

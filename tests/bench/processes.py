@@ -51,6 +51,8 @@ def _environment(data_dir: Path) -> dict[str, str]:
     dropped = ("LACE_", "OPENAI_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     own = {"LACE_DATA_DIR": str(data_dir), "LACE_GATEWAY_PORT": "0", "LACE_LLM_PROVIDER": "extractive"}
+    # The embedder is an extra: where it happens to be installed it would work beside what is measured.
+    own["LACE_INGEST_EMBEDDING"] = "false"
     return kept | own | {"LACE_LOG_LEVEL": "error"}
 
 

@@ -72,4 +72,13 @@ INPUTS: dict[str, msgspec.Struct] = {
     "lace.judge.v1": contracts.JudgeInput(
         sentences=(contracts.JudgedSentence(sentence_id="s1", text=FACTS[0].text, quotes=(FACTS[0].text,)),)
     ),
+    "lace.extract_facts.v1": contracts.ExtractFactsInput(
+        filename="brief.md", title="Programme brief", language="en", max_facts=10,
+        units=(
+            contracts.LibrarianUnit(
+                kind="paragraph", heading_path=("Cost",), page=0, caption="", header=(),
+                spans=tuple(contracts.UnitSpan(span_id=f"S{at}", text=fact.text) for at, fact in enumerate(FACTS, 1)),
+            ),
+        ),
+    ),
 }  # fmt: skip

@@ -17,7 +17,20 @@ from google.protobuf import message_factory
 from lace.common.v1 import event_pb2
 from lace.compiler.v1 import compiler_pb2, compiler_pb2_grpc
 from lace.control.v1 import control_pb2, control_pb2_grpc, dead_letters_pb2, dead_letters_pb2_grpc
-from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from lace.ingest.v1 import (
+    bundles_pb2,
+    bundles_pb2_grpc,
+    diffs_pb2,
+    diffs_pb2_grpc,
+    facts_pb2,
+    facts_pb2_grpc,
+    ingest_pb2,
+    ingest_pb2_grpc,
+    intake_pb2,
+    intake_pb2_grpc,
+    retrieval_pb2,
+    retrieval_pb2_grpc,
+)
 from lace.llm_gateway.v1 import (
     budgets_pb2,
     budgets_pb2_grpc,
@@ -477,6 +490,11 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
         (runs_pb2_grpc, runs_pb2),
         (artifacts_pb2_grpc, artifacts_pb2),
         (ingest_pb2_grpc, ingest_pb2),
+        (diffs_pb2_grpc, diffs_pb2),
+        (facts_pb2_grpc, facts_pb2),
+        (bundles_pb2_grpc, bundles_pb2),
+        (intake_pb2_grpc, intake_pb2),
+        (retrieval_pb2_grpc, retrieval_pb2),
         (compiler_pb2_grpc, compiler_pb2),
         (llm_gateway_pb2_grpc, llm_gateway_pb2),
         (models_pb2_grpc, models_pb2),

@@ -69,6 +69,21 @@ class ModelRules:
         if self.lie and facts:
             yield contracts.WrittenSentence(text=self.lie, fact_ids=(facts[0].fact_id,))
 
+    def extract_facts(self, asked: contracts.ExtractFactsInput) -> contracts.ExtractedFacts:
+        """Every span as it stands; the lie is said of the first, and quoted where no source says it."""
+        spans = [span for unit in asked.units for span in unit.spans]
+        told = [(span.span_id, span.text, span.text) for span in spans]
+        if self.lie and spans:
+            told += [(spans[0].span_id, self.lie, spans[0].text), (spans[0].span_id, self.lie, self.lie)]
+        return contracts.ExtractedFacts(
+            facts=tuple(
+                contracts.ExtractedFact(
+                    statement=statement, span_id=span_id, quote=quote, qualifiers=(), confidence=900
+                )
+                for span_id, statement, quote in told
+            )
+        )
+
     def judge(self, asked: contracts.JudgeInput) -> contracts.Judgement:
         return contracts.Judgement(
             verdicts=tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,11 +27,26 @@ from lace_runs.app import control, quotas, runs
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Tools
-from lace_runs.app.ports import Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, Span, TokenCounts
+from lace_runs.app.ports import (
+    BundleInfo,
+    Caller,
+    ModelAnswer,
+    PromptTokens,
+    Resolved,
+    SourceInfo,
+    Span,
+    TokenCounts,
+)
 from lace_runs.app.worker import Worker
 from lace_runs.domain.quotas import UNLIMITED, Limits
-from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, Trigger
+from lace_runs.domain.runs import DEFAULT_PRIORITY, Job, Request, Run, Trigger
+from tests.doubles.fact_store import MemoryFactStore
 from tests.doubles.model_rules import ModelRules
+
+_OPEN_JOBS = """
+SELECT job_id, step_id, topic, payload FROM runs.run_jobs WHERE run_id = :run_id AND result IS NULL
+ORDER BY sent_at, job_id
+"""
 
 TEXTS = {
     "Cost": "The bridge cost 4.2 million pounds in 2021. The council paid 3.0 million pounds of the cost.",
@@ -73,6 +88,8 @@ class MemorySources:
     def __init__(self) -> None:
         self.units = units()
         self.known = {SOURCE.source_id: SOURCE}
+        self.bundles: dict[str, list[tuple[str, ...]]] = {}
+        self.earlier: dict[str, Unit] = {}
 
     def add(self, name: str, texts: Mapping[str, str]) -> Source:
         """A further source that is ready, with a paragraph of two sentences for each heading."""
@@ -96,6 +113,9 @@ class MemorySources:
             raise LaceError(Reason.SOURCE_NOT_FOUND, f"No source {source_id}.")
         return self._info(self.known[source_id])
 
+    async def many(self, source_ids: Sequence[str]) -> Mapping[str, SourceInfo]:
+        return {source_id: self._info(self.known[source_id]) for source_id in source_ids if source_id in self.known}
+
     async def list_ready(self) -> Sequence[str]:
         return list(self.known)
 
@@ -103,7 +123,7 @@ class MemorySources:
         return [self._info(source) for source_id, source in self.known.items() if source_id in source_ids]
 
     async def search(
-        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int
+        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int, settings: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
         found = [
             [
@@ -115,8 +135,26 @@ class MemorySources:
         ]
         return found, self.units
 
-    async def unit_texts(self, source_ids: Sequence[str]) -> Mapping[str, str]:
-        return {unit.unit_id: unit.text for unit in self.units.values()}
+    async def bundle(self, name: str, version: int) -> BundleInfo:
+        if name not in self.bundles:
+            raise LaceError(Reason.BUNDLE_NOT_FOUND, f"No bundle {name}.")
+        kept = self.bundles[name]
+        number = version or len(kept)
+        return BundleInfo(f"bnd_{name}", number, kept[number - 1], "b" * 64)
+
+    async def unit_texts(self, cited: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+        wanted = set(cited)
+        kept = {**self.earlier, **self.units}.values()
+        return {unit.unit_id: unit.text for unit in kept if (unit.source_id, unit.extraction) in wanted}
+
+    def read_again(self, extraction: str) -> None:
+        """As after another reading: other units are found, and those of before are kept."""
+        self.earlier.update(self.units)
+        again = [
+            msgspec.structs.replace(unit, unit_id=f"{unit.unit_id}_{extraction}", extraction=extraction)
+            for unit in self.units.values()
+        ]
+        self.units = {unit.unit_id: unit for unit in again}
 
     def _info(self, source: Source) -> SourceInfo:
         own = [unit for unit in self.units.values() if unit.source_id == source.source_id]
@@ -227,6 +265,9 @@ class World:
     sources: MemorySources = field(default_factory=MemorySources)
     snapshots: Any = field(default_factory=MemorySnapshots)
 
+    def __post_init__(self) -> None:
+        self.facts = MemoryFactStore(self.sources.known, self.sources.units)
+
     def caller(self, key: str = "") -> Caller:
         everything = frozenset(runs.GRANT)
         return Caller(
@@ -267,6 +308,18 @@ class World:
         async with self.open(self.tenant_id) as work:
             return list((await work.events.page(self.tenant_id, run_id, 0, 10_000)).events)
 
+    async def open_jobs(self, run_id: str) -> list[Job]:
+        """The jobs of a run that nobody has answered yet, oldest first."""
+        async with self.system.transaction() as tx:
+            rows = await tx.fetch_all(_OPEN_JOBS, {"run_id": run_id})
+        return [Job(row.job_id, row.step_id, row.topic, row.payload) for row in rows]
+
+    async def answer(self, run_id: str, job_id: str, result: Mapping[str, Any]) -> None:
+        """Answers a job as its service would."""
+        async with self.open(self.tenant_id) as work:
+            await runs.finish_job(work, self.tenant_id, run_id, job_id, result)
+            await work.commit()
+
     async def sql(self, statement: str, **values: Any) -> int:
         """Does something to the tables that no use case does; how many rows it touched."""
         async with self.system.transaction() as tx:
@@ -296,7 +349,7 @@ class World:
         await lease.start()
         news, jobs = self.listener.subscribe(WORK_CHANNEL), self.listener.subscribe(WORK_CHANNEL)
         tools = Tools(commit, self.snapshots, acting, span, utc_now, lease.worker_id, jobs.wait)
-        made = bodies(Writers(self.open, self.sources, self.model))
+        made = bodies(Writers(self.open, self.sources, self.model, self.facts))
         worker = Worker(lease, tools, made, concurrency=concurrency, news=news.wait, ended=lambda run_id: None)
         await worker.start()
         try:

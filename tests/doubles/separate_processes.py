@@ -51,6 +51,7 @@ def environment(folder: Path, dsn: str, gateway_port: int, parts: Mapping[str, s
         "LACE_URL_SIGNING_SECRET": secrets.token_hex(16),
         "LACE_ADDRESSES": where,
         "LACE_GATEWAY_PORT": str(gateway_port),
+        "LACE_INGEST_EMBEDDING": "false",
         **parts,
     }
 

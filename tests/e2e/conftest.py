@@ -66,7 +66,13 @@ async def installation(request: pytest.FixtureRequest, scratch: Path) -> AsyncIt
 
 @asynccontextmanager
 async def _in_one_process(data_dir: Path, dsn: str) -> AsyncIterator[RunningInstallation]:
-    environ = {"LACE_DATA_DIR": str(data_dir), "LACE_GATEWAY_PORT": "0", "LACE_LOG_LEVEL": "warning"}
+    environ = {
+        "LACE_DATA_DIR": str(data_dir),
+        "LACE_GATEWAY_PORT": "0",
+        "LACE_LOG_LEVEL": "warning",
+        # Where the embedder is installed it would be at work beside every test; test_hybrid_search.py has its own.
+        "LACE_INGEST_EMBEDDING": "false",
+    }
     config = load_process_config(env_file=None, environ=environ)
     # On a loop of its own: on the tests' loop a blocking test would starve it, and its worker would lose its runs.
     with installation_beside(replace(config, dsn=dsn)) as running:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 Body = dict[str, Any]
+_CLAIM = "The bridge cost ten pounds."
 
 
 @dataclass
@@ -87,6 +88,48 @@ class Stage:
             "messages": [{"role": "user", "content": "It rained in {{city}}."}], "variables": [{"name": "city"}],
         }  # fmt: skip
         return str((await self.change("POST", "/v1/templates", content))["template_id"])
+
+    async def source(self, version_of: str = "") -> str:
+        """A source that is ready, and the second version of another where that is named."""
+        source_id = f"src_{uuid.uuid4().hex[:26]}"
+        await self.sql(
+            "INSERT INTO ingest.sources (tenant_id, source_id, filename, title, format, media_type, size_bytes, "
+            "sha256, raw_uri, state, error_code, error_message, page_count, unit_count, word_count, extraction, "
+            "warnings_json, labels, run_id, created_by, created_at, first_source_id, version, previous_source_id) "
+            "SELECT tenant_id, %(s)s, 'a.md', 'a', 'md', 'text/markdown', 1, repeat('0', 64), 'x', 'ready', '', '', 0, "
+            "1, 1, 'x/1', '[]', '{}', '', 'prn_1', now(), %(f)s, %(v)s, %(f)s "
+            "FROM control.tenants ORDER BY created_at LIMIT 1",
+            s=source_id,
+            f=version_of,
+            v=2 if version_of else 1,
+        )
+        return source_id
+
+    async def unit(self, text: str) -> tuple[str, str]:
+        """A source that is ready, and its one unit, a paragraph of this text."""
+        source_id, unit_id = await self.source(), f"unt_{uuid.uuid4().hex[:26]}"
+        await self.sql(
+            "INSERT INTO ingest.source_units (tenant_id, unit_id, source_id, extraction, place, kind, text, text_hash, "
+            "heading_path, page, line, spans_json, language, words, lead) "
+            "SELECT tenant_id, %(u)s, source_id, extraction, 0, 'paragraph', %(t)s, repeat('0', 64), '{}', 0, 0, '[]', "
+            "'', 1, '' FROM ingest.sources WHERE source_id = %(s)s",
+            u=unit_id,
+            s=source_id,
+            t=text,
+        )
+        return source_id, unit_id
+
+    async def fact(self) -> str:
+        """A fact that a person stated."""
+        source_id, unit_id = await self.unit(_CLAIM)
+        body = {"unit_id": unit_id, "statement": _CLAIM, "start": 0, "end": len(_CLAIM), "quote": _CLAIM}
+        return str((await self.change("POST", f"/v1/sources/{source_id}/facts", body))["fact_id"])
+
+    async def bundle(self) -> tuple[str, str]:
+        """Name of a bundle, and the source in it."""
+        name, source_id = f"n{uuid.uuid4().hex[:12]}", await self.source()
+        await self.change("POST", "/v1/bundles", {"name": name, "source_ids": [source_id]})
+        return name, source_id
 
     async def dead_letter(self) -> str:
         """A message that died, and would be handled if it were sent again."""
@@ -225,6 +268,39 @@ def _prompt(name: str) -> Body:
     return {"name": name, "version": "1", "messages": messages, "variables": [{"name": "a"}], "provider": "extractive"}
 
 
+async def _fact(stage: Stage) -> Asked:
+    source_id, unit_id = await stage.unit(_CLAIM)
+    body = {"unit_id": unit_id, "statement": _CLAIM, "start": 0, "end": len(_CLAIM), "quote": _CLAIM}
+    return Asked({"source_id": source_id}, body, {**body, "confidence": 7}, source_id)
+
+
+async def _retired_fact(stage: Stage) -> Asked:
+    first, second = await stage.fact(), await stage.fact()
+    return Asked({"fact_id": first}, {}, {}, first, other_path={"fact_id": second})
+
+
+async def _extraction_of_facts(stage: Stage) -> Asked:
+    source_id = await stage.source()
+    return Asked({"source_id": source_id}, {"priority": 1}, {"priority": 2}, source_id)
+
+
+async def _bundle(_: Stage) -> Asked:
+    name = _named()
+    return Asked({}, {"name": name}, {"name": name, "description": "Another one."}, name)
+
+
+async def _bundle_version(stage: Stage) -> Asked:
+    name, _ = await stage.bundle()
+    body = {"add": [await stage.source()]}
+    return Asked({"bundle_id": name}, body, {**body, "note": "Another one."}, name)
+
+
+async def _bundle_refresh(stage: Stage) -> Asked:
+    name, source_id = await stage.bundle()
+    await stage.source(version_of=source_id)
+    return Asked({"bundle_id": name}, {}, {"note": "Another one."}, name)
+
+
 def _controlled(state: str) -> Callable[[Stage], Awaitable[Asked]]:
     async def prepare(stage: Stage) -> Asked:
         run_id = await stage.run_under_way(state)
@@ -242,6 +318,9 @@ _RUNS = "SELECT count(*) FROM runs.runs WHERE correlation_id = %(mark)s"
 _COMMANDS = "SELECT count(*) FROM runs.run_control_commands WHERE run_id = %(subject)s"
 
 
+_BUNDLE = "SELECT count(*) FROM ingest.bundles WHERE name = %(subject)s"
+# The first was made with the bundle.
+_BUNDLE_VERSIONS = "SELECT version - 1 FROM ingest.bundles WHERE name = %(subject)s"
 _BATCH_TOLD = (
     "SELECT count(*) FROM llm_gateway.outbox_events WHERE topic = 'llm.batch.recorded' AND key = %(subject)s "
     "AND payload_json->'batch'->>'state' = "
@@ -273,10 +352,19 @@ MUTATIONS: Mapping[str, Mutation] = {
     "RollbackArtifact": Mutation(_rollback, _RUNS),
     "StartRun": Mutation(_plain(lambda: {"title": "Once"}, {"title": "Twice"}, pipeline_id="outline"), _RUNS),
     "StartCompile": Mutation(_compile, _RUNS),
+    "StartImport": Mutation(_plain(lambda: {"prefix": f"{_named()}/"}, {"priority": 1}), _RUNS),
     "PauseRun": Mutation(_controlled("running"), _COMMANDS),
     "ResumeRun": Mutation(_controlled("paused"), _COMMANDS),
     "RestartRun": Mutation(_controlled("running"), _COMMANDS),
     "CancelRun": Mutation(_controlled("running"), _COMMANDS),
+    "StartExtractFacts": Mutation(_extraction_of_facts, _RUNS),
+    "CreateFact": Mutation(_fact, "SELECT count(*) FROM ingest.facts WHERE source_id = %(subject)s"),
+    "RetireFact": Mutation(
+        _retired_fact, "SELECT count(*) FROM ingest.facts WHERE fact_id = %(subject)s AND state = 'retired'"
+    ),
+    "CreateBundle": Mutation(_bundle, _BUNDLE),
+    "CreateBundleVersion": Mutation(_bundle_version, _BUNDLE_VERSIONS),
+    "RefreshBundle": Mutation(_bundle_refresh, _BUNDLE_VERSIONS),
     "RunBatch": Mutation(_batch, "SELECT count(*) FROM llm_gateway.batches WHERE strpos(variables, %(subject)s) > 0"),
     "PauseBatch": Mutation(_batch_in("running"), f"{_BATCH_TOLD} 'pausing'"),
     "ResumeBatch": Mutation(_batch_in("paused"), f"{_BATCH_TOLD} 'queued'"),

@@ -109,3 +109,24 @@ async def test_settings_and_tokens(lace: Lace) -> None:
     assert made["token"]["token_id"] in await lace("token", "list")
     await lace("token", "revoke", made["token"]["token_id"])
     assert (await lace("health")) == "serving\n"
+
+
+async def test_what_was_read_out_of_a_source_can_be_seen(lace: Lace) -> None:
+    said = "The pumps were measured in a dry week, and once more in a wet one, by the same people.[^1]"
+    table = "| Pump | Flow (l/s) |\n|---|---|\n| A | 12 |\n| B | 15 |\n"
+    Path("pumps.md").write_text(
+        f"---\nauthor: Ann Other\n---\n# Pumps\n\n## Flows\n\n{said}\n\n{table}\n[^1]: In May.\n"
+    )
+    [source] = json.loads(await lace("ingest", "pumps.md", "--json"))["sources"]
+    shown = await lace("sources", "show", source["source_id"])
+    assert "author         Ann Other" in shown
+    assert "language       en" in shown
+    assert "read           100 % of its content" in shown
+    assert "Flows\t" in shown
+    told = await lace("sources", "units", source["source_id"])
+    assert "== Flows" in told
+    assert "  Pump A. Flow (l/s): 12" in told
+    assert "In May.\n  (note 1, of unt_" in told
+    units = json.loads(await lace("sources", "units", source["source_id"], "--json"))
+    assert [unit["kind"] for unit in units] == ["paragraph", "footnote", "table"]
+    assert units[1]["referred_from"] == [units[0]["unit_id"]]

@@ -71,6 +71,14 @@ class Material:
             self._made["ingest"] = await self._ended(await self._upload())
         return self._made["ingest"]
 
+    async def imported(self) -> str:
+        """A run that looked into the inbox and found nothing."""
+        if "import" not in self._made:
+            body = {"prefix": f"{uuid.uuid4().hex}/"}
+            started = await self.stage.change("POST", "/v1/sources:import", body)
+            self._made["import"] = await self._ended(started["run_id"])
+        return self._made["import"]
+
     async def _upload(self) -> str:
         name = f"{uuid.uuid4().hex}.md"
         answer = await self.stage.api.post(
@@ -113,6 +121,22 @@ async def _ingest(material: Material, message: str) -> Order:
 
 async def _ingested(material: Material, message: str) -> Order:
     return await _finished(material, message, "source.ingest.completed", await material.ingested())
+
+
+async def _cancelled(material: Material, message: str) -> Order:
+    count = "SELECT count(*) FROM ingest.cancelled_runs WHERE run_id = %(m)s"
+    return Order(orjson.dumps({"run_id": message, "tenant_id": ""}), count, {"m": message})
+
+
+async def _import(material: Material, message: str) -> Order:
+    asked = orjson.loads(await material.message("source.import.requested", await material.imported()))
+    asked["job_id"] = f"job_{message}"
+    count = "SELECT count(*) FROM bus.messages WHERE topic = 'source.import.completed' AND payload::text LIKE %(j)s"
+    return Order(orjson.dumps(asked), count, {"j": f"%{asked['job_id']}%"})
+
+
+async def _imported(material: Material, message: str) -> Order:
+    return await _finished(material, message, "source.import.completed", await material.imported())
 
 
 async def _finished(material: Material, message: str, topic: str, run_id: str) -> Order:
@@ -183,6 +207,9 @@ ORDERS: Mapping[str, Callable[[Material, str], Awaitable[Order]]] = {
     "compile.completed": _compiled,
     "source.ingest.requested": _ingest,
     "source.ingest.completed": _ingested,
+    "source.ingest.cancelled": _cancelled,
+    "source.import.requested": _import,
+    "source.import.completed": _imported,
     "provenance.logged": _provenance,
     "rollback.requested": _rollback,
     "audit.recorded": _audit,

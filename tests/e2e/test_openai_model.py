@@ -16,6 +16,7 @@ import httpx
 import pytest
 import structlog
 
+from lace.ingest.v1 import facts_pb2
 from lace.runs.v1 import runs_pb2
 from lace_client import LaceClient
 from lace_core import contracts
@@ -230,6 +231,31 @@ async def test_an_answer_cut_at_its_limit_fails_the_run_which_then_goes_on(desk:
     assert (halved["finish_reason"], int(halved["output_tokens"]) > 0) == ("length", True)
     again = {call["contract"] for call in await asyncio.to_thread(desk.calls, done.run_id)}
     assert again == {contracts.STRATEGY.name, contracts.WRITE.name, contracts.JUDGE.name}
+
+
+async def test_facts_are_those_that_the_quotes_of_the_model_state(desk: Desk, written: Written) -> None:
+    sources = (await asyncio.to_thread(desk.ask, "/v1/sources"))["sources"]
+    [bridge] = [source for source in sources if source["filename"] == "bridge.md"]
+    desk.model.lie = FALSE
+
+    def extract() -> tuple[runs_pb2.Run, list[facts_pb2.Fact]]:
+        with LaceClient(desk.url, desk.token) as client:
+            started = client.facts.extract(bridge["source_id"], settings={"llm.provider": "openai"})
+            list(client.watch_run(started.run_id))
+            return client.get_run(started.run_id), list(client.facts.list(bridge["source_id"]))
+
+    try:
+        run, facts = await asyncio.to_thread(extract)
+    finally:
+        desk.model.lie = ""
+    assert run.state == runs_pb2.RUN_STATE_SUCCEEDED, (run.error_code, run.error_message)
+    told = run.result.facts
+    assert (told.added, told.review, told.refused) == (2, 0, 2)
+    assert [fact.statement for fact in facts] == [COST, "The council paid 3.0 million pounds of the cost."]
+    [call] = await asyncio.to_thread(desk.calls, run.run_id)
+    for fact in facts:
+        assert (fact.call_id, fact.contract) == (call["call_id"], contracts.EXTRACT_FACTS.name)
+        assert (fact.model, fact.template_hash) == (f"openai/{ANSWERED}", call["template_hash"])
 
 
 async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, written: Written) -> None:

@@ -19,6 +19,9 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BUNDLE = Bundle("lace-compiled/x", "cc", 2**40, "application/pdf", "title.pdf")
 
 
+HELD: frozenset[str] = frozenset()
+
+
 @pytest.fixture(params=["memory", "postgres"])
 def units(request: pytest.FixtureRequest, database: Callable[[str], Any]) -> Units:
     if request.param == "memory":
@@ -52,7 +55,7 @@ async def keep(units: Units, tenant_id: str, *attempts: Compiled) -> None:
 
 async def newest(units: Units, tenant_id: str, revision_id: str = "", artifact_id: str = "art_1") -> list[Compiled]:
     async with units.of_tenant(tenant_id) as unit:
-        return list(await unit.compiled.newest(tenant_id, artifact_id, revision_id, 100, None))
+        return list(await unit.compiled.newest(tenant_id, artifact_id, revision_id, 100, None, HELD))
 
 
 async def test_an_attempt_comes_back_as_it_was_kept(units: Units, tenant_id: str) -> None:
@@ -92,7 +95,7 @@ async def test_the_newest_come_first_and_a_page_goes_on_where_the_last_ended(uni
     assert [c.compiled_id for c in await newest(units, tenant_id)] == ["cmp_5", "cmp_4", "cmp_3", "cmp_2", "cmp_1"]
     assert [c.compiled_id for c in await newest(units, tenant_id, "rev_2")] == ["cmp_5"]
     async with units.of_tenant(tenant_id) as unit:
-        page = await unit.compiled.newest(tenant_id, "art_1", "", 2, (NOW, "cmp_3"))
+        page = await unit.compiled.newest(tenant_id, "art_1", "", 2, (NOW, "cmp_3"), HELD)
     assert [c.compiled_id for c in page] == ["cmp_2", "cmp_1"]
     assert await newest(units, tenant_id, artifact_id="art_2") == []
 
@@ -102,8 +105,18 @@ async def test_a_tenant_sees_its_own_attempts_only(units: Units, tenant_id: str)
     other = new_id("ten")
     assert await newest(units, other) == []
     async with units.of_tenant(other) as unit:
-        assert await unit.compiled.newest(tenant_id, "art_1", "", 10, None) == [], "not even by naming the other tenant"
+        named = await unit.compiled.newest(tenant_id, "art_1", "", 10, None, HELD)
+        assert named == [], "not even by naming the other tenant"
         assert await unit.compiled.next_attempt(other, "art_1", "rev_1", "pdf") == 1
+
+
+async def test_who_lacks_a_label_of_an_attempt_does_not_see_it(units: Units, tenant_id: str) -> None:
+    labelled, plain = attempt(1, labels=("x", "y")), attempt(2)
+    await keep(units, tenant_id, labelled, plain)
+    assert await newest(units, tenant_id) == [plain]
+    async with units.of_tenant(tenant_id) as unit:
+        assert list(await unit.compiled.newest(tenant_id, "art_1", "", 9, None, frozenset("xyz"))) == [plain, labelled]
+        assert list(await unit.compiled.newest(tenant_id, "art_1", "", 9, None, frozenset("x"))) == [plain]
 
 
 async def test_a_message_is_claimed_once_and_only_by_a_commit(units: Units, tenant_id: str) -> None:

@@ -13,11 +13,11 @@ from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.memory import MemoryWork
 from lace_ingest.adapters.postgres_work import PostgresWork
 from lace_ingest.app.ports import Mutation, UnitsOfWork
-from lace_ingest.domain.documents import Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.documents import Box, Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.jobs import ReadJob, Readout
 from lace_ingest.domain.outlines import Section
-from lace_ingest.domain.retrieval import Query
 from lace_ingest.domain.sources import Source, SourceState
 from lace_platform.auth import Identity
 from lace_platform.db.database import Database
@@ -25,6 +25,7 @@ from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, acting_as
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
+ODD = ExtractionWarning(WarningCode.PAGES_WITHOUT_TEXT, "odd “text”", 3, 2)
 NONE: frozenset[str] = frozenset()
 
 
@@ -62,7 +63,7 @@ async def keep(work: UnitsOfWork, tenant_id: str, made: Source, *units: Unit) ->
 
 
 async def test_a_source_comes_back_as_it_was_kept(work: UnitsOfWork, tenant_id: str) -> None:
-    made = source("a.md", labels=("a", "b"), warnings=("odd “text”",), run_id="run_1")
+    made = source("a.md", labels=("a", "b"), warnings=(ODD,), run_id="run_1", metadata={"author": "Ö"})
     async with work(tenant_id) as unit_of_work:
         assert await unit_of_work.sources.add(tenant_id, made) == made
         await unit_of_work.commit()
@@ -93,7 +94,6 @@ async def test_another_tenants_sources_are_not_there(work: UnitsOfWork, tenant_i
         assert await unit_of_work.sources.get(other, made.source_id) is None
         assert await unit_of_work.sources.ready(other, NONE, [made.source_id]) == []
         assert await unit_of_work.units.page(other, made, 10, -1) == []
-        assert await unit_of_work.units.search(other, [made], [Query("q", "bridge")]) == [[]]
         assert await unit_of_work.units.sections(other, [made]) in ({}, {made.source_id: ()})
 
 
@@ -126,7 +126,7 @@ async def test_settling_keeps_what_came_of_a_reading(work: UnitsOfWork, tenant_i
     made = await keep(work, tenant_id, source("a.md"))
     settled = replace(
         made, state=SourceState.READY, title="T", page_count=1, unit_count=2, word_count=3, extraction="x/1",
-        warnings=("w",), run_id="run_9",
+        warnings=(ODD,), run_id="run_9", metadata={"title": "T"}, language="zh-Hant", extractability=700,
     )  # fmt: skip
     async with work(tenant_id) as unit_of_work:
         await unit_of_work.sources.settle(tenant_id, settled)
@@ -136,13 +136,15 @@ async def test_settling_keeps_what_came_of_a_reading(work: UnitsOfWork, tenant_i
 
 
 async def test_units_come_back_as_they_were_read(work: UnitsOfWork, tenant_id: str) -> None:
-    table = UnitTable(("A", "B"), (("1", "é | ü"), ("", "2")), "Cap")
-    units = [unit(0, "Some “text”.", "H", "I"), replace(unit(1, "A | B", table=table), language="py")]
+    table = UnitTable(("A", "B"), (("1", "é | ü"), ("", "2")), "Cap", (0,))
+    note = replace(unit(2, "A note."), kind=UnitKind.FOOTNOTE, note_mark="†", start=21, end=28)
+    told = replace(unit(0, "Some “text”.", "H", "I"), notes=(note.unit_id,), boxes=(Box(1, 72.0, 90.5, 300.25, 101.0),))
+    units = [told, replace(unit(1, "A | B", table=table), language="py"), replace(note, referred_from=(told.unit_id,))]
     made = await keep(work, tenant_id, ready("a.md"), *units)
     async with work(tenant_id) as unit_of_work:
         found = [replace(one, line=0) for one in await unit_of_work.units.page(tenant_id, made, 10, -1)]
         assert found == [replace(one, line=0) for one in units]
-        assert [one.order for one in await unit_of_work.units.page(tenant_id, made, 10, 0)] == [1]
+        assert [one.order for one in await unit_of_work.units.page(tenant_id, made, 10, 0)] == [1, 2]
         ids = [units[1].unit_id, "unt_none", units[0].unit_id]
         pairs = await unit_of_work.units.get(tenant_id, ids)
         assert [(source_id, one.order) for source_id, one in pairs] == [(made.source_id, 1), (made.source_id, 0)]
@@ -154,7 +156,6 @@ async def test_units_added_again_stay_as_they_are(work: UnitsOfWork, tenant_id: 
     async with work(tenant_id) as unit_of_work:
         await unit_of_work.units.add(tenant_id, made, [one])
         assert len(await unit_of_work.units.page(tenant_id, made, 10, -1)) == 1
-        assert len((await unit_of_work.units.search(tenant_id, [made], [Query("q", "bridge")]))[0]) == 1
 
 
 async def test_only_the_present_extraction_is_read_and_found(work: UnitsOfWork, tenant_id: str) -> None:
@@ -164,8 +165,6 @@ async def test_only_the_present_extraction_is_read_and_found(work: UnitsOfWork, 
         fresh = unit(0, "new bridge")
         await unit_of_work.units.add(tenant_id, newer, [fresh])
         await unit_of_work.sources.settle(tenant_id, newer)
-        [hits] = await unit_of_work.units.search(tenant_id, [newer], [Query("q", "bridge")])
-        assert [hit.unit_id for hit in hits] == [fresh.unit_id]
         assert [one.text for one in await unit_of_work.units.page(tenant_id, newer, 9, -1)] == ["new bridge"]
 
 
@@ -185,60 +184,6 @@ async def test_sections_follow_the_reading_order(work: UnitsOfWork, tenant_id: s
         Section(("Alpha",), 2, 0, "Alpha too."),
     ]
     assert not found.get(empty.source_id)
-
-
-async def search(
-    work: UnitsOfWork, tenant_id: str, sources: list[Source], *texts: str, limit: int = 10
-) -> list[list[str]]:
-    async with work(tenant_id) as unit_of_work:
-        queries = [Query(str(at), text, limit) for at, text in enumerate(texts)]
-        found = await unit_of_work.units.search(tenant_id, sources, queries)
-        units = {one.unit_id: one.text for hits in found for _, one in await unit_of_work.units.get(
-            tenant_id, [hit.unit_id for hit in hits])}  # fmt: skip
-    for hits in found:
-        scores = [float(hit.score) for hit in hits]
-        assert scores == sorted(scores, reverse=True)
-        assert all(len(hit.score.partition(".")[2]) == 6 and float(hit.score) > 0 for hit in hits)
-    return [[units[hit.unit_id] for hit in hits] for hits in found]
-
-
-async def test_any_word_matches_and_more_and_rarer_words_rank_higher(work: UnitsOfWork, tenant_id: str) -> None:
-    made = await keep(
-        work, tenant_id, ready("a.md", title="z"),
-        unit(0, "water water main pipe"), unit(1, "water pump house gate"), unit(2, "zebra pump lock door"),
-        unit(3, "grass tree leaf root"),
-    )  # fmt: skip
-    [hits, none, rare] = await search(
-        work, tenant_id, [made], "how does the water pump work", "elephant", "zebra or water"
-    )
-    assert hits[0] == "water pump house gate"
-    assert set(hits) == {"water water main pipe", "water pump house gate", "zebra pump lock door"}
-    assert none == []
-    assert rare[0] == "zebra pump lock door"
-
-
-async def test_headings_and_captions_count(work: UnitsOfWork, tenant_id: str) -> None:
-    table = UnitTable(("A",), (("one",),), "Table 1: estuary")
-    made = await keep(
-        work, tenant_id, ready("a.md", title="z"),
-        unit(0, "nothing here", "Estuary"), unit(1, "one", table=table), unit(2, "elsewhere entirely"),
-    )  # fmt: skip
-    [hits] = await search(work, tenant_id, [made], "estuary")
-    assert set(hits) == {"nothing here", "one"}
-
-
-async def test_only_the_sources_asked_for_are_searched(work: UnitsOfWork, tenant_id: str) -> None:
-    first = await keep(work, tenant_id, ready("a.md"), unit(0, "bridge one"))
-    await keep(work, tenant_id, ready("b.md"), unit(0, "bridge two"))
-    assert await search(work, tenant_id, [first], "bridge") == [["bridge one"]]
-
-
-async def test_equal_scores_stand_by_file_name_and_place_and_limits_hold(work: UnitsOfWork, tenant_id: str) -> None:
-    second = await keep(work, tenant_id, ready("b.md", title="t"), unit(0, "iron bridge b0"))
-    first = await keep(work, tenant_id, ready("a.md", title="t"), unit(0, "iron bridge a0"), unit(1, "iron bridge a1"))
-    expected = ["iron bridge a0", "iron bridge a1", "iron bridge b0"]
-    assert await search(work, tenant_id, [second, first], "bridge", "iron bridge") == [expected, expected]
-    assert await search(work, tenant_id, [first, second], "bridge", limit=2) == [expected[:2]]
 
 
 async def test_a_job_is_claimed_once(work: UnitsOfWork, tenant_id: str) -> None:

@@ -91,7 +91,7 @@ class Service:
 
     def caller(self, tenant_id: str, *scopes: str) -> AbstractContextManager[None]:
         now = utc_now()
-        rights = (frozenset({"member"}), frozenset(scopes or {"artifacts:read"}), frozenset[str]())
+        rights = (frozenset({"member"}), frozenset(scopes or {"artifacts:read"}), frozenset({"internal"}))
         identity = Identity("prn_1", tenant_id, *rights, "user", None, None, now, now + timedelta(minutes=5), 0)
         return acting_as(CallContext(None, "req_1", "req_1", signed_identity=self.signer.sign(identity)))
 

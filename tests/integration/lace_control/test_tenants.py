@@ -17,6 +17,7 @@ from lace_control.app.ports import Control
 from lace_control.app.tenants import bootstrap
 from lace_control.domain.access import Caller
 from lace_core.errors import LaceError, Reason
+from lace_core.labels import owner_label
 from lace_platform.clock import utc_now
 from lace_platform.db.database import Database, SystemDatabase
 from lace_platform.ids import new_id
@@ -123,6 +124,13 @@ async def test_only_the_system_administrator_makes_tenants(installation: Any) ->
     with installation.acting(admin):
         own = await installation.tenants.GetTenant(wire.GetTenantRequest(tenant_id=admin.tenant_id))
     assert own.name == "another"
+
+
+async def test_nobody_is_granted_the_label_of_an_owner(installation: Any) -> None:
+    asked = wire.CreatePrincipalRequest(name="x", labels=["secret", owner_label("prn_someone")])
+    with installation.acting(installation.admin), pytest.raises(LaceError) as refused:
+        await installation.tenants.CreatePrincipal(asked)
+    assert refused.value.reason is Reason.PERMISSION_DENIED
 
 
 async def test_a_principal_is_a_member_where_nothing_is_said(installation: Any) -> None:

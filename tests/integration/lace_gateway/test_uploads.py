@@ -33,6 +33,24 @@ async def test_documents_are_stored_and_one_run_reads_them(http: httpx.AsyncClie
     assert call.idempotency_key == "k1"
 
 
+async def test_what_is_said_of_versions_and_privacy_goes_on(http: httpx.AsyncClient, gateway: Any) -> None:
+    files = [
+        ("version_of", (None, b"src_1")),
+        *_files(("a.md", b"# A")),
+        ("private", (None, b"true")),
+        *_files(("b.md", b"B")),
+    ]
+    assert (await http.post(PATH, files=files, headers=KEY)).status_code == 202
+    heads = gateway.backend.sources.heads
+    assert [(head.version_of, head.private) for head in heads] == [("src_1", False), ("", True)]
+    for name, value in (("private", b"yes"), ("version_off", b"src_1")):
+        bad = await http.post(
+            PATH, files=[(name, (None, value)), *_files(("c.md", b"C"))], headers={"Idempotency-Key": name}
+        )
+        assert bad.status_code == 400, bad.text
+    assert "did you mean version_of" in bad.json()["message"]
+
+
 async def test_sending_it_again_starts_nothing_new(http: httpx.AsyncClient) -> None:
     first = await http.post(PATH, files=_files(("a.md", b"# A")), headers=KEY)
     again = await http.post(PATH, files=_files(("a.md", b"# A")), headers=KEY)

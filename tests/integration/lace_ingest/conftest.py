@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from lace.ingest.v1 import bundles_pb2_grpc, diffs_pb2_grpc, facts_pb2_grpc, retrieval_pb2_grpc
 from lace.ingest.v1 import ingest_pb2 as pb
 from lace.ingest.v1 import ingest_pb2_grpc as services
 from lace_ingest.bootstrap import serve
@@ -36,17 +37,28 @@ class Service:
 
     sources: Any
     retrieval: Any
+    bundles: Any
+    diffs: Any
+    facts: Any
     bus: MemoryBus
     blobs: FolderBlobStore
     signer: IdentitySigner
 
     def calling(
-        self, tenant_id: str, *, scopes: Iterable[str] = SCOPES, labels: Iterable[str] = (), key: str = ""
+        self,
+        tenant_id: str,
+        *,
+        scopes: Iterable[str] = SCOPES,
+        labels: Iterable[str] = (),
+        key: str = "",
+        principal: str = "prn_test",
+        run_id: str | None = None,
     ) -> Any:
-        """Within the block, calls are made by a principal of the tenant."""
+        """Within the block, calls are made by a principal of the tenant, or by a run of theirs."""
         now = datetime.now(UTC)
+        kind: Literal["run", "user"] = "run" if run_id else "user"
         identity = Identity(
-            "prn_test", tenant_id, frozenset(), frozenset(scopes), frozenset(labels), "user", None, None,
+            principal, tenant_id, frozenset(), frozenset(scopes), frozenset(labels), kind, run_id, None,
             now, now + timedelta(minutes=5), 0,
         )  # fmt: skip
         request_id = new_id("req")
@@ -55,11 +67,11 @@ class Service:
         )
         return acting_as(call)
 
-    async def upload(self, filename: str, data: bytes, labels: Sequence[str] = ()) -> pb.Source:
-        """Uploads in pieces."""
+    async def upload(self, filename: str, data: bytes, labels: Sequence[str] = (), **more: Any) -> pb.Source:
+        """Uploads in pieces; `more` is for the head."""
 
         async def pieces() -> AsyncIterator[pb.UploadSourceRequest]:
-            yield pb.UploadSourceRequest(head=pb.UploadHead(filename=filename, labels=labels))
+            yield pb.UploadSourceRequest(head=pb.UploadHead(filename=filename, labels=labels, **more))
             for at in range(0, len(data), 100_000):
                 yield pb.UploadSourceRequest(chunk=data[at : at + 100_000])
             yield pb.UploadSourceRequest(end=pb.UploadEnd(size_bytes=len(data)))
@@ -106,7 +118,16 @@ async def service(postgres: Any, scratch: Path) -> AsyncIterator[Service]:
     platform = Platform(config, blobs, bus, verifier)
     async with serve(config, platform) as running:
         channel = open_channel(f"127.0.0.1:{running.port}")
-        yield Service(services.SourceServiceStub(channel), services.RetrievalServiceStub(channel), bus, blobs, signer)
+        yield Service(
+            services.SourceServiceStub(channel),
+            retrieval_pb2_grpc.RetrievalServiceStub(channel),
+            bundles_pb2_grpc.BundleServiceStub(channel),
+            diffs_pb2_grpc.DiffServiceStub(channel),
+            facts_pb2_grpc.FactServiceStub(channel),
+            bus,
+            blobs,
+            signer,
+        )
         await channel.close()
         await bus.close()
 

@@ -94,12 +94,12 @@ async def test_a_flate_bomb_in_a_pdf_takes_only_the_child() -> None:
     assert found.value.startswith("SOURCE_")
 
 
-@pytest.mark.parametrize("prefix", ["02", "05", "07", "08", "11"])
+@pytest.mark.parametrize("prefix", ["02", "05"])
 async def test_damaged_documents_end_in_a_document_or_a_code(prefix: str, dossier: Callable[[str], Path]) -> None:
     path = dossier(prefix)
     chance = random.Random(prefix)
     damaged = []
-    for _ in range(4):
+    for _ in range(2):
         data = bytearray(path.read_bytes())
         for _ in range(chance.randint(1, 60)):
             data[chance.randrange(len(data))] = chance.randrange(256)

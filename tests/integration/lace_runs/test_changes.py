@@ -62,6 +62,17 @@ def _untouched(before: Artifact, after: Artifact, *titles: str) -> bool:
     )
 
 
+async def test_what_was_cited_of_an_earlier_reading_stays_good(world: World, written: Run) -> None:
+    _, before = await _head(world, written.artifact_id)
+    world.sources.read_again("test.2")
+    world.sources.add("more", MORE)
+    done, after = await _change(world, "expand", written, node_id=_section(before, "Cost").node_id, scope="node")
+    assert done.state is RunState.SUCCEEDED, done.error_message
+    cited = {evidence.extraction for node in after.nodes for evidence in node.evidence}
+    assert "test.1" in cited
+    assert _untouched(before, after, "Safety")
+
+
 async def test_expand_adds_what_is_not_cited_yet_and_changes_nothing_else(world: World, written: Run) -> None:
     _, before = await _head(world, written.artifact_id)
     world.sources.add("more", MORE)

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_runs.adapters.boundary import GroupCommit
-from lace_runs.app import runs
 from lace_runs.domain.event_types import EVENT_TYPES, LAST_TYPES
 from lace_runs.domain.events import SCHEMA_VERSION, Event, payload_version
 from lace_runs.domain.runs import Trigger
@@ -40,19 +38,15 @@ async def _cut(world: World) -> str:
 async def _compiled(world: World) -> str:
     """A document that is compiled to one format, by a compiler that this test is."""
     run = await world.start("generate", title="The bridge", targets=("md",))
-    log = GroupCommit(world.system, dict)
     async with world.worker():
         async with asyncio.timeout(20):
-            while not (jobs := await log.jobs(world.tenant_id, run.run_id)):
+            while not (jobs := await world.open_jobs(run.run_id)):
                 await asyncio.sleep(0.02)
-        [job_id] = jobs
         compiled = {
             "status": "succeeded", "compiled_id": "cmp_1", "bundle_hash": "0" * 64, "size_bytes": 12, "error_code": "",
             "bundle_uri": "lace-compiled/x", "error_message": "", "warnings": [],
         }  # fmt: skip
-        async with world.open(world.tenant_id) as work:
-            await runs.finish_job(work, world.tenant_id, run.run_id, job_id, {"compiled": compiled})
-            await work.commit()
+        await world.answer(run.run_id, jobs[0].job_id, {"compiled": compiled})
         await world.until(run.run_id, "succeeded")
     return run.run_id
 

@@ -232,6 +232,7 @@ class TestIngest:
         Path("docs/b.png").write_bytes(b"x")
         rejected = [{"filename": "c.md", "error_code": "SOURCE_TOO_LARGE", "message": "c.md is too large."}]
         body = {"run_id": "run_1", "sources": [self.SOURCE], "rejected": rejected}
+        api.on("POST", "/v1/sources:find", {"sources": []})
         api.on("POST", "/v1/sources:ingest", body, status=202)
         api.stream("/v1/runs/run_1/stream", story())
         api.on("GET", "/v1/sources/src_1", self.READ)
@@ -245,6 +246,7 @@ class TestIngest:
 
     def test_nothing_readable_is_a_failure(self, api: ScriptedApi, lace: Lace) -> None:
         Path("a.md").write_text("")
+        api.on("POST", "/v1/sources:find", {"sources": []})
         api.on("POST", "/v1/sources:ingest", {"run_id": "run_1", "sources": [self.SOURCE], "rejected": []}, status=202)
         api.stream("/v1/runs/run_1/stream", story(end="failed"))
         failed = {**self.SOURCE, "state": "failed", "error_code": "SOURCE_EMPTY", "error_message": "a.md is empty."}

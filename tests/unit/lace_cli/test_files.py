@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lace_cli.failures import CommandError
-from lace_cli.files import find_documents, slug
+from lace_cli.files import Globs, find_documents, slug
 from lace_cli.ingestion import portions
 
 
@@ -28,6 +28,35 @@ def test_a_folder_is_read_with_all_below_it(folder: Path) -> None:
     found = find_documents([folder])
     assert names(found.documents, folder) == ["a.txt", "b.md", "e.docx", "sub/c.PDF", "sub/deeper/d.json"]
     assert names(found.skipped, folder) == ["picture.png"]
+
+
+def test_what_is_passed_by_is_counted(folder: Path) -> None:
+    (folder / "sub" / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "link.md").symlink_to(folder / "b.md")
+    found = find_documents([folder])
+    assert (found.hidden, found.links, found.left_out) == (2, 2, 0)
+    assert names(found.documents, folder) == ["a.txt", "b.md", "e.docx", "sub/c.PDF", "sub/deeper/d.json"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "wanted"),
+    [
+        (("*.md", "*.txt"), (), ["a.txt", "b.md"]),
+        ((), ("sub/*",), ["a.txt", "b.md", "e.docx"]),
+        (("sub/*",), ("*.json",), ["sub/c.PDF"]),
+        ((), ("*.png",), ["a.txt", "b.md", "e.docx", "sub/c.PDF", "sub/deeper/d.json"]),
+    ],
+)
+def test_globs_say_which_files_of_a_folder(
+    folder: Path, include: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str]
+) -> None:
+    found = find_documents([folder], Globs(include, exclude))
+    assert names(found.documents, folder) == wanted
+    assert len(found.documents) + len(found.skipped) + found.left_out == 6
+
+
+def test_globs_say_nothing_of_a_file_that_is_named(folder: Path) -> None:
+    assert find_documents([folder / "b.md"], Globs(exclude=("*.md",))).documents == (folder / "b.md",)
 
 
 def test_a_named_file_is_left_to_the_service_to_judge(folder: Path) -> None:

@@ -82,7 +82,7 @@ class Bench:
 
     async def listed(self) -> list[Compiled]:
         async with self.units.of_tenant("ten_1") as unit:
-            return list(await unit.compiled.newest("ten_1", "art_1", "", 10, None))
+            return list(await unit.compiled.newest("ten_1", "art_1", "", 10, None, frozenset(("internal",))))
 
 
 async def test_an_order_is_compiled_recorded_and_told() -> None:

@@ -94,6 +94,12 @@ def test_a_unit_without_spans_is_one_fact_and_an_empty_one_none() -> None:
         assert grounds_of([(_unit("u1", text=" \n", kind=kind), 5, "m")], first=1) == []
 
 
+@pytest.mark.parametrize("kind", ["caption", "footnote", "endnote"])
+def test_notes_and_captions_give_their_sentences(kind: str) -> None:
+    made = grounds_of([(_unit("u1", kind=kind, spans=((0, 4), (5, 9))), 5, "bm25")], first=1)
+    assert [(grounds.fact.kind, grounds.fact.text) for grounds in made] == [("sentence", "One."), ("sentence", "Two.")]
+
+
 def test_a_table_is_one_fact_with_a_piece_for_each_row() -> None:
     table = UnitTable("Walls", ("Section", "Wall"), (("A", "1"), ("B", "2")))
     unit = _unit("u1", "Section | Wall\nA | 1\nB | 2", "table", ((15, 20), (21, 26)))

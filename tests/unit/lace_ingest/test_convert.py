@@ -12,12 +12,14 @@ from lace.provenance.v1 import provenance_pb2
 from lace_core.errors import LaceError, Reason
 from lace_ingest.api import convert
 from lace_ingest.api.consumers import job_of
+from lace_ingest.api.convert_vectors import progress_to_wire
 from lace_ingest.api.events import COMPLETED, LOGGED, envelopes_of, transformation_of
-from lace_ingest.domain.documents import Span, Unit, UnitKind, UnitTable
+from lace_ingest.app.vector_ports import Progress
+from lace_ingest.domain.documents import Box, Span, Unit, UnitKind, UnitTable
+from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.jobs import ReadJob, Readout
 from lace_ingest.domain.outlines import Outline, Section
-from lace_ingest.domain.retrieval import DEFAULT_LIMIT, Found, Hit, Query
 from lace_ingest.domain.sources import Source, SourceState, as_failed
 from lace_platform.bus import Envelope
 from lace_proto import json as wire_json
@@ -26,8 +28,9 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SOURCE = Source(
     source_id="src_1", filename="a.md", title="A", format=SourceFormat.MD, media_type="text/markdown", size_bytes=9,
     sha256="ab" * 32, raw_uri="lace-sources/x", created_at=NOW, created_by="prn_1", state=SourceState.READY,
-    page_count=3, unit_count=4, word_count=5, extraction="lace-extract/1", warnings=("odd",), labels=("l",),
-    run_id="run_1",
+    page_count=3, unit_count=4, word_count=5, extraction="md/x/lace-2+1200",
+    warnings=(ExtractionWarning(WarningCode.OTHER, "odd", 2, 3),), labels=("l",), run_id="run_1",
+    metadata={"author": "B"}, language="en", extractability=990, previous_source_id="src_0",
 )  # fmt: skip
 UNIT = Unit(
     "unt_1",
@@ -39,15 +42,28 @@ UNIT = Unit(
     ("H", "I"),
     2,
     9,
-    UnitTable(("A",), (("1",),), "C"),
+    UnitTable(("A",), (("1",),), "C", (0,)),
     "py",
+    11,
+    14,
+    (Box(2, 72.0, 80.5, 300.25, 94.0),),
+    "*",
+    ("unt_2",),
+    ("unt_3",),
 )
 JOB = ReadJob("evt_1", "job_1", "run_1", "ten_1", "src_1", {})
 
 
 def test_every_field_of_a_source_is_filled() -> None:
     wire = convert.source_to_wire(as_failed(SOURCE, LaceError(Reason.SOURCE_NO_TEXT, "nothing"), "run_1"))
-    assert [field.name for field in pb.Source.DESCRIPTOR.fields if not getattr(wire, field.name)] == []
+    # How far its vectors are is told where one source is asked for.
+    assert [field.name for field in pb.Source.DESCRIPTOR.fields if not getattr(wire, field.name)] == ["vectors"]
+
+
+def test_progress_of_vectors_is_told_in_full() -> None:
+    wire = progress_to_wire(Progress("local/tiny", 3, 9, 4, "PROVIDER_UNAVAILABLE"))
+    assert (wire.model, wire.dimensions, wire.units, wire.embedded) == ("local/tiny", 3, 9, 4)
+    assert wire.error_code == "PROVIDER_UNAVAILABLE"
 
 
 def test_every_field_of_a_unit_is_filled() -> None:
@@ -76,21 +92,6 @@ def test_no_state_asks_for_all() -> None:
     assert convert.state_of(pb.SOURCE_STATE_UNSPECIFIED) is None
 
 
-def test_a_query_without_a_limit_has_the_usual_one() -> None:
-    assert convert.query_of(pb.Query(key="k", text="t")) == Query("k", "t", DEFAULT_LIMIT)
-    assert convert.query_of(pb.Query(text="t", limit=3)).limit == 3
-
-
-def test_answers_keep_the_order_of_their_queries() -> None:
-    found = Found(((Hit("unt_1", "1.500000"),), ()), (("src_1", UNIT),), (SOURCE,))
-    wire = convert.found_to_wire([Query("a", "x"), Query("b", "y")], found)
-    assert [(result.key, [(hit.unit_id, hit.score, hit.method) for hit in result.hits]) for result in wire.results] == [
-        ("a", [("unt_1", "1.500000", "bm25")]),
-        ("b", []),
-    ]
-    assert (wire.units[0].source_id, wire.sources[0].source_id) == ("src_1", "src_1")
-
-
 def test_outlines_keep_their_sections() -> None:
     wire = convert.outline_to_wire(Outline(SOURCE, (Section(("H",), 5, 1, "Lead."),)))
     assert wire.sections[0] == pb.OutlineSection(heading_path=["H"], words=5, tables=1, lead="Lead.")
@@ -98,7 +99,7 @@ def test_outlines_keep_their_sections() -> None:
 
 def test_news_of_a_reading_goes_to_the_run_and_to_provenance() -> None:
     completed, logged = envelopes_of(Readout(JOB, SOURCE, NOW, NOW, "lace-sources/u", "ef" * 32))
-    assert (completed.topic, completed.key, completed.tenant_id) == (COMPLETED, "run_1", "ten_1")
+    assert (completed.topic, completed.key, completed.tenant_id) == (COMPLETED, "job_1", "ten_1")
     answer = wire_json.from_json(pb.SourceIngestCompleted, completed.payload)
     assert (answer.job_id, answer.run_id, answer.tenant_id) == ("job_1", "run_1", "ten_1")
     assert answer.source == convert.source_to_wire(SOURCE)

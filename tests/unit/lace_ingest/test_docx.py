@@ -10,9 +10,11 @@ import pytest
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.docx import extract
+from lace_ingest.domain.anchors import anchor
 from lace_ingest.domain.documents import UnitKind
+from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Program, Prose
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Program, Prose
 
 MakeDocx = Callable[..., bytes]
 
@@ -129,13 +131,56 @@ def test_superscripts_keep_their_meaning(pieces: Callable[..., tuple[object, ...
     assert pieces(f"<w:p><w:r><w:t>10</w:t></w:r>{raised}</w:p>") == (Prose("10⁻⁶"),)
 
 
-def test_notes_follow_the_paragraph_that_names_them(pieces: Callable[..., tuple[object, ...]]) -> None:
+def test_notes_are_named_by_anchors_and_marked_as_word_does(pieces: Callable[..., tuple[object, ...]]) -> None:
     notes = (
         '<w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>---</w:t></w:r></w:p></w:footnote>'
         f'<w:footnote w:id="2">{p("The note.")}</w:footnote>'
     )
-    body = '<w:p><w:r><w:t>Fact.</w:t><w:footnoteReference w:id="2"/></w:r></w:p>' + p("Next.")
-    assert pieces(body, footnotes=notes) == (Prose("Fact."), Prose("The note."), Prose("Next."))
+    fact = '<w:p><w:r><w:t>Fact.</w:t><w:footnoteReference w:id="2"/></w:r></w:p>'
+    cell = '<w:tc><w:p><w:r><w:t>cell</w:t><w:endnoteReference w:id="7"/></w:r></w:p></w:tc>'
+    row = f"<w:tr>{cell}<w:tc>{p('b')}</w:tc></w:tr>"
+    ends = f'<w:endnote w:id="7">{p("At the end.")}</w:endnote><w:endnote w:id="8">{p("Unasked.")}</w:endnote>'
+    found = pieces(fact + p("Next.") + f"<w:tbl>{row}{row}</w:tbl>", footnotes=notes, endnotes=ends)
+    assert found[:2] == (Prose(f"Fact.{anchor('footnote 2')}"), Prose("Next."))
+    assert isinstance(found[2], Grid)
+    assert found[2].rows == ((f"cell{anchor('endnote 7')}", "b"),)
+    assert found[3:] == (
+        Note("footnote 2", "1", "The note."),
+        Note("endnote 7", "i", "At the end.", UnitKind.ENDNOTE),
+        Note("endnote 8", "?", "Unasked.", UnitKind.ENDNOTE),
+    )
+
+
+def test_a_table_in_a_cell_stands_behind_the_table_around_it(pieces: Callable[..., tuple[object, ...]]) -> None:
+    def table(*rows: tuple[str, ...]) -> str:
+        cells = ("".join(f"<w:tc>{cell if cell.startswith('<') else p(cell)}</w:tc>" for cell in row) for row in rows)
+        return "<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in cells) + "</w:tbl>"
+
+    inner = table(("C", "D"), ("3", "4"))
+    outer = table(("A", "B"), ("1", p("two") + inner))
+    assert pieces(outer) == (Grid(("A", "B"), (("1", "two"),)), Grid(("C", "D"), (("3", "4"),)))
+
+
+def test_a_frame_keeps_the_lists_in_it(pieces: Callable[..., tuple[object, ...]]) -> None:
+    item = p("one", more=num(1))
+    assert pieces(f"<w:tbl><w:tr><w:tc>{p('Framed.')}{item}</w:tc></w:tr></w:tbl>") == (
+        Prose("Framed."), Listing((Item("one"),)),
+    )  # fmt: skip
+
+
+def test_what_is_left_out_is_told(make_docx: MakeDocx) -> None:
+    struck = "<w:p><w:r><w:t>Kept.</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del></w:p>"
+    picture = "<w:p><w:r><w:drawing/></w:r></w:p>"
+    data = make_docx(struck + 3 * picture, header1=p("Draft"), footer2=p("Draft") + p("Page 1"),
+                     comments='<w:comment w:id="0"/><w:comment w:id="1"/>')  # fmt: skip
+    reading = extract(data, ExtractionLimits())
+    assert dict(reading.metadata) == {"running_text": "Draft; Page 1", "pictures": "3"}
+    assert reading.extractability == 250
+    assert [(warning.code, warning.count) for warning in reading.warnings] == [
+        (WarningCode.COMMENTS_LEFT_OUT, 2),
+        (WarningCode.DELETIONS_LEFT_OUT, 1),
+        (WarningCode.PICTURES_LEFT_OUT, 3),
+    ]
 
 
 def test_text_boxes_are_read_once(pieces: Callable[..., tuple[object, ...]]) -> None:

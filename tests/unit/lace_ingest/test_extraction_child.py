@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.metadata import version
 from io import BytesIO
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, decode, encode, read_document, run
+from lace_ingest.adapters.extraction_child import Order, decode, encode, name_of, read_document, run
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits
@@ -51,6 +53,28 @@ def test_too_many_units_are_refused() -> None:
     with pytest.raises(LaceError) as refused:
         read_document(order, b"One.\n\n" * 11)
     assert refused.value.reason is Reason.SOURCE_LIMIT_EXCEEDED
+
+
+def test_too_little_text_is_refused_with_its_reasons(make_pdf: Callable[..., bytes]) -> None:
+    picture = "q 300 0 0 300 100 300 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
+    words = "BT /F1 11 Tf 72 700 Td (The only words of it) Tj ET"
+    data = make_pdf([words, *[picture] * 9])
+    found = read_document(Order("a.pdf", SourceFormat.PDF, LIMITS), data)
+    assert (found.extractability, found.units[0].text) == (100, "The only words of it")
+    with pytest.raises(LaceError) as refused:
+        read_document(Order("a.pdf", SourceFormat.PDF, ExtractionLimits(min_extractability=101)), data)
+    assert refused.value.reason is Reason.SOURCE_NOT_EXTRACTABLE
+    assert refused.value.message == (
+        "a.pdf: 100 of 1000 parts of it could be read; 101 are wanted. Pages without text, perhaps scanned: 2-10."
+    )
+
+
+def test_an_extraction_is_named_by_all_that_its_units_come_from() -> None:
+    name = name_of(SourceFormat.PDF, LIMITS)
+    assert name == f"pdf/pypdfium2-{version('pypdfium2')}/lace-2+1200"
+    assert name_of(SourceFormat.TXT, ExtractionLimits(unit_characters=300)) == "txt/lace-2+300"
+    document = read_document(Order("a.md", SourceFormat.MD, LIMITS), b"# T\n\nText.\n")
+    assert document.extraction == name_of(SourceFormat.MD, LIMITS)
 
 
 def outcome(source_format: SourceFormat, data: bytes) -> ExtractedDocument | Reason:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+from io import BytesIO
+
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.domain.formats import SourceFormat, check_content, check_filename
+from lace_ingest.domain.formats import SourceFormat, check_content, check_filename, check_whole
+
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +59,25 @@ def test_another_ending_is_refused(filename: str) -> None:
     assert filename in refused.value.message
 
 
+def zipped(*members: str) -> bytes:
+    """The first bytes of a zip file with these members."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in members:
+            archive.writestr(name, "application/vnd.oasis.opendocument.text xl/ ppt/")
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("declared", "head", "reason", "words"),
     [
         (SourceFormat.DOCX, b"hello", Reason.SOURCE_UNREADABLE, "not a zip"),
-        (SourceFormat.DOCX, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Reason.SOURCE_UNREADABLE, "old Office"),
-        (SourceFormat.PDF, b"PK\x03\x04", Reason.SOURCE_UNREADABLE, "zip file"),
+        (SourceFormat.PDF, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Reason.SOURCE_FORMAT_UNSUPPORTED, "old Office"),
+        (SourceFormat.PDF, b"PK\x03\x04", Reason.SOURCE_FORMAT_UNSUPPORTED, "zip file"),
+        (SourceFormat.PDF, zipped("_rels/.rels", "word/document.xml"), Reason.SOURCE_FORMAT_UNSUPPORTED, "a DOCX file"),
+        (SourceFormat.DOCX, zipped("_rels/.rels", "xl/book.xml"), Reason.SOURCE_FORMAT_UNSUPPORTED, "an XLSX file"),
+        (SourceFormat.DOCX, zipped("mimetype"), Reason.SOURCE_FORMAT_UNSUPPORTED, "OpenDocument"),
+        (SourceFormat.DOCX, b"%PDF-1.7", Reason.SOURCE_FORMAT_UNSUPPORTED, "a PDF file"),
         (SourceFormat.MD, b"%PDF-1.7", Reason.SOURCE_FORMAT_UNSUPPORTED, "PDF"),
         (SourceFormat.TXT, b"\x89PNG\r\n", Reason.SOURCE_FORMAT_UNSUPPORTED, "PNG"),
         (SourceFormat.JSON, b"PK\x03\x04", Reason.SOURCE_FORMAT_UNSUPPORTED, "zip"),
@@ -79,6 +97,8 @@ def test_content_that_contradicts_the_name_is_refused(
     [
         (SourceFormat.PDF, b"\n\njunk %PDF-1.4"),
         (SourceFormat.DOCX, b"PK\x03\x04rest"),
+        (SourceFormat.DOCX, zipped("_rels/.rels", "word/document.xml")),
+        (SourceFormat.DOCX, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
         (SourceFormat.MD, b"# Title"),
         (SourceFormat.JSON, b"{}"),
         (SourceFormat.TXT, b"PKware is a firm"),
@@ -86,3 +106,16 @@ def test_content_that_contradicts_the_name_is_refused(
 )
 def test_content_that_fits_is_taken(declared: SourceFormat, head: bytes) -> None:
     check_content(f"x.{declared.value}", declared, head)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (OLD_OFFICE + "EncryptedPackage".encode("utf-16-le"), Reason.SOURCE_ENCRYPTED),
+        (OLD_OFFICE + "WordDocument".encode("utf-16-le"), Reason.SOURCE_FORMAT_UNSUPPORTED),
+    ],
+)
+def test_a_compound_file_is_told_by_the_whole_of_it(data: bytes, reason: Reason) -> None:
+    with pytest.raises(LaceError) as refused:
+        check_whole("x.docx", SourceFormat.DOCX, data)
+    assert refused.value.reason is reason

@@ -104,7 +104,13 @@ def test_paragraphs_of_a_string_are_paragraphs() -> None:
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("annual_output", "Annual output"), ("annualOutputMwh", "Annual Output Mwh"), ("x-ray", "X ray"), ("_", "_")],
+    [
+        ("annual_output", "Annual output"),
+        ("annualOutputMwh", "Annual Output Mwh"),
+        ("x-ray", "X ray"),
+        ("_", "_"),
+        ("", ""),
+    ],
 )
 def test_keys_read_as_words(key: str, words: str) -> None:
     assert humanise(key) == words
@@ -129,6 +135,10 @@ def test_what_is_no_json_is_refused(data: bytes, reason: Reason) -> None:
     with pytest.raises(LaceError) as refused:
         extract(data, ExtractionLimits())
     assert refused.value.reason is reason
+
+
+def test_a_key_without_a_letter_is_no_fault() -> None:
+    assert read({"": "x", "b": 1}) == (Grid(("Field", "Value"), (("", "x"), ("B", "1"))),)
 
 
 def test_brackets_in_strings_are_no_nesting() -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.markdown import extract
+from lace_ingest.domain.anchors import take_anchors
 from lace_ingest.domain.documents import UnitKind
+from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Program, Prose, Reading
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
 
 
 def read(text: str) -> Reading:
@@ -80,11 +82,30 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
     assert read("---\n\nText.\n").pieces == (Prose("Text.", line=3),)
 
 
-def test_footnote_marks_are_dropped_and_footnotes_kept() -> None:
-    assert [piece.text for piece in read("Fact.[^1]\n\n[^1]: The source.\n").pieces if isinstance(piece, Prose)] == [
-        "Fact.",
-        "The source.",
+def test_a_footnote_is_a_note_and_its_mark_an_anchor() -> None:
+    paragraph, note = read("Fact.[^a] More.\n\n[^a]: The source,\n    in two paragraphs:\n\n    this one.\n").pieces
+    assert isinstance(paragraph, Prose)
+    assert isinstance(note, Note)
+    assert take_anchors(paragraph.text) == ("Fact. More.", ((5, note.key),))
+    assert (note.mark, note.text, note.line) == ("a", "The source, in two paragraphs: this one.", 3)
+
+
+def test_notes_without_a_text_or_a_reader_are_told() -> None:
+    reading = read("Fact.[^zzz]\n\n[^unused]: Nobody asks\n    for it.\n")
+    assert [piece.text for piece in reading.pieces if isinstance(piece, Prose)] == ["Fact."]
+    assert [(note.mark, " ".join(note.text.split())) for note in reading.pieces if isinstance(note, Note)] == [
+        ("unused", "Nobody asks for it.")
     ]
+    assert [(warning.code, warning.count) for warning in reading.warnings] == [(WarningCode.NOTES_MISSING, 1)]
+
+
+def test_lists_and_heads_of_html_keep_their_places() -> None:
+    [listing] = read("<ol start=3><li>One<ul><li>Deep</ul><li>Two<p>more</p></li></ol>\n").pieces
+    items = (Item("One", 0, "3."), Item("Deep", 1), Item("Two more", 0, "4."))
+    assert listing == Listing(items, line=1)
+    rows = "<tr><td></td><th>X</th></tr><tr><th>a</th><td>1</td></tr><tr><th>b</th><td>2</td></tr>"
+    [table] = read(f"<table>{rows}</table>\n").pieces
+    assert table == Grid(("", "X"), (("a", "1"), ("b", "2")), line=1, head_columns=(0,))
 
 
 def test_html_is_read_for_its_text_and_tables() -> None:

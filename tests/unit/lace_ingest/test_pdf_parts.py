@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lace_ingest.adapters.extractors.pdf.assembly import assemble_pieces, join_pages
+from lace_ingest.adapters.extractors.joining import Joiner
+from lace_ingest.adapters.extractors.pdf.assembly import Assembler, join_pages
 from lace_ingest.adapters.extractors.pdf.blocks import Block, BlockKind, Entry
 from lace_ingest.adapters.extractors.pdf.code import lay_out
 from lace_ingest.adapters.extractors.pdf.furniture import PageLines, without_furniture
 from lace_ingest.adapters.extractors.pdf.headings import decide, looks_of
-from lace_ingest.adapters.extractors.pdf.joining import Joiner
 from lace_ingest.adapters.extractors.pdf.layout import Looks, read_layout
 from lace_ingest.adapters.extractors.pdf.lines import Line, read_lines
 from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Bookmark, Element, Font, Glyph, Page, Stroke
 from lace_ingest.adapters.extractors.pdf.structure import covers, read_structure
-from lace_ingest.adapters.extractors.pdf.tables import find_tables
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Program, Prose
+from lace_ingest.adapters.extractors.pdf.tables import Cell, cell_text, find_tables
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose
 
 PLAIN = Font(bold=False, italic=False, mono=False)
 WIDTH = 5.0
@@ -32,12 +33,20 @@ def glyphs(
 
 
 def line(text: str, x: float = 72, y: float = 700, size: float = 10, **flags: bool) -> Line:
-    known = {"bold": False, "italic": False, "mono": False, **flags}
+    known: dict[str, Any] = {"bold": False, "italic": False, "mono": False, **flags}
     return Line(text, x, x + len(text) * size / 2, y, size, **known)
 
 
 def page(*lines: Line, number: int = 1, strokes: tuple[Stroke, ...] = ()) -> PageLines:
     return PageLines(number, 612, 792, list(lines), list(strokes))
+
+
+def told(rows: tuple[tuple[Cell, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(map(cell_text, row)) for row in rows)
+
+
+def assembled(blocks: list[Block]) -> list[Piece]:
+    return Assembler(Joiner([]), {}, 10.0).pieces(blocks)
 
 
 # --- lines
@@ -91,7 +100,7 @@ def test_a_line_that_begins_with_a_raised_mark_is_a_note() -> None:
 
 
 def joined(*texts: str, known: str = "") -> str:
-    return Joiner([line(text) for text in (*texts, known)]).join(texts)
+    return Joiner([*texts, known]).join(texts)
 
 
 def test_a_hyphen_at_a_line_end_goes_when_the_document_knows_the_whole_word() -> None:
@@ -200,7 +209,7 @@ ROWS = (
 
 def test_aligned_columns_are_a_table_and_wrapped_cells_are_joined() -> None:
     [found] = find_tables(TABLE, [], 612)
-    assert (found.rows, found.heads) == (ROWS, 1)
+    assert (told(found.rows), found.heads) == (ROWS, 1)
     assert found.lines == frozenset(range(len(TABLE)))
 
 
@@ -208,7 +217,7 @@ def test_a_table_stands_between_its_paragraphs() -> None:
     before, after = line("Before it.", y=740), line("After it comes a line that is long enough to cross.", y=600)
     blocks = layout(before, *TABLE, after)
     assert [block.kind for block in blocks] == [BlockKind.RUN, BlockKind.TABLE, BlockKind.RUN]
-    assert blocks[1].rows == ROWS
+    assert told(blocks[1].rows) == ROWS
 
 
 def test_strokes_part_the_columns_of_a_grid() -> None:
@@ -216,7 +225,7 @@ def test_strokes_part_the_columns_of_a_grid() -> None:
     vertical = tuple(Stroke(x, 680, x, 712) for x in (72, 120, 220))
     flat = tuple(Stroke(72, y, 220, y) for y in (712, 697, 684))
     [found] = find_tables(lines, [*vertical, *flat], 612)
-    assert found.rows == (("a", "b long text"), ("c", "d"))
+    assert told(found.rows) == (("a", "b long text"), ("c", "d"))
 
 
 def test_two_columns_of_prose_are_no_table() -> None:
@@ -229,7 +238,7 @@ def test_two_columns_of_prose_are_no_table() -> None:
 def test_a_caption_does_not_join_two_tables() -> None:
     second = [replace(one, y=one.y - 110) for one in TABLE]
     caption = line("Table 1: Things", 72, 612)
-    assert [found.rows for found in find_tables([*TABLE, caption, *second], [], 612)] == [ROWS, ROWS]
+    assert [told(found.rows) for found in find_tables([*TABLE, caption, *second], [], 612)] == [ROWS, ROWS]
 
 
 # --- headings
@@ -279,7 +288,7 @@ def text(words: str, page_number: int, *, goes_on: bool = False, begins_before: 
 
 
 def test_a_sentence_that_a_page_break_parts_is_joined_over_footnotes() -> None:
-    note = Block(BlockKind.TEXT, 1, (replace(line("A note."), is_note=True),))
+    note = Block(BlockKind.NOTE, 1, (line("A note."),), mark="1")
     [first, kept] = join_pages([text("It rose and", 1), note, text("then fell.", 2)])
     assert [one.text for one in first.lines] == ["It rose and", "then fell."]
     assert (first.page, kept) == (1, note)
@@ -296,10 +305,12 @@ def test_tags_say_whether_a_block_goes_on() -> None:
 
 
 def test_a_table_goes_on_with_its_heads_repeated() -> None:
-    def table(number: int, row: tuple[str, str]) -> Block:
-        return Block(BlockKind.TABLE, number, rows=(("A", "B"), row), heads=1)
+    heads = ((line("A"),), (line("B"),))
 
-    [piece] = assemble_pieces([table(1, ("1", "2")), table(2, ("3", "4"))], Joiner([]))
+    def table(number: int, row: tuple[str, str]) -> Block:
+        return Block(BlockKind.TABLE, number, rows=(heads, tuple((line(cell),) for cell in row)), heads=1)
+
+    [piece] = assembled([table(1, ("1", "2")), table(2, ("3", "4"))])
     assert piece == Grid(("A", "B"), (("1", "2"), ("3", "4")), page=1)
 
 
@@ -309,10 +320,8 @@ def test_a_list_counts_on_and_its_item_goes_on() -> None:
         return Block(BlockKind.LIST, number, entries=found)
 
     blocks = [items(1, ("1.", "one"), ("2.", "two and")), text("its rest", 2), items(2, ("3.", "three"))]
-    assert assemble_pieces(blocks[:2], Joiner([])) == [
-        Listing((Item("one", 0, "1."), Item("two and its rest", 0, "2.")), page=1)
-    ]
-    [joined_lists] = assemble_pieces([blocks[0], blocks[2]], Joiner([]))
+    assert assembled(blocks[:2]) == [Listing((Item("one", 0, "1."), Item("two and its rest", 0, "2.")), page=1)]
+    [joined_lists] = assembled([blocks[0], blocks[2]])
     assert isinstance(joined_lists, Listing)
     assert [item.marker for item in joined_lists.items] == ["1.", "2.", "3."]
 
@@ -342,10 +351,10 @@ def test_the_tree_gives_kinds_levels_and_order() -> None:
         marks={0: "Prose", 1: "Head", 2: "goes on", 3: "Note.", 4: "1.", 5: "item", 6: "deep", 7: "Contents 3"},
     )  # fmt: skip
     assert covers(found)
-    assert assemble_pieces(read_structure(found), Joiner([])) == [
+    assert assembled(read_structure(found)) == [
         Heading(1, "Head", page=1),
         Prose("Prose goes on", page=1),
-        Prose("Note.", page=1),
+        Note("1 ", "", "Note.", page=1),
         Listing((Item("item", 0, "1."), Item("deep", 1)), page=1),
     ]
 
@@ -372,7 +381,7 @@ def test_table_cells_come_from_the_tree() -> None:
         Element("TBody", children=[row("TD", cell(3, row_span=2), cell(4), cell(5)), row("TD", cell(6), cell())]),
     ])  # fmt: skip
     words = {0: "Table 1: X", 1: "A", 2: "B", 3: "a", 4: "1", 5: "2", 6: "3"}
-    assert assemble_pieces(read_structure(tagged(table, marks=words)), Joiner([]))[1] == Grid(
+    assert assembled(read_structure(tagged(table, marks=words)))[1] == Grid(
         ("A", "B", "B"), (("a", "1", "2"), ("a", "3", "")), page=1
     )
 
@@ -384,7 +393,7 @@ def test_code_keeps_its_lines() -> None:
         glyph._replace(font=mono, x0=glyph.x0 + 20 * glyph.mark, x1=glyph.x1 + 20 * glyph.mark)
         for glyph in found.glyphs
     ]
-    assert assemble_pieces(read_structure(found), Joiner([])) == [Program("if x:\n    y", page=1)]
+    assert assembled(read_structure(found)) == [Program("if x:\n    y", page=1)]
 
 
 def test_a_page_whose_tags_hold_little_is_not_trusted() -> None:

@@ -7,8 +7,10 @@ import pytest
 from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.extractors.plain_text import extract
 from lace_ingest.adapters.extractors.text_tables import read_table
+from lace_ingest.domain.anchors import anchor
+from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Program, Prose, Reading
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Program, Prose, Reading
 
 
 def read(text: str) -> Reading:
@@ -106,9 +108,30 @@ def test_terms_stand_before_their_definitions() -> None:
     assert read("Leakage\n    Water that is lost.\n").pieces == (Prose("Leakage: Water that is lost.", line=1),)
 
 
+def test_notes_of_restructured_text_are_notes() -> None:
+    text = (
+        "Use ``a`` and ``b`` [1]_ of ``c`` [#]_ and more [#]_::\n\n    code\n\n"
+        ".. [1] The first\n   goes on.\n.. [#] One without a name.\n.. [#] Another.\n"
+    )
+    prose, _, *notes = read(text).pieces
+    assert prose == Prose(f"Use a and b{anchor('1')} of c{anchor('#1')} and more{anchor('#2')}:", line=1)
+    assert notes == [
+        Note("1", "1", "The first goes on.", line=5),
+        Note("#1", "1", "One without a name.", line=7),
+        Note("#2", "2", "Another.", line=8),
+    ]
+
+
+def test_a_word_that_a_line_end_parts_is_whole_again() -> None:
+    text = "The pumps run with-\nout rest, a well-known fact, and a well-\nknown one without doubt.\n"
+    assert read(text).pieces[0] == Prose(
+        "The pumps run without rest, a well-known fact, and a well-known one without doubt.", line=1
+    )
+
+
 def test_marks_of_restructured_text_are_dropped_where_it_is_used() -> None:
     text = "Use ``setup.py`` and `the docs <http://e.org>`_ of ``pip`` [#a]_, not ``x``::\n\n    code\n"
-    assert read(text).pieces[0] == Prose("Use setup.py and the docs of pip, not x:", line=1)
+    assert read(text).pieces[0] == Prose(f"Use setup.py and the docs of pip{anchor('#a')}, not x:", line=1)
 
 
 def test_the_same_marks_stay_in_other_text() -> None:
@@ -152,7 +175,9 @@ def test_encodings(data: bytes, text: str, warned: bool) -> None:
 
 def test_a_damaged_utf8_text_is_not_taken_for_another_encoding() -> None:
     reading = extract("é".encode() * 50 + b" \xff end", ExtractionLimits())
-    assert reading.warnings == ("1 places in the text are not UTF-8 and were replaced.",)
+    assert [warning.code for warning in reading.warnings] == [WarningCode.ENCODING_DAMAGED]
+    assert reading.warnings[0].message == "1 places in the text are not UTF-8 and were replaced."
+    assert reading.extractability == 982
     assert isinstance(reading.pieces[0], Prose)
     assert reading.pieces[0].text.startswith("é" * 50)
 

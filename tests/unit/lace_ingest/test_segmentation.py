@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.domain.documents import ExtractedDocument, UnitKind, extraction_name
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Program, Prose, Reading
+from lace_ingest.domain.anchors import anchor
+from lace_ingest.domain.documents import Box, ExtractedDocument, UnitKind, extraction_name
+from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
 from lace_ingest.domain.segmentation import assemble
+from lace_ingest.domain.whole_text import whole_text
 
 SHA = "0" * 64
 
 
 def document(*pieces: Piece, title: str = "", filename: str = "a.md", **more: int) -> ExtractedDocument:
-    return assemble(Reading(pieces, title), sha256=SHA, filename=filename, **more)
+    extraction = extraction_name("md", more.get("unit_characters", 1200))
+    return assemble(Reading(pieces, title), sha256=SHA, filename=filename, extraction=extraction, **more)
 
 
 def spoken(found: ExtractedDocument, at: int = 0) -> list[str]:
@@ -152,7 +155,7 @@ def test_the_same_bytes_give_the_same_ids_and_another_name_gives_others() -> Non
 
 def test_another_length_of_paragraphs_is_another_extraction() -> None:
     found = document(Prose("Some words here. " * 40), unit_characters=200)
-    assert found.extraction == extraction_name(200) != extraction_name()
+    assert found.extraction == "md/lace-2+200" != document(Prose("a")).extraction
     assert max(len(unit.text) for unit in found.units) <= 200
 
 
@@ -193,7 +196,10 @@ def test_shouted_headings_are_written_as_a_person_would() -> None:
     assert found.title == "Minutes of the Board"
 
 
-TEXT = st.text(alphabet=st.sampled_from("ab C.|\n\t-1é。"), max_size=60)
+PLAIN = st.text(alphabet=st.sampled_from("ab C.|\n\t-1é。"), max_size=60)
+ANCHORS = st.sampled_from(["n1", "n2", "none", "@0", "@1", "@9"]).map(anchor)
+TEXT = st.lists(st.one_of(PLAIN, ANCHORS), max_size=4).map("".join)
+BOXES = (Box(1, 72, 100, 300, 110), Box(1, 72, 112, 300, 122))
 PIECES = st.one_of(
     st.builds(Heading, st.integers(1, 6), TEXT),
     st.builds(Prose, TEXT),
@@ -203,16 +209,25 @@ PIECES = st.one_of(
         st.lists(TEXT, max_size=3).map(tuple),
         st.lists(st.lists(TEXT, max_size=4).map(tuple), max_size=4).map(tuple),
     ),
-    st.builds(Program, TEXT),
+    st.builds(Program, PLAIN),
+    st.builds(Note, st.sampled_from(["n1", "n2"]), st.sampled_from("1*"), TEXT),
 )
 
 
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_was_found_units_are_exact(pieces: list[Piece]) -> None:
-    found = document(*pieces)
+    reading = Reading(tuple(pieces), boxes=BOXES)
+    found = assemble(reading, sha256=SHA, filename="a.pdf", extraction="pdf/x")
+    text = whole_text(found.units)
+    ids = {unit.unit_id: unit for unit in found.units}
     assert [unit.order for unit in found.units] == list(range(len(found.units)))
     assert len({unit.unit_id for unit in found.units}) == len(found.units)
     for unit in found.units:
+        assert unit.text == text[unit.start : unit.end]
+        assert not set(unit.text) & {"\ufdd0", "\ufdd1"}
+        assert all(unit.unit_id in ids[note].referred_from and ids[note].note_mark for note in unit.notes)
+        assert all(unit.unit_id in ids[source].notes for source in unit.referred_from)
+        assert set(unit.boxes) <= {*BOXES, Box(1, 72, 100, 300, 122)}
         assert unit.text
         assert unit.text_hash == sha256_hex(unit.text.encode())
         ends = [0, *(edge for span in unit.spans for edge in (span.start, span.end))]

@@ -29,6 +29,8 @@ def test_prose_is_normalised(raw: str, expected: str) -> None:
 
 def test_code_keeps_its_lines_and_inner_spacing() -> None:
     assert normalise_code("\r\n\n  def f( x ):\r\n\treturn x  \n\n\n") == "  def f( x ):\n\treturn x"
+    assert normalise_code("one\ftwo\vthree\x85four\u2028five\x1d") == "one\ntwo\nthree\nfour\nfive"
+    assert normalise_code("\n \f") == ""
 
 
 @given(st.text(max_size=300))

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, read_document
+from lace_ingest.adapters.extraction_child import Order, name_of, read_document
 from lace_ingest.adapters.memory import MemoryWork
-from lace_ingest.app import reading, retrieval, sources
+from lace_ingest.app import extractions, reading, sources
 from lace_ingest.app.ports import Caller, Ingest, Mutation, Received, Stored
-from lace_ingest.domain.documents import EXTRACTION_VERSION, ExtractedDocument
-from lace_ingest.domain.formats import SNIFF_BYTES
+from lace_ingest.app.retrieval.search import search
+from lace_ingest.domain.documents import ExtractedDocument
+from lace_ingest.domain.formats import SNIFF_BYTES, SourceFormat
 from lace_ingest.domain.jobs import ReadJob
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.retrieval import Query
+from lace_ingest.domain.retrieval.query import Filters, Query, Search
 from lace_ingest.domain.sources import Source, SourceState
 
 TENANT = "ten_1"
@@ -78,6 +79,9 @@ class DirectReader:
         self.reads = 0
         self.failure: Exception | None = None
         self._files = files
+
+    def extraction(self, source_format: SourceFormat, limits: ExtractionLimits) -> str:
+        return name_of(source_format, limits)
 
     async def read(self, source: Source, raw: Path, limits: ExtractionLimits) -> ExtractedDocument:
         self.reads += 1
@@ -159,6 +163,21 @@ async def test_a_bad_name_is_refused_before_a_byte_is_read(world: World, filenam
     assert world.files.received == {}
 
 
+@pytest.mark.parametrize(
+    ("filename", "data", "reason"),
+    [
+        ("a.docx", b"hello", Reason.SOURCE_UNREADABLE),
+        ("a.pdf", b"PK\x03\x04", Reason.SOURCE_FORMAT_UNSUPPORTED),
+        ("a.md", b"", Reason.SOURCE_EMPTY),
+    ],
+)
+async def test_what_its_name_does_not_promise_leaves_nothing(
+    world: World, filename: str, data: bytes, reason: Reason
+) -> None:
+    assert await refused(world.upload(filename, data)) is reason
+    assert (world.files.kept, world.work.store.sources) == ({}, {})
+
+
 async def test_labels_must_be_held_and_decide_who_sees(world: World) -> None:
     assert await refused(world.upload(labels=["secret"])) is Reason.PERMISSION_DENIED
     cleared = Caller(TENANT, "prn_2", frozenset(("secret", "other")))
@@ -167,7 +186,9 @@ async def test_labels_must_be_held_and_decide_who_sees(world: World) -> None:
     assert await refused(sources.get_source(world.ingest, CALLER, source.source_id)) is Reason.SOURCE_NOT_FOUND
     assert await sources.list_sources(world.ingest, CALLER, None, 10, None) == []
     await world.read(source)
-    found = await retrieval.search(world.ingest, CALLER, [Query("q", "bridge")], [source.source_id])
+    found = await search(
+        world.ingest, CALLER, Search((Query("q", "bridge"),), Filters(source_ids=frozenset((source.source_id,))))
+    )
     assert found.hits == ((),)
     assert await sources.get_outlines(world.ingest, CALLER, []) == []
 
@@ -184,15 +205,15 @@ async def test_a_key_with_another_body_is_a_conflict(world: World) -> None:
 async def test_reading_makes_a_source_ready_and_tells_of_it(world: World) -> None:
     ready = await world.read(await world.upload())
     assert (ready.state, ready.title, ready.unit_count, ready.run_id) == (SourceState.READY, "Report", 2, "run_1")
-    assert ready.extraction == EXTRACTION_VERSION
+    assert ready.extraction == name_of(ready.format, ExtractionLimits())
     assert ready.word_count == 13
     [readout] = world.work.store.reported
     assert readout.source == ready
     assert readout.units_uri in world.files.kept
     assert readout.started_at < readout.ended_at
-    units = await sources.list_units(world.ingest, CALLER, ready.source_id, 10, -1)
+    units = await extractions.list_units(world.ingest, CALLER, ready.source_id, "", 10, -1)
     assert [unit.heading_path for unit in units] == [("Costs",), ("Use",)]
-    assert await sources.list_units(world.ingest, CALLER, ready.source_id, 10, 0) == units[1:]
+    assert await extractions.list_units(world.ingest, CALLER, ready.source_id, "", 10, 0) == units[1:]
 
 
 async def test_a_second_delivery_has_no_effect(world: World) -> None:
@@ -211,9 +232,9 @@ async def test_another_run_gets_its_answer_without_a_second_reading(world: World
 
 
 async def test_a_document_that_cannot_be_read_is_an_outcome(world: World) -> None:
-    failed = await world.read(await world.upload("a.docx", b"hello"))
+    failed = await world.read(await world.upload("a.docx", b"PK\x03\x04 and no more"))
     assert (failed.state, failed.error_code) == (SourceState.FAILED, "SOURCE_UNREADABLE")
-    assert "not a zip" in failed.error_message
+    assert "a broken one" in failed.error_message
     assert [readout.source for readout in world.work.store.reported] == [failed]
     assert failed.unit_count == 0
 
@@ -221,7 +242,6 @@ async def test_a_document_that_cannot_be_read_is_an_outcome(world: World) -> Non
 @pytest.mark.parametrize(
     ("data", "settings", "code"),
     [
-        (b"", {}, "SOURCE_EMPTY"),
         (b" \n", {}, "SOURCE_EMPTY"),
         (TEXT, {"ingest.max_bytes": 20}, "SOURCE_TOO_LARGE"),
         (TEXT, {"ingest.max_characters": 20}, "SOURCE_LIMIT_EXCEEDED"),
@@ -270,9 +290,9 @@ async def test_other_unit_lengths_make_other_units_and_the_newest_are_found(worl
     source = await world.upload(data=b"Some words here. " * 50)
     await world.read(source)
     again = await world.read(source, "evt_2", {"ingest.unit_characters": 200})
-    units = await sources.list_units(world.ingest, CALLER, source.source_id, 100, -1)
+    units = await extractions.list_units(world.ingest, CALLER, source.source_id, "", 100, -1)
     assert len(units) == again.unit_count > 3
-    found = await retrieval.search(world.ingest, CALLER, [Query("q", "words", 50)], [])
+    found = await search(world.ingest, CALLER, Search((Query("q", "words", 50),)))
     assert {hit.unit_id for hit in found.hits[0]} == {unit.unit_id for unit in units}
 
 
@@ -288,10 +308,10 @@ async def test_outlines_say_what_each_section_holds(world: World) -> None:
 async def test_search_answers_each_query_and_names_each_unit_once(world: World) -> None:
     await world.read(await world.upload())
     await world.upload("pending.md", b"# bridge\n\nbridge bridge\n")
-    queries = [Query("cost", "what did the bridge cost"), Query("none", "elephants"), Query("one", "bridge", 1)]
-    found = await retrieval.search(world.ingest, CALLER, queries, [])
+    queries = (Query("cost", "what did the bridge cost"), Query("none", "elephants"), Query("one", "bridge", 1))
+    found = await search(world.ingest, CALLER, Search(queries))
     assert [len(hits) for hits in found.hits] == [2, 0, 1]
-    assert [unit.heading_path for _, unit in found.units] == [("Costs",), ("Use",)]
+    assert {unit.heading_path for _, unit in found.units} == {("Costs",), ("Use",)}
     assert [source.filename for source in found.sources] == ["a.md"]
 
 

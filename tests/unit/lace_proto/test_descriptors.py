@@ -52,7 +52,7 @@ def test_bindings_are_read() -> None:
 def test_query_fields_are_what_neither_path_nor_body_takes() -> None:
     listing = _method("ListUnits")
     assert [field.name for field in listing.path_fields] == ["source_id"]
-    assert [field.name for field in listing.query_fields] == ["page_size", "page_token"]
+    assert [field.name for field in listing.query_fields] == ["page_size", "page_token", "extraction"]
     assert listing.query_fields[0].schema["type"] == "integer"
     assert listing.query_fields[0].schema["minimum"] == 0
 

@@ -58,6 +58,10 @@ def test_it_says_what_went_in_and_what_came_out() -> None:
         "tenants/ten_a/sources/src_a",
         "tenants/ten_a/sources/src_b",
     ]
+    over_a_bundle = Datasets(["src_a"], "", "", 2, "bnd_a", 3)
+    [(_, told_of_it)] = run_events(_event("pipeline.run.completed", 9), over_a_bundle)
+    named = told_of_it["inputs"][1]
+    assert (named["name"], named["facets"]["version"]["datasetVersion"]) == ("tenants/ten_a/bundles/bnd_a", "3")
     [written] = told["outputs"]
     assert (written["namespace"], written["name"]) == ("lace", "tenants/ten_a/artifacts/art_1")
     assert written["facets"]["version"]["datasetVersion"] == "rev_1"

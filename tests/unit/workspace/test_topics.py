@@ -41,6 +41,8 @@ def test_every_type_of_event_has_its_topic() -> None:
 def test_groups_are_those_that_subscribe() -> None:
     assert TOPICS[compiler.COMPILE_REQUESTED].groups == (compiler.GROUP,)
     assert TOPICS[ingest.REQUESTED].groups == (ingest.GROUP,)
+    assert TOPICS[ingest.IMPORT_REQUESTED].groups == (ingest.IMPORT_GROUP,)
+    assert TOPICS[ingest.CANCELLED].groups == (ingest.CANCEL_GROUP,)
     assert TOPICS[provenance.TOPIC].groups == (provenance.GROUP,)
     assert TOPICS[control.TOPIC].groups == (control.GROUP,)
     assert TOPICS[llm_gateway.BATCH_REQUESTED].groups == (llm_gateway.GROUP,)
