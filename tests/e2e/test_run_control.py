@@ -113,11 +113,15 @@ async def test_of_equal_restarts_the_second_is_the_first(
     run_id = await run_in(state)
     answers = await asyncio.gather(*(send(api, run_id, "restart", from_step_id="intent") for _ in range(4)))
     assert {answer.status_code for answer in answers} == {202}
-    assert len({(answer.json()["run_id"], answer.json()["command_id"]) for answer in answers}) == 1
+    led_to = {(answer.json()["run_id"], answer.json()["command_id"]) for answer in answers}
+    # While the run that the first led to lives, the others lead there; one that has ended meanwhile is restarted anew.
+    states = [(await api.get(f"/v1/runs/{led_to_id}")).json()["state"] for led_to_id, _ in led_to]
+    assert sum(state not in ("failed", "succeeded") for state in states) <= 1
+    assert len(led_to) == 1 or "failed" in states
     another = (await send(api, run_id, "restart", from_step_id="outline")).json()
     assert another["command_id"] != answers[0].json()["command_id"]
     kept = await rows(admin, "SELECT from_step_id FROM runs.run_control_commands WHERE run_id = %s", run_id)
-    assert sorted(kept) == [("intent",), ("outline",)]
+    assert sorted(kept) == [*[("intent",)] * len(led_to), ("outline",)]
 
 
 async def test_a_step_that_there_is_not_is_refused(api: httpx.AsyncClient, run_in: MakeRun) -> None:

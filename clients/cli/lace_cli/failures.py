@@ -53,7 +53,7 @@ _ADVICE = {
     "EVENT_SCHEMA_UNSUPPORTED": "Leave --schema-version out, or name one that this server has.",
     "ARTIFACT_NOT_FOUND": "See what was written: lace runs",
     "DEAD_LETTER_NOT_FOUND": "See the letters there are: lace dlq list",
-    "SOURCE_EXTRACTOR_MISSING": "pip install 'lace-ingest[docling]' brings it; without: lace settings unset ingest.extractor",
+    "SOURCE_EXTRACTOR_MISSING": "Install 'lace-ingest[docling]', or: lace settings unset ingest.extractor",
     "SOURCE_NOT_EXTRACTABLE": "Give a copy that holds text; or lower it: lace settings set ingest.min_extractability 0",
     "SOURCE_NOT_FOUND": "See the sources there are: lace sources",
     "SOURCE_VERSION_CONFLICT": "See its versions: lace sources versions SOURCE",
