@@ -26,14 +26,6 @@ from lace_platform.db.roles import ensure_schema
 from lace_platform.ids import new_id
 
 _ROLES = ("lace_ingest", "lace_ingest_system")
-# Only a superuser may, where the extension does not say otherwise.
-_EXTENSION = """
-    DO $$ BEGIN
-        IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') THEN
-            CREATE EXTENSION vector SCHEMA ingest;
-        END IF;
-    END $$
-"""
 _NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _SOURCE = """
     INSERT INTO ingest.sources VALUES (%(tenant)s, %(source)s, 'a.md', 'A', 'md', 'text/markdown', 9, repeat('0', 64),
@@ -48,7 +40,8 @@ _UNIT = """
 
 @asynccontextmanager
 async def _database(postgres: Any) -> AsyncIterator[tuple[str, str]]:
-    """The superuser's DSN of an empty database of its own, and the login that it belongs to, which is none."""
+    """The superuser's DSN of an empty database of its own, and the login that it belongs to: no superuser, so that it
+    may not create the extension for vectors."""
     name = new_id("db")
     async with await psycopg.AsyncConnection.connect(postgres.admin_dsn, autocommit=True) as admin:
         await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'".encode())
@@ -58,8 +51,6 @@ async def _database(postgres: Any) -> AsyncIterator[tuple[str, str]]:
             login = connection_parameters(dsn, role=name, password=name)
             async with await psycopg.AsyncConnection.connect(**login, autocommit=True) as owner:
                 await ensure_schema(owner, "ingest", _ROLES)
-            async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-                await connection.execute(_EXTENSION.encode())
             yield dsn, name
         finally:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -65,7 +65,12 @@ _INSTALL = """
             IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') THEN
                 RETURN NULL;
             END IF;
-            CREATE EXTENSION vector SCHEMA ingest;
+            BEGIN
+                CREATE EXTENSION vector SCHEMA ingest;
+            EXCEPTION WHEN insufficient_privilege THEN
+                RAISE NOTICE 'a superuser has to create the extension vector: %', SQLERRM;
+                RETURN NULL;
+            END;
         END IF;
         SELECT nspname INTO place FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
         WHERE extname = 'vector';
