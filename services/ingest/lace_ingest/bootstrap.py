@@ -17,7 +17,6 @@ from lace_ingest.adapters.blob_files import BlobFiles
 from lace_ingest.adapters.blob_inbox import BlobInbox
 from lace_ingest.adapters.child_differ import ChildDiffer
 from lace_ingest.adapters.child_reader import ChildReader
-from lace_ingest.adapters.control_settings import ControlSettings
 from lace_ingest.adapters.embedding_models import GatewayEmbeddingModels
 from lace_ingest.adapters.kept_diffs import KeptDiffs
 from lace_ingest.adapters.model_gateway import ModelGateway
@@ -45,6 +44,7 @@ from lace_ingest.app.vectors import Embedding, Outside
 from lace_platform.children import child_environment
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
+from lace_platform.control_settings import ControlSettings
 from lace_platform.db.database import Database, SystemDatabase
 from lace_platform.db.listener import SETTINGS_CHANGED, Listener
 from lace_platform.host import Platform
@@ -122,7 +122,7 @@ def _models(config: ProcessConfig, platform: Platform, stack: AsyncExitStack, ba
         stack.push_async_callback(opened.close)
     defaults = resolve(config.layers).values
     models = ModelGateway(gateway, ModelGrants(control, identity))
-    settings = ControlSettings(own, background.listener.subscribe(SETTINGS_CHANGED), defaults)
+    settings = ControlSettings(own, background.listener.subscribe(SETTINGS_CHANGED), own=defaults)
     news = background.listener.subscribe(UNITS_CHANGED, SETTINGS_CHANGED)
     embedding = Embedding(
         Outside(

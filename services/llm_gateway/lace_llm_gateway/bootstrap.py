@@ -17,7 +17,6 @@ from lace_core.settings import resolve
 from lace_llm_gateway.adapters.anthropic.provider import AnthropicProvider, AnthropicSettings
 from lace_llm_gateway.adapters.blob_payloads import BlobPayloads
 from lace_llm_gateway.adapters.control_quotas import ControlQuotas
-from lace_llm_gateway.adapters.control_settings import ControlSettings
 from lace_llm_gateway.adapters.determinism_metrics import PrometheusDeterminismMetrics
 from lace_llm_gateway.adapters.extractive.provider import ExtractiveProvider
 from lace_llm_gateway.adapters.gemini.embeddings import GeminiEmbedder
@@ -78,6 +77,7 @@ from lace_llm_gateway.domain.breaker import BreakerPolicy
 from lace_llm_gateway.domain.budgets import COUNTER_DAYS, Amount
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
+from lace_platform.control_settings import ControlSettings
 from lace_platform.db.database import SystemDatabase
 from lace_platform.db.listener import SETTINGS_CHANGED
 from lace_platform.host import Platform
@@ -203,6 +203,10 @@ async def _budgets(
     return budgets
 
 
+# Which stored settings a call outside runs goes by.
+_CALLS_GO_BY = ("llm.", "events.")
+
+
 @dataclass(frozen=True)
 class _Control:
     """What control says of tenants: what they may spend, beside what they spent, and the settings that are theirs."""
@@ -225,7 +229,7 @@ async def _control(platform: Platform, stack: AsyncExitStack) -> _Control:
     spent = PostgresBudgets(database, system)
     quotas = ControlQuotas(channel, spent, listener.subscribe(SETTINGS_CHANGED))
     stack.push_async_callback(quotas.close)
-    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(SETTINGS_CHANGED)))
+    return _Control(spent, quotas, ControlSettings(channel, listener.subscribe(SETTINGS_CHANGED), groups=_CALLS_GO_BY))
 
 
 def _providers(config: ProcessConfig) -> dict[str, Provider]:

@@ -14,7 +14,6 @@ import pytest
 from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc, models_pb2, models_pb2_grpc
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.control_settings import ControlSettings
 from lace_ingest.adapters.embedding_models import GatewayEmbeddingModels
 from lace_ingest.adapters.model_gateway import ModelGateway
 from lace_ingest.adapters.model_grants import ModelGrants
@@ -22,6 +21,7 @@ from lace_ingest.app.model_ports import ModelCall
 from lace_ingest.app.ports import Caller
 from lace_ingest.domain.vectors import EmbeddingModel
 from lace_platform.clock import utc_now
+from lace_platform.control_settings import ControlSettings
 from lace_platform.rpc import ServiceIdentity, open_channel
 
 CALLER = Caller("ten_a", "prn_a")
@@ -145,7 +145,7 @@ async def world() -> AsyncIterator[World]:
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}")
     gateway = ModelGateway(channel, ModelGrants(channel, ServiceIdentity(channel, "ingest", "secret")))
-    settings = ControlSettings(channel, told, {"retrieval.mode": "auto", "llm.retries": 2})
+    settings = ControlSettings(channel, told, own={"retrieval.mode": "auto", "llm.retries": 2})
     yield World(told, gateway, GatewayEmbeddingModels(channel, gateway), settings)
     await channel.close()
     await server.stop(None)
@@ -213,7 +213,7 @@ async def test_settings_are_remembered_until_control_says_that_some_have_changed
 async def test_where_control_was_never_reached_nothing_is_known_of_a_tenant() -> None:
     told = Told()
     channel = open_channel("127.0.0.1:1")
-    settings = ControlSettings(channel, told, {})
+    settings = ControlSettings(channel, told)
     with pytest.raises(LaceError) as refused:
         await settings.of("ten_a")
     assert refused.value.reason is Reason.SERVICE_UNAVAILABLE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lace_platform.rpc.client import ResponseStream, open_channel
+from lace_platform.rpc.client import ResponseStream, open_channel, reach
 from lace_platform.rpc.context import HTTP_STATUS, CallContext, acting_as, call_or_none, current_call, say_status
 from lace_platform.rpc.errors import error_of, status_of
 from lace_platform.rpc.identity import ServiceIdentity
@@ -21,6 +21,7 @@ __all__ = [
     "current_call",
     "error_of",
     "open_channel",
+    "reach",
     "say_status",
     "status_of",
     "validate",

@@ -54,6 +54,19 @@ def open_channel(address: str, *, identity: IdentitySupplier | None = None) -> g
     return LaceChannel(grpc.aio.insecure_channel(address, options=_OPTIONS), address, identity)
 
 
+async def reach(channel: grpc.aio.Channel, service: str) -> None:
+    """Wait until a channel is connected, and no longer than one try takes.
+
+    Raises LaceError SERVICE_UNAVAILABLE where the connection is refused: a call alone would wait for further tries.
+    """
+    state = channel.get_state(try_to_connect=True)
+    while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+    if state is not grpc.ChannelConnectivity.READY:
+        raise LaceError(Reason.SERVICE_UNAVAILABLE, f"{service} cannot be reached.", retryable=True)
+
+
 class LaceChannel(grpc.aio.Channel):
     """A grpc.aio.Channel around another one; see `open_channel`."""
 

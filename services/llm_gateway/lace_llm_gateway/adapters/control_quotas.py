@@ -15,6 +15,7 @@ from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.domain.budgets import LIMITS, UNLIMITED, BudgetLimits
 from lace_platform.db.listener import Subscription
+from lace_platform.rpc import reach
 
 # A notification of a change can be lost with its connection: what was told longer ago than this is asked for again.
 _GOOD_FOR_S = 3.0
@@ -118,18 +119,9 @@ class ControlQuotas:
         return limits
 
     async def _read(self, tenant_id: str) -> BudgetLimits:
-        await self._reach()
+        await reach(self._channel, "control")  # a call is waiting: not for a control that refuses connections
         told = await self._stub.ReadQuotas(control_pb2.ReadQuotasRequest(tenant_id=tenant_id))
         return BudgetLimits(**{name: getattr(told, name) for name in LIMITS}, version=told.version)
-
-    async def _reach(self) -> None:
-        """Does not wait for a control that refuses connections: a call is waiting."""
-        state = self._channel.get_state(try_to_connect=True)
-        while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
-            await self._channel.wait_for_state_change(state)
-            state = self._channel.get_state(try_to_connect=True)
-        if state is not grpc.ChannelConnectivity.READY:
-            raise LaceError(Reason.SERVICE_UNAVAILABLE, "control cannot be reached.", retryable=True)
 
     async def _before(self, tenant_id: str) -> BudgetLimits:
         known = self._known.get(tenant_id)

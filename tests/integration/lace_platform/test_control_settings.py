@@ -12,7 +12,7 @@ import pytest
 
 from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace_core.errors import LaceError, Reason
-from lace_llm_gateway.adapters.control_settings import ControlSettings
+from lace_platform.control_settings import ControlSettings
 from lace_platform.rpc import open_channel
 
 
@@ -61,7 +61,9 @@ async def world() -> AsyncIterator[World]:
         channel = open_channel(f"127.0.0.1:{port}")
         stack.push_async_callback(channel.close)
         changes, now = Changes(), [0.0]
-        yield World(control, server, ControlSettings(channel, changes, lambda: now[0]), changes, now)
+        yield World(
+            control, server, ControlSettings(channel, changes, groups=("llm.",), clock=lambda: now[0]), changes, now
+        )
 
 
 async def test_what_is_stored_and_concerns_calls_is_told_to_each_and_remembered(world: World) -> None:

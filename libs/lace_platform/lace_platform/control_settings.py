@@ -13,6 +13,7 @@ import structlog
 
 from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace_core.errors import LaceError, Reason
+from lace_platform.rpc import reach
 from lace_proto import json as wire_json
 
 # Settings have times from which on they hold, and a notification can be lost with its connection.
@@ -39,7 +40,9 @@ class _Known:
 
 
 class ControlSettings:
-    """See app.vector_ports.StoredSettings. `channel` carries the service's own identity, `own` is this process's say.
+    """`channel` carries the service's own identity; `changes` is woken, on SETTINGS_CHANGED, after each change.
+
+    `own` is what holds where nothing is stored; of what is stored, keys that begin with one of `groups` count.
 
     While control cannot be asked, what it told last holds. Of whom it never told anything, nothing is known: what a
     tenant keeps from models is among the settings.
@@ -49,20 +52,23 @@ class ControlSettings:
         self,
         channel: grpc.aio.Channel,
         changes: Changes,
-        own: Mapping[str, Any],
+        *,
+        own: Mapping[str, Any] | None = None,
+        groups: tuple[str, ...] = ("",),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
         self._stub = control_pb2_grpc.SettingsServiceStub(channel)
         self._changes = changes
-        self._own = own
+        self._own = dict(own or {})
+        self._groups = groups
         self._clock = clock
         self._round = 0
         self._away_until = float("-inf")
         self._known: dict[tuple[str, str], _Known] = {}
 
     async def of(self, tenant_id: str, principal_id: str = "") -> Mapping[str, Any]:
-        """See app.vector_ports.StoredSettings.of."""
+        """Values by key, the tenant's alone where no principal is named. Raises LaceError SERVICE_UNAVAILABLE."""
         self._forget_changed()
         known = self._known.get((tenant_id, principal_id))
         now = self._clock()
@@ -81,7 +87,7 @@ class ControlSettings:
         return known.values
 
     def changed(self) -> int:
-        """See app.vector_ports.StoredSettings.changed."""
+        """A number that grows with each change that was told."""
         self._forget_changed()
         return self._round
 
@@ -89,9 +95,11 @@ class ControlSettings:
         asked_in = self._round
         request = control_pb2.ReadSettingsRequest(tenant_id=tenant_id, principal_id=principal_id)
         async with asyncio.timeout(_TIMEOUT_S):
-            await self._reach()
+            # Whoever asks waits for this: not for a control that refuses connections.
+            await reach(self._channel, "control")
             answer = await self._stub.ReadSettings(request)
-        values = {**self._own, **wire_json.to_python(answer).get("values", {})}
+        stored = wire_json.to_python(answer).get("values", {})
+        values = {**self._own, **{key: value for key, value in stored.items() if key.startswith(self._groups)}}
         self._forget_changed()
         # What was read may be from before a change that came meanwhile.
         until = now + _GOOD_FOR_S if asked_in == self._round else now
@@ -99,15 +107,6 @@ class ControlSettings:
             self._known.clear()
         self._known[tenant_id, principal_id] = _Known(values, until)
         return values
-
-    async def _reach(self) -> None:
-        """Does not wait for a control that refuses connections: a search is waiting."""
-        state = self._channel.get_state(try_to_connect=True)
-        while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
-            await self._channel.wait_for_state_change(state)
-            state = self._channel.get_state(try_to_connect=True)
-        if state is not grpc.ChannelConnectivity.READY:
-            raise LaceError(Reason.SERVICE_UNAVAILABLE, "control cannot be reached.", retryable=True)
 
     def _forget_changed(self) -> None:
         if self._changes.take():
