@@ -72,7 +72,7 @@ chaos: $(READY) ## kill every process at every commit and call, then at random, 
 chaos-sample: $(READY) ## a sample of the same, other kills each time (ARGS="--seed N" makes one again)
 	@$(BIN)/python -m tests.chaos count points random --sample 15 --kills 10 $(ARGS)
 
-bench: $(READY) ## measure start, demo, runs, latency, kill, gateway, streams, replay and llm (ARGS="--write docs/benchmarks.md" records it)
+bench: $(READY) ## measure start, demo, runs, streams, models, reading, search and more: --help lists them (ARGS="--write docs/benchmarks.md" records it)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) ## check style, import rules and types

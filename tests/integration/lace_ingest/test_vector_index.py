@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,10 +15,14 @@ from lace_core.canonical import sha256_hex
 from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.adapters.postgres_vectors import PostgresVectorIndex
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.app.model_ports import EmbeddedTexts
+from lace_ingest.app.ports import Caller
+from lace_ingest.app.retrieval.ranking import find
 from lace_ingest.app.vector_ports import Nearest
 from lace_ingest.domain.documents import Span, Unit, UnitKind
 from lace_ingest.domain.formats import SourceFormat
-from lace_ingest.domain.retrieval.query import Scope, VectorSearch
+from lace_ingest.domain.retrieval.policy import policy_of
+from lace_ingest.domain.retrieval.query import Mode, Query, Scope, VectorSearch
 from lace_ingest.domain.sources import Source, SourceState
 from lace_ingest.domain.vectors import EmbeddingModel, UnitVector
 from lace_platform.db.database import Database, SystemDatabase
@@ -104,6 +108,20 @@ async def test_the_index_finds_what_comparing_all_finds_and_says_that_it_was_use
     assert sum(len(both) for both, _ in found) >= 0.95 * 10 * QUERIES
     # Where it finds the same, scores and order are the same too: all of its finds are compared exactly.
     assert any(list(some) == list(all_) for some, all_ in zip(near.candidates, exact.candidates, strict=True))
+
+
+@pytest.mark.parametrize(("exact_units", "said"), [(10_000, ""), (10, "-approximate")])
+@pytest.mark.parametrize("mode", [Mode.DENSE, Mode.HYBRID])
+async def test_a_hit_says_where_not_every_vector_was_compared(
+    indexed: Indexed, mode: Mode, exact_units: int, said: str
+) -> None:
+    policy = replace(policy_of({}), exact_units=exact_units)
+    embedded = EmbeddedTexts(MODEL, (point(random.Random(8)),))
+    caller, scope = Caller(indexed.tenant_id, "prn_1"), Scope(frozenset())
+    async with PostgresWork(indexed.database, lambda news: [])(indexed.tenant_id) as work:
+        [found], _ = await find(work, caller, scope, [Query("q", "w1", 5)], embedded, mode, policy)
+    assert found.fused
+    assert found.method == mode.value + said
 
 
 async def test_comparing_all_repeats_to_the_bit(indexed: Indexed) -> None:

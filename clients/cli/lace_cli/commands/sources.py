@@ -91,8 +91,9 @@ def _tell(done: Ingested, detach: bool) -> None:
     if len(done.sources) <= _SHOWN:
         _show(done.sources)
     unreadable = sum(bool(source.error_code) for source in done.sources)
+    documents = "1 document" if len(done.sources) == 1 else f"{len(done.sources)} documents"
     typer.echo(
-        f"{len(done.sources)} documents: {len(done.readable)} can be used, {unreadable} could not be read, "
+        f"{documents}: {len(done.readable)} can be used, {unreadable} could not be read, "
         f"{len(done.rejected)} were not taken; {done.there} were there before.",
         err=True,
     )

@@ -336,7 +336,9 @@ class Hit(_message.Message):
     score: _builtins.str
     """Its score as a decimal number with six fractional digits; comparable within one query."""
     method: _builtins.str
-    """How it was found: bm25, or as the mode names it."""
+    """How it was found: bm25, dense or hybrid, with -approximate where not every vector was compared, then +features or
+    +model where the best were ordered once more.
+    """
     quote: _builtins.str
     """The exact text of the span."""
     @_builtins.property

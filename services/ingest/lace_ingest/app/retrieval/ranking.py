@@ -70,7 +70,8 @@ async def find(
     nearest = [{one.unit_id: one.score for one in found} for found in near.candidates]
     if mode is Mode.DENSE:
         return [
-            Stages(query, (), own, own, method="dense") for query, own in zip(queries, nearest, strict=True)
+            Stages(query, (), own, own, method=_told("dense", near.search))
+            for query, own in zip(queries, nearest, strict=True)
         ], near.search
     # What words found is as near as it is, whether or not it is among the nearest.
     others = [
@@ -78,9 +79,14 @@ async def find(
     ]
     cosines = await work.vectors.cosines(tenant_id, scope, embedded.model, embedded.vectors, others)
     return [
-        _fused(query, words, near.candidates[at], {**nearest[at], **cosines[at]}, policy)
+        _fused(query, words, near.candidates[at], {**nearest[at], **cosines[at]}, policy, _told("hybrid", near.search))
         for at, (query, words) in enumerate(zip(queries, lexical, strict=True))
     ], near.search
+
+
+def _told(method: str, search: VectorSearch) -> str:
+    """A hit says of itself where not every vector was compared: another time it may be another."""
+    return f"{method}-approximate" if search is VectorSearch.APPROXIMATE else method
 
 
 def _by_words(query: Query, lexical: Sequence[Candidate]) -> Stages:
@@ -95,6 +101,7 @@ def _fused(
     nearest: Sequence[Candidate],
     cosines: Mapping[str, Decimal],
     policy: Policy,
+    method: str,
 ) -> Stages:
     words = {one.unit_id: one.score for one in lexical}
     if policy.fusion is Fusion.RECIPROCAL_RANK:
@@ -102,7 +109,7 @@ def _fused(
         scores = dict(fusion.spanned({unit_id: float(score) for unit_id, score in ranks.items()}))
     else:
         scores = fusion.weighted(words, cosines, {**words, **cosines}, policy.dense_weight)
-    return Stages(query, lexical, cosines, scores, method="hybrid")
+    return Stages(query, lexical, cosines, scores, method=method)
 
 
 def by_features(found: Sequence[Stages], units: Units, policy: Policy) -> list[Stages]:
