@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from lace_ingest.adapters.child_differ import ChildDiffer
+from lace_ingest.adapters.diffs.child_differ import ChildDiffer
 from lace_ingest.domain.diffs.documents import paragraphs_of
 from lace_ingest.domain.diffs.impact import Quoted
 from lace_ingest.domain.documents import Unit

@@ -18,7 +18,7 @@ from statistics import mean
 
 import pypdfium2
 
-from lace_ingest.adapters.child_reader import ChildReader
+from lace_ingest.adapters.reading.child_reader import ChildReader
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.sources import Source, new_source

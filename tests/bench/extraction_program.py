@@ -18,7 +18,7 @@ Read = Callable[[Path], str]
 
 def lace() -> Read:
     """LACE's own extraction, as its child processes do it: units with headings, spans and tables."""
-    child = importlib.import_module("lace_ingest.adapters.extraction_child")
+    child = importlib.import_module("lace_ingest.adapters.reading.extraction_child")
     formats = importlib.import_module("lace_ingest.domain.formats")
     limits = importlib.import_module("lace_ingest.domain.limits")
 

@@ -20,7 +20,7 @@ import httpx
 import psutil
 import psycopg
 
-from lace_ingest.adapters.extraction_child import Order, encode, read_document
+from lace_ingest.adapters.reading.extraction_child import Order, encode, read_document
 from lace_ingest.bootstrap import READERS
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
@@ -36,7 +36,7 @@ FILES = 200
 IN_FLIGHT = (1, 16)
 _WORDS = "bridge pier council estuary survey girder tender ferry cost crossing inspection harbour".split()
 _LONGEST_S = 600
-_TARGET = "lace_ingest.adapters.extraction_child:run"
+_TARGET = "lace_ingest.adapters.reading.extraction_child:run"
 _POLL_S = 0.05
 
 

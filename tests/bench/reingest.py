@@ -125,7 +125,7 @@ def _read_apart(folder: Path, seed: str) -> Units:
 
 
 def _read_all(folder: Path) -> Units:
-    from lace_ingest.adapters.extraction_child import Order, read_document
+    from lace_ingest.adapters.reading.extraction_child import Order, read_document
     from lace_ingest.domain.formats import SourceFormat
     from lace_ingest.domain.limits import ExtractionLimits
 

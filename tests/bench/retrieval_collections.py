@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lace_ingest.adapters.extraction_child import Order, read_document
+from lace_ingest.adapters.reading.extraction_child import Order, read_document
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits

@@ -20,9 +20,9 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.settings import SETTINGS
 from lace_ingest.adapters.blob_files import BlobFiles
-from lace_ingest.adapters.child_reader import ChildReader
-from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.adapters.reading.child_reader import ChildReader
+from lace_ingest.adapters.retrieval.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.adapters.spool import Spool
 from lace_ingest.app.model_ports import EmbeddedTexts, ModelCall, Models, TokenCounts
 from lace_ingest.app.ports import Caller, Ingest

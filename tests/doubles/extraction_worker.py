@@ -18,7 +18,7 @@ from typing import IO
 import msgspec
 
 from lace_core.errors import LaceError
-from lace_ingest.adapters.extraction_child import Order, decode, encode, read_document
+from lace_ingest.adapters.reading.extraction_child import Order, decode, encode, read_document
 from lace_ingest.domain.documents import ExtractedDocument
 
 _SIZES = struct.Struct(">II")

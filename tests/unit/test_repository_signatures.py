@@ -20,7 +20,7 @@ _REACH_EVERYONE = {"SystemDatabase"}
 _ACROSS_TENANTS = {
     "lace_control.adapters.postgres_directory.PostgresDirectory": "a token is looked up before its tenant is known",
     "lace_control.adapters.postgres_units.PostgresUnits": "opens the directory's transactions",
-    "lace_ingest.adapters.postgres_vector_queue.PostgresVectorQueue": "one worker embeds for all tenants, in turns",
+    "lace_ingest.adapters.retrieval.postgres_vector_queue.PostgresVectorQueue": "embeds for all tenants in turns",
     "lace_llm_gateway.adapters.postgres_budgets.PostgresBudgets": "the leases of all tenants share transactions",
     "lace_llm_gateway.adapters.postgres_ledger.PostgresLedger": "the rows of all tenants share statements and commits",
     "lace_llm_gateway.adapters.postgres_batches.PostgresOrphans": "a batch whose process died is any tenant's",

@@ -15,19 +15,19 @@ from lace.ingest.v1 import ingest_pb2_grpc as services
 from lace_core.settings import resolve
 from lace_ingest.adapters.blob_files import BlobFiles
 from lace_ingest.adapters.blob_inbox import BlobInbox
-from lace_ingest.adapters.child_differ import ChildDiffer
-from lace_ingest.adapters.child_reader import ChildReader
-from lace_ingest.adapters.embedding_models import GatewayEmbeddingModels
-from lace_ingest.adapters.kept_diffs import KeptDiffs
-from lace_ingest.adapters.model_gateway import ModelGateway
-from lace_ingest.adapters.model_grants import ModelGrants
-from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
-from lace_ingest.adapters.postgres_vectors import UNITS_CHANGED
+from lace_ingest.adapters.diffs.child_differ import ChildDiffer
+from lace_ingest.adapters.diffs.kept_diffs import KeptDiffs
+from lace_ingest.adapters.diffs.run_citations import RunCitations
+from lace_ingest.adapters.models.embedding_models import GatewayEmbeddingModels
+from lace_ingest.adapters.models.model_gateway import ModelGateway
+from lace_ingest.adapters.models.model_grants import ModelGrants
 from lace_ingest.adapters.postgres_work import PostgresWork
-from lace_ingest.adapters.run_citations import RunCitations
+from lace_ingest.adapters.reading.child_reader import ChildReader
+from lace_ingest.adapters.retrieval.postgres_vector_queue import PostgresVectorQueue
+from lace_ingest.adapters.retrieval.postgres_vectors import UNITS_CHANGED
+from lace_ingest.adapters.retrieval.vector_metrics import PrometheusVectorMetrics
 from lace_ingest.adapters.spool import Spool
 from lace_ingest.adapters.tables import INFRASTRUCTURE, SCHEMA
-from lace_ingest.adapters.vector_metrics import PrometheusVectorMetrics
 from lace_ingest.api.bundles import BundleServicer
 from lace_ingest.api.consumers import consume
 from lace_ingest.api.diffs import DiffServicer
@@ -54,7 +54,7 @@ from lace_platform.paging import PageTokens
 from lace_platform.rpc import RpcServer, Running
 from lace_platform.zygote import Zygote
 
-READERS = "lace_ingest.adapters.extraction_zygote:warm"
+READERS = "lace_ingest.adapters.reading.extraction_zygote:warm"
 """What the process does once from which the readers of documents are forked."""
 
 

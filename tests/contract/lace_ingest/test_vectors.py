@@ -13,9 +13,9 @@ import pytest
 
 from lace_core.canonical import sha256_hex
 from lace_ingest.adapters.memory import MemoryWork
-from lace_ingest.adapters.memory_vectors import MemoryVectorQueue
-from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.adapters.retrieval.memory_vectors import MemoryVectorQueue
+from lace_ingest.adapters.retrieval.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.app.ports import UnitsOfWork
 from lace_ingest.app.vector_ports import VectorQueue
 from lace_ingest.domain.documents import Span, Unit, UnitKind

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters import diff_child
-from lace_ingest.adapters.child_differ import ChildDiffer
-from lace_ingest.adapters.diff_child import Order, What, compare
+from lace_ingest.adapters.diffs import diff_child
+from lace_ingest.adapters.diffs.child_differ import ChildDiffer
+from lace_ingest.adapters.diffs.diff_child import Order, What, compare
 from lace_ingest.domain.diffs.impact import Quoted
 from lace_ingest.domain.documents import Unit
 from tests.doubles.versions import edited, report, tabled, unit

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.child_reader import ChildReader
+from lace_ingest.adapters.reading.child_reader import ChildReader
 from lace_ingest.adapters.spool import nameless_file
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import check_filename

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.adapters.extraction_child import Order, read_document
+from lace_ingest.adapters.reading.extraction_child import Order, read_document
 from lace_ingest.domain.documents import ExtractedDocument, Unit, UnitKind
 from lace_ingest.domain.formats import SourceFormat, check_filename
 from lace_ingest.domain.limits import ExtractionLimits

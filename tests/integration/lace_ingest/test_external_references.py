@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lace_core.errors import LaceError
-from lace_ingest.adapters.child_reader import ChildReader
+from lace_ingest.adapters.reading.child_reader import ChildReader
 from lace_ingest.domain.formats import check_filename
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_ingest.domain.sources import new_source

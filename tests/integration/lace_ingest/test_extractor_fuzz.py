@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lace_ingest.adapters.extraction_child import Order
+from lace_ingest.adapters.reading.extraction_child import Order
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits

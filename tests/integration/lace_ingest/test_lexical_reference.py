@@ -12,10 +12,10 @@ from functools import reduce
 import pytest
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.adapters import postgres_lexical
-from lace_ingest.adapters.lexical_postings import BLOCK_UNITS
-from lace_ingest.adapters.lexical_ranking import FIRST_BLOCKS
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.adapters.retrieval import postgres_lexical
+from lace_ingest.adapters.retrieval.lexical_postings import BLOCK_UNITS
+from lace_ingest.adapters.retrieval.lexical_ranking import FIRST_BLOCKS
 from lace_ingest.domain.documents import Unit, UnitKind
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.retrieval.bm25 import HEADING_WEIGHT, TITLE_WEIGHT, rarity, score_of, share

@@ -14,9 +14,9 @@ import pytest
 from lace.control.v1 import control_pb2, control_pb2_grpc
 from lace.llm_gateway.v1 import llm_gateway_pb2, llm_gateway_pb2_grpc, models_pb2, models_pb2_grpc
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.embedding_models import GatewayEmbeddingModels
-from lace_ingest.adapters.model_gateway import ModelGateway
-from lace_ingest.adapters.model_grants import ModelGrants
+from lace_ingest.adapters.models.embedding_models import GatewayEmbeddingModels
+from lace_ingest.adapters.models.model_gateway import ModelGateway
+from lace_ingest.adapters.models.model_grants import ModelGrants
 from lace_ingest.app.model_ports import ModelCall
 from lace_ingest.app.ports import Caller
 from lace_ingest.domain.vectors import EmbeddingModel

@@ -9,11 +9,11 @@ import pytest
 import typst
 from docx import Document
 
-from lace_ingest.adapters.extraction_child import Order, read_document
+from lace_ingest.adapters.reading.extraction_child import Order, read_document
 from lace_ingest.domain.documents import ExtractedDocument, Unit, UnitKind
 from lace_ingest.domain.formats import check_filename
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.whole_text import whole_text
+from lace_ingest.domain.reading.whole_text import whole_text
 
 FIRST = (
     "The survey of the estuary began in March and went on until the end of June, through a long and dry spring. "

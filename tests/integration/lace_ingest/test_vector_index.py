@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
-from lace_ingest.adapters.postgres_vectors import PostgresVectorIndex
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.adapters.retrieval.postgres_vector_queue import PostgresVectorQueue
+from lace_ingest.adapters.retrieval.postgres_vectors import PostgresVectorIndex
 from lace_ingest.app.model_ports import EmbeddedTexts
 from lace_ingest.app.ports import Caller
 from lace_ingest.app.retrieval.ranking import find

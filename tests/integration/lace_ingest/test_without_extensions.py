@@ -12,8 +12,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.adapters.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.adapters.postgres_work import PostgresWork
+from lace_ingest.adapters.retrieval.postgres_vector_queue import PostgresVectorQueue
 from lace_ingest.domain.documents import Span, Unit, UnitKind
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.retrieval.query import Query, Scope, VectorSearch

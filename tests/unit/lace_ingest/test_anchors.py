@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lace_ingest.domain.anchors import anchor, anchored, take_anchors, without_anchors, without_noncharacters
-from lace_ingest.domain.text import normalise
+from lace_ingest.domain.reading.anchors import anchor, anchored, take_anchors, without_anchors, without_noncharacters
+from lace_ingest.domain.reading.text import normalise
 
 TEXT = st.text(alphabet=st.sampled_from("ab c.,é"), max_size=30).map(normalise)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lace_ingest.adapters.extractors.pdf.page import Frame
-from lace_ingest.domain.boxes import joined_boxes, keys_within
+from lace_ingest.adapters.reading.extractors.pdf.page import Frame
 from lace_ingest.domain.documents import Box
+from lace_ingest.domain.reading.boxes import joined_boxes, keys_within
 
 LINES = [Box(1, 72, 100 + 12 * at, 300, 110 + 12 * at) for at in range(3)]
 ANCHORS = ((0, "@0"), (20, "@1"), (25, "7"), (40, "@2"))

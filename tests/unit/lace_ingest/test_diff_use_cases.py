@@ -11,8 +11,8 @@ import pytest
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Evidence
-from lace_ingest.adapters.child_differ import ChildDiffer
-from lace_ingest.adapters.kept_diffs import KeptDiffs
+from lace_ingest.adapters.diffs.child_differ import ChildDiffer
+from lace_ingest.adapters.diffs.kept_diffs import KeptDiffs
 from lace_ingest.adapters.memory import MemoryWork
 from lace_ingest.app.diffs import comparing, impact
 from lace_ingest.app.diffs.impact import Asked

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, name_of, read_document
-from lace_ingest.adapters.extractors import docling
-from lace_ingest.domain.anchors import without_anchors
+from lace_ingest.adapters.reading.extraction_child import Order, name_of, read_document
+from lace_ingest.adapters.reading.extractors import docling
 from lace_ingest.domain.documents import Box
 from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, with_texts
+from lace_ingest.domain.reading.anchors import without_anchors
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, with_texts
 
 LIMITS = ExtractionLimits(extractor="docling")
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extractors.docx import extract
-from lace_ingest.domain.anchors import anchor
+from lace_ingest.adapters.reading.extractors.docx import extract
 from lace_ingest.domain.documents import UnitKind
 from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Program, Prose
+from lace_ingest.domain.reading.anchors import anchor
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Program, Prose
 
 MakeDocx = Callable[..., bytes]
 

@@ -14,7 +14,7 @@ import pytest
 from lace_core.canonical import sha256_hex
 from lace_core.errors import Detail, LaceError, Reason
 from lace_ingest.adapters.memory import MemoryWork
-from lace_ingest.adapters.memory_vectors import MemoryVectorQueue
+from lace_ingest.adapters.retrieval.memory_vectors import MemoryVectorQueue
 from lace_ingest.app.model_ports import EmbeddedTexts, ModelCall
 from lace_ingest.app.ports import Caller
 from lace_ingest.app.vectors import Embedding, Outside

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, decode, encode, name_of, read_document, run
+from lace_ingest.adapters.reading.extraction_child import Order, decode, encode, name_of, read_document, run
 from lace_ingest.domain.documents import ExtractedDocument
 from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extractors.json_data import extract, humanise
+from lace_ingest.adapters.reading.extractors.json_data import extract, humanise
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Piece, Prose
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Piece, Prose
 
 
 def read(value: object) -> tuple[Piece, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lace_ingest.adapters.extractors.languages import language_of
+from lace_ingest.adapters.reading.extractors.languages import language_of
 from lace_ingest.domain.documents import Unit, UnitKind
 
 TEXTS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lace_ingest.domain.anchors import anchor
 from lace_ingest.domain.extraction_warnings import named_pages
 from lace_ingest.domain.metadata import named_metadata
+from lace_ingest.domain.reading.anchors import anchor
 
 
 def test_names_of_one_meaning_are_one_name() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lace_ingest.domain.anchors import anchor
 from lace_ingest.domain.documents import ExtractedDocument, UnitKind
 from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Prose, Reading
-from lace_ingest.domain.segmentation import assemble
+from lace_ingest.domain.reading.anchors import anchor
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Piece, Prose, Reading
+from lace_ingest.domain.reading.segmentation import assemble
 
 
 def document(*pieces: Piece) -> ExtractedDocument:

@@ -9,11 +9,11 @@ import pypdfium2 as pdfium
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extractors.pdf import extract
-from lace_ingest.domain.anchors import anchor, without_anchors
+from lace_ingest.adapters.reading.extractors.pdf import extract
 from lace_ingest.domain.extraction_warnings import ExtractionWarning, WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Note, Piece, Program, Prose, Reading, texts_of, with_texts
+from lace_ingest.domain.reading.anchors import anchor, without_anchors
+from lace_ingest.domain.reading.pieces import Grid, Heading, Note, Piece, Program, Prose, Reading, texts_of, with_texts
 
 MakePdf = Callable[..., bytes]
 PICTURE = "q 300 0 0 300 100 300 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"

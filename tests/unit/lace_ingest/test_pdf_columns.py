@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
-from lace_ingest.adapters.extractors.pdf.blocks import BlockKind
-from lace_ingest.adapters.extractors.pdf.columns import regions
-from lace_ingest.adapters.extractors.pdf.furniture import PageLines
-from lace_ingest.adapters.extractors.pdf.layout import Looks, read_layout
-from lace_ingest.adapters.extractors.pdf.lines import Line
-from lace_ingest.adapters.extractors.pdf.page import Stroke
+from lace_ingest.adapters.reading.extractors.pdf.blocks import BlockKind
+from lace_ingest.adapters.reading.extractors.pdf.columns import regions
+from lace_ingest.adapters.reading.extractors.pdf.furniture import PageLines
+from lace_ingest.adapters.reading.extractors.pdf.layout import Looks, read_layout
+from lace_ingest.adapters.reading.extractors.pdf.lines import Line
+from lace_ingest.adapters.reading.extractors.pdf.page import Stroke
 
 WORDS = "words that fill a line of prose {}"
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from lace_ingest.adapters.extractors.joining import Joiner
-from lace_ingest.adapters.extractors.pdf.assembly import Assembler, join_pages
-from lace_ingest.adapters.extractors.pdf.blocks import Block, BlockKind, Entry
-from lace_ingest.adapters.extractors.pdf.code import lay_out
-from lace_ingest.adapters.extractors.pdf.furniture import PageLines, without_furniture
-from lace_ingest.adapters.extractors.pdf.headings import decide, looks_of
-from lace_ingest.adapters.extractors.pdf.layout import Looks, read_layout
-from lace_ingest.adapters.extractors.pdf.lines import Line, read_lines
-from lace_ingest.adapters.extractors.pdf.page import UNTAGGED, Bookmark, Element, Font, Glyph, Page, Stroke
-from lace_ingest.adapters.extractors.pdf.structure import covers, read_structure
-from lace_ingest.adapters.extractors.pdf.tables import Cell, cell_text, find_tables
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose
+from lace_ingest.adapters.reading.extractors.joining import Joiner
+from lace_ingest.adapters.reading.extractors.pdf.assembly import Assembler, join_pages
+from lace_ingest.adapters.reading.extractors.pdf.blocks import Block, BlockKind, Entry
+from lace_ingest.adapters.reading.extractors.pdf.code import lay_out
+from lace_ingest.adapters.reading.extractors.pdf.furniture import PageLines, without_furniture
+from lace_ingest.adapters.reading.extractors.pdf.headings import decide, looks_of
+from lace_ingest.adapters.reading.extractors.pdf.layout import Looks, read_layout
+from lace_ingest.adapters.reading.extractors.pdf.lines import Line, read_lines
+from lace_ingest.adapters.reading.extractors.pdf.page import UNTAGGED, Bookmark, Element, Font, Glyph, Page, Stroke
+from lace_ingest.adapters.reading.extractors.pdf.structure import covers, read_structure
+from lace_ingest.adapters.reading.extractors.pdf.tables import Cell, cell_text, find_tables
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose
 
 PLAIN = Font(bold=False, italic=False, mono=False)
 WIDTH = 5.0

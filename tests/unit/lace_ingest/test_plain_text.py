@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extractors.plain_text import extract
-from lace_ingest.adapters.extractors.text_tables import read_table
-from lace_ingest.domain.anchors import anchor
+from lace_ingest.adapters.reading.extractors.plain_text import extract
+from lace_ingest.adapters.reading.extractors.text_tables import read_table
 from lace_ingest.domain.extraction_warnings import WarningCode
 from lace_ingest.domain.limits import ExtractionLimits
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Program, Prose, Reading
+from lace_ingest.domain.reading.anchors import anchor
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Program, Prose, Reading
 
 
 def read(text: str) -> Reading:

@@ -16,7 +16,7 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.settings import SETTINGS
 from lace_ingest.adapters.memory import MemoryWork
-from lace_ingest.adapters.memory_vectors import MemoryVectorQueue
+from lace_ingest.adapters.retrieval.memory_vectors import MemoryVectorQueue
 from lace_ingest.app.model_ports import EmbeddedTexts, ModelCall, Models, TokenCounts
 from lace_ingest.app.ports import Caller, Ingest
 from lace_ingest.app.retrieval.query_vectors import QueryVectors

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lace_core.canonical import sha256_hex
-from lace_ingest.domain.anchors import anchor
 from lace_ingest.domain.documents import Box, ExtractedDocument, UnitKind, extraction_name
-from lace_ingest.domain.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
-from lace_ingest.domain.segmentation import assemble
-from lace_ingest.domain.whole_text import whole_text
+from lace_ingest.domain.reading.anchors import anchor
+from lace_ingest.domain.reading.pieces import Grid, Heading, Item, Listing, Note, Piece, Program, Prose, Reading
+from lace_ingest.domain.reading.segmentation import assemble
+from lace_ingest.domain.reading.whole_text import whole_text
 
 SHA = "0" * 64
 

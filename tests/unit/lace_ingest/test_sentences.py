@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lace_ingest.domain.sentences import sentence_spans
+from lace_ingest.domain.reading.sentences import sentence_spans
 
 CASES = [
     # plain

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lace_ingest.domain.documents import UnitTable
-from lace_ingest.domain.pieces import Grid
-from lace_ingest.domain.tables import TablePart, regular_table, table_parts, told_table
+from lace_ingest.domain.reading.pieces import Grid
+from lace_ingest.domain.reading.tables import TablePart, regular_table, table_parts, told_table
 
 TABLE = UnitTable(("Section", "Readings", "Mean (mm)"), (("A", "28", "10.6"), ("B", "", "5.1")), "Wear", (0,))
 

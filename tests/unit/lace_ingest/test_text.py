@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lace_ingest.domain.text import count_words, normalise, normalise_code
+from lace_ingest.domain.reading.text import count_words, normalise, normalise_code
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.extraction_child import Order, name_of, read_document
 from lace_ingest.adapters.memory import MemoryWork
+from lace_ingest.adapters.reading.extraction_child import Order, name_of, read_document
 from lace_ingest.app import extractions, reading, sources
 from lace_ingest.app.ports import Caller, Ingest, Mutation, Received, Stored
 from lace_ingest.app.retrieval.search import search

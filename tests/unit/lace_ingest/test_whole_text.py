@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lace_ingest.domain.documents import Unit, UnitKind
-from lace_ingest.domain.whole_text import placed, whole_text
+from lace_ingest.domain.reading.whole_text import placed, whole_text
 
 UNITS = st.lists(
     st.builds(

@@ -13,9 +13,9 @@ from lace_core.errors import LaceError, Reason
 from lace_ingest.adapters.memory_bundles import MemoryBundles
 from lace_ingest.adapters.memory_facts import MemoryFacts
 from lace_ingest.adapters.memory_intake import MemoryIntake
-from lace_ingest.adapters.memory_lexical import MemoryLexicalIndex
-from lace_ingest.adapters.memory_vectors import MemoryVectorIndex, VectorRows
 from lace_ingest.adapters.memory_versions import MemoryExtractions, MemorySeries
+from lace_ingest.adapters.retrieval.memory_lexical import MemoryLexicalIndex
+from lace_ingest.adapters.retrieval.memory_vectors import MemoryVectorIndex, VectorRows
 from lace_ingest.app.ports import Mutation, UnitOfWork
 from lace_ingest.domain.bundles import Bundle, BundleVersion
 from lace_ingest.domain.documents import Unit

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from lace_ingest.adapters.lexical_postings import BLOCK_UNITS, add_postings
+from lace_ingest.adapters.retrieval.lexical_postings import BLOCK_UNITS, add_postings
 from lace_ingest.domain.documents import Box, Span, Unit, UnitKind, UnitTable
 from lace_ingest.domain.outlines import Section, lead_of
+from lace_ingest.domain.reading.text import count_words
 from lace_ingest.domain.sources import Source
-from lace_ingest.domain.text import count_words
 from lace_platform.db.transaction import Transaction
 
 _BATCH = 8 * BLOCK_UNITS

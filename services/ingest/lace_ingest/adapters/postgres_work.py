@@ -12,11 +12,11 @@ from lace_ingest.adapters.postgres_bundles import PostgresBundleRepository
 from lace_ingest.adapters.postgres_extractions import PostgresExtractionRepository
 from lace_ingest.adapters.postgres_facts import PostgresFactRepository
 from lace_ingest.adapters.postgres_intake import PostgresIntakeRepository
-from lace_ingest.adapters.postgres_lexical import LexemeMemory, PostgresLexicalIndex
 from lace_ingest.adapters.postgres_series import PostgresSeriesRepository
 from lace_ingest.adapters.postgres_sources import PostgresSourceRepository
 from lace_ingest.adapters.postgres_units import PostgresUnitRepository
-from lace_ingest.adapters.postgres_vectors import UNITS_CHANGED, PostgresVectorIndex
+from lace_ingest.adapters.retrieval.postgres_lexical import LexemeMemory, PostgresLexicalIndex
+from lace_ingest.adapters.retrieval.postgres_vectors import UNITS_CHANGED, PostgresVectorIndex
 from lace_ingest.adapters.tables import INFRASTRUCTURE
 from lace_ingest.app.ports import Mutation, UnitOfWork
 from lace_ingest.domain.intake import ImportOutcome, ReadFault

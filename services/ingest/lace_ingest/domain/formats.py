@@ -6,7 +6,7 @@ import unicodedata
 from enum import StrEnum
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.domain.signatures import is_encrypted_office, is_old_office, is_zip, named
+from lace_ingest.domain.reading.signatures import is_encrypted_office, is_old_office, is_zip, named
 
 
 class SourceFormat(StrEnum):

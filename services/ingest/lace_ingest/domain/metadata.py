@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lace_ingest.domain.anchors import without_anchors
-from lace_ingest.domain.text import normalise
+from lace_ingest.domain.reading.anchors import without_anchors
+from lace_ingest.domain.reading.text import normalise
 
 _ENTRIES = 64
 _NAME_CHARS = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lace_ingest.domain.documents import Unit, UnitKind
+from lace_ingest.domain.reading.text import count_words
 from lace_ingest.domain.sources import Source
-from lace_ingest.domain.text import count_words
 
 LEAD_CHARS = 400
 

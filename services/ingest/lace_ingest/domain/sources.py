@@ -13,7 +13,7 @@ from lace_core.labels import owner_among
 from lace_ingest.domain.documents import WHOLE, ExtractedDocument
 from lace_ingest.domain.extraction_warnings import ExtractionWarning
 from lace_ingest.domain.formats import MEDIA_TYPES, SourceFormat
-from lace_ingest.domain.titles import title_from_filename
+from lace_ingest.domain.reading.titles import title_from_filename
 
 BUCKET = "lace-sources"
 

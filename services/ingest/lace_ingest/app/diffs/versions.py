@@ -9,8 +9,8 @@ from lace_core.errors import LaceError, Reason
 from lace_ingest.app.diffs.ports import Diffs
 from lace_ingest.app.ports import Caller, UnitOfWork
 from lace_ingest.domain.documents import Unit
+from lace_ingest.domain.reading.titles import title_from_filename
 from lace_ingest.domain.sources import Source, SourceState, may_see, source_not_found
-from lace_ingest.domain.titles import title_from_filename
 
 _BATCH = 1000
 

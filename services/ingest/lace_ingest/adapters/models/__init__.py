@@ -1,0 +1,1 @@
+"""Models as the model gateway gives them."""

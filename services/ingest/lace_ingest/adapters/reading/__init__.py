@@ -1,0 +1,1 @@
+"""Documents read in bounded child processes."""

@@ -1,0 +1,1 @@
+"""Words and vectors in Postgres and in memory: how units are found."""

@@ -1,0 +1,1 @@
+"""From the pieces that an extractor found to units: the rules of reading."""
