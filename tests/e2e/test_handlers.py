@@ -50,7 +50,9 @@ class Material:
     async def message(self, topic: str, run_id: str) -> bytes:
         """The payload of a message about the run as it was sent."""
         payload = await self.stage.sql(
-            "SELECT payload::text FROM bus.messages WHERE topic = %(t)s AND payload::text LIKE %(r)s LIMIT 1",
+            # The first: those behind it may be answers to what these tests sent.
+            "SELECT payload::text FROM bus.messages WHERE topic = %(t)s AND payload::text LIKE %(r)s "
+            "ORDER BY position LIMIT 1",
             t=topic,
             r=f"%{run_id}%",
         )

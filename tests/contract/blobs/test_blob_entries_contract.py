@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_platform.blobs import BlobStore, FolderBlobStore
+from lace_platform.blobs import BlobStore
 
 Put = Callable[[str, str, bytes], Awaitable[None]]
 BUCKET = "lace-sources"
@@ -90,20 +89,3 @@ async def test_no_prefix_leads_out_of_its_folder(store: BlobStore, prefix: str) 
         await store.entries(BUCKET, prefix)
     with pytest.raises(ValueError, match="prefix"):
         await _content(store, prefix)
-
-
-async def test_a_folder_follows_no_link(store: BlobStore, put_by_others: Put, inbox: str) -> None:
-    if not isinstance(store, FolderBlobStore):
-        pytest.skip("an S3 server has no links")
-    await put_by_others(BUCKET, f"{inbox}a.md", b"x")
-    await put_by_others(BUCKET, "ten_other/inbox/secret.md", b"secret")
-    place, outside = store._root / BUCKET / inbox, store._root / BUCKET / "ten_other/inbox"
-    os.symlink(outside / "secret.md", place / "link.md")
-    os.symlink(outside, place / "folder")
-    os.mkfifo(place / "pipe.md")
-    assert await _names(store, inbox) == [f"{inbox}a.md"]
-    assert await _names(store, f"{inbox}folder/") == []
-    for name in ("link.md", "folder/secret.md", "pipe.md"):
-        with pytest.raises(LaceError) as caught:
-            await _content(store, inbox + name)
-        assert caught.value.reason is Reason.BLOB_NOT_FOUND

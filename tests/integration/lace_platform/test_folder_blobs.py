@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,20 @@ async def test_killed_at_any_step_of_a_put_the_file_is_whole_or_not_there(tmp_pa
             assert await cut_off.get(_URI) == b"content" * 1000
         await _put(cut_off, b"content" * 1000)
         assert await cut_off.get(_URI) == b"content" * 1000
+
+
+async def test_what_others_put_is_listed_without_following_links(store: FolderBlobStore, tmp_path: Path) -> None:
+    place, outside = tmp_path / "lace-sources/ten_a/inbox", tmp_path / "lace-sources/ten_b/inbox"
+    for folder, name in ((place, "a.md"), (outside, "secret.md")):
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(b"x")
+    (place / "link.md").symlink_to(outside / "secret.md")
+    (place / "folder").symlink_to(outside)
+    os.mkfifo(place / "pipe.md")
+    assert [entry.key for entry in await store.entries("lace-sources", "ten_a/inbox/")] == ["ten_a/inbox/a.md"]
+    assert await store.entries("lace-sources", "ten_a/inbox/folder/") == []
+    for name in ("link.md", "folder/secret.md", "pipe.md"):
+        with pytest.raises(LaceError) as caught:
+            async for _ in store.open_entry("lace-sources", f"ten_a/inbox/{name}"):
+                pass
+        assert caught.value.reason is Reason.BLOB_NOT_FOUND
