@@ -90,6 +90,7 @@ async def test_what_is_no_document_is_refused(data: bytes) -> None:
     assert caught.value.reason is Reason.IR_INVALID
 
 
+@pytest.mark.slow
 async def test_a_hundred_pages_are_compiled_within_the_default_limits(long_document: Long) -> None:
     artifact = long_document(66)
     order = replace(work("kiln", Target.PDF), ir=ir.encode(artifact), ir_hash=ir_hash(artifact))

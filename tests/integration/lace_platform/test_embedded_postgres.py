@@ -102,6 +102,7 @@ async def test_a_server_whose_owner_was_killed_is_taken_over(folder: Path, make_
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_a_stale_pid_file_that_names_a_living_stranger_is_no_hindrance(
     folder: Path, make_server: MakeServer
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_folder_has_one_owner_at_a_time(folder: Path, make_server: MakeS
     await second.stop()
 
 
+@pytest.mark.slow
 async def test_a_path_too_long_or_too_odd_for_a_socket_gets_a_short_private_one(
     folder: Path, make_server: MakeServer
 ) -> None:
@@ -182,6 +184,7 @@ async def test_durable_is_the_default(folder: Path) -> None:
     assert values == ("on", "on")
 
 
+@pytest.mark.slow
 async def test_a_broken_cluster_says_why_it_does_not_start(scratch: Path, make_server: MakeServer) -> None:
     folder = scratch / "broken"
     server = make_server(folder)

@@ -109,6 +109,7 @@ async def test_a_child_holds_no_descriptor_but_its_own(zygote: Zygote, tmp_path:
     assert await _run(zygote, "descriptors") == b"0 1 2 3 4"
 
 
+@pytest.mark.slow
 async def test_limits_hold(zygote: Zygote) -> None:
     began = time.monotonic()
     kinds = await asyncio.gather(
@@ -137,6 +138,7 @@ async def test_many_at_once_do_not_mix(zygote: Zygote) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_behind(zygote: Zygote) -> None:
     orphan = int(await _run(zygote, "orphan"))
     task = asyncio.create_task(_run(zygote, "sleep"))
