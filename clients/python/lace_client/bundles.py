@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote
-
-from google.protobuf.message import Message
+from typing import Any
 
 from lace.ingest.v1 import bundles_pb2
-from lace_client.transport import Transport
+from lace_client.transport import Transport, segment
 from lace_proto.json import from_json
 
-M = TypeVar("M", bound=Message)
 _PATH = "/v1/bundles"
 
 
@@ -47,11 +43,11 @@ class Bundles:
 
     def get(self, bundle: str) -> bundles_pb2.Bundle:
         """A bundle with its newest version."""
-        return self._get(bundles_pb2.Bundle, f"{_PATH}/{_segment(bundle)}")
+        return self._transport.read(bundles_pb2.Bundle, f"{_PATH}/{segment(bundle)}")
 
     def list(self) -> Iterator[bundles_pb2.Bundle]:
         """All bundles that you may see, by name."""
-        for page in self._pages(bundles_pb2.ListBundlesResponse, _PATH):
+        for page in self._transport.pages(bundles_pb2.ListBundlesResponse, _PATH):
             yield from page.bundles
 
     def set(self, bundle: str, source_ids: Sequence[str], **more: Any) -> bundles_pb2.BundleVersion:
@@ -72,11 +68,12 @@ class Bundles:
 
     def get_version(self, bundle: str, version: int) -> bundles_pb2.BundleVersion:
         """A version of a bundle; 0 is the newest."""
-        return self._get(bundles_pb2.BundleVersion, f"{_PATH}/{_segment(bundle)}/versions/{version}")
+        return self._transport.read(bundles_pb2.BundleVersion, f"{_PATH}/{segment(bundle)}/versions/{version}")
 
     def list_versions(self, bundle: str) -> Iterator[bundles_pb2.BundleVersion]:
         """The versions of a bundle, newest first."""
-        for page in self._pages(bundles_pb2.ListBundleVersionsResponse, f"{_PATH}/{_segment(bundle)}/versions"):
+        path = f"{_PATH}/{segment(bundle)}/versions"
+        for page in self._transport.pages(bundles_pb2.ListBundleVersionsResponse, path):
             yield from page.versions
 
     def _change(
@@ -92,23 +89,5 @@ class Bundles:
         more: dict[str, Any] = {"note": note}
         if expected_version is not None:
             more["expected_version"] = expected_version
-        answer = self._transport.change("POST", f"{_PATH}/{_segment(bundle)}{verb}", {**body, **more}, key=key)
+        answer = self._transport.change("POST", f"{_PATH}/{segment(bundle)}{verb}", {**body, **more}, key=key)
         return from_json(bundles_pb2.BundleVersion, answer, tolerant=True)
-
-    def _get(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
-        return from_json(kind, self._transport.get(path, parameters), tolerant=True)
-
-    def _pages(self, kind: type[M], path: str) -> Iterator[Any]:
-        token = ""
-        while True:
-            page: Any = self._get(kind, path, {"page_token": token})
-            yield page
-            token = page.next_page_token
-            if not token:
-                return
-
-
-def _segment(value: str) -> str:
-    if not value.strip("."):
-        raise ValueError(f"{value!r} is not a bundle")
-    return quote(value, safe="")

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
 import orjson
@@ -34,7 +33,7 @@ from lace_client.models import Models
 from lace_client.readings import Readings
 from lace_client.retrieval import Retrieval
 from lace_client.templates import Templates
-from lace_client.transport import Transport, corrupt
+from lace_client.transport import Transport, corrupt, segment
 from lace_proto.json import from_json, from_python
 
 M = TypeVar("M", bound=Message)
@@ -127,16 +126,16 @@ class LaceClient:
 
     def get_source(self, source_id: str) -> ingest_pb2.Source:
         """A source."""
-        return self._get(ingest_pb2.Source, f"/v1/sources/{_segment(source_id)}")
+        return self._transport.read(ingest_pb2.Source, f"/v1/sources/{segment(source_id)}")
 
     def list_sources(self, *, state: str = "") -> Iterator[ingest_pb2.Source]:
         """All sources, newest first."""
-        for page in self._pages(ingest_pb2.ListSourcesResponse, "/v1/sources", {"state": state}):
+        for page in self._transport.pages(ingest_pb2.ListSourcesResponse, "/v1/sources", {"state": state}):
             yield from page.sources
 
     def get_outline(self, source_id: str) -> ingest_pb2.SourceOutline:
         """What a source speaks of, section by section, with the source itself."""
-        return self._get(ingest_pb2.SourceOutline, f"/v1/sources/{_segment(source_id)}/outline")
+        return self._transport.read(ingest_pb2.SourceOutline, f"/v1/sources/{segment(source_id)}/outline")
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
@@ -184,7 +183,7 @@ class LaceClient:
             body.update(bundle=bundle, bundle_version=bundle_version)
         if settings:
             body["settings"] = dict(settings)
-        return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{_segment(pipeline_id)}", body, key=key)
+        return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{segment(pipeline_id)}", body, key=key)
 
     def start_compile(
         self,
@@ -203,12 +202,12 @@ class LaceClient:
 
     def list_pipelines(self) -> Sequence[runs_pb2.Pipeline]:
         """The pipelines that there are, those that ship first."""
-        return list(self._get(runs_pb2.ListPipelinesResponse, "/v1/pipelines").pipelines)
+        return list(self._transport.read(runs_pb2.ListPipelinesResponse, "/v1/pipelines").pipelines)
 
     def get_pipeline(self, pipeline_id: str, *, version: int = 0) -> runs_pb2.Pipeline:
         """A pipeline; its newest version where none is named."""
         parameters = {"version": version} if version else {}
-        return self._get(runs_pb2.Pipeline, f"/v1/pipelines/{_segment(pipeline_id)}", parameters)
+        return self._transport.read(runs_pb2.Pipeline, f"/v1/pipelines/{segment(pipeline_id)}", parameters)
 
     def create_pipeline(self, definition: Mapping[str, Any], *, key: str | None = None) -> runs_pb2.Pipeline:
         """Register a pipeline: pipeline_id, description, and base with without, or steps. Raises PIPELINE_INVALID."""
@@ -216,16 +215,16 @@ class LaceClient:
 
     def get_run(self, run_id: str) -> runs_pb2.Run:
         """A run."""
-        return self._get(runs_pb2.Run, f"/v1/runs/{_segment(run_id)}")
+        return self._transport.read(runs_pb2.Run, f"/v1/runs/{segment(run_id)}")
 
     def list_runs(self, *, state: str = "") -> Iterator[runs_pb2.Run]:
         """All runs, newest first."""
-        for page in self._pages(runs_pb2.ListRunsResponse, "/v1/runs", {"state": state}):
+        for page in self._transport.pages(runs_pb2.ListRunsResponse, "/v1/runs", {"state": state}):
             yield from page.runs
 
     def list_steps(self, run_id: str) -> Iterator[runs_pb2.Step]:
         """The steps of a run in the order in which they began."""
-        for page in self._pages(runs_pb2.ListStepsResponse, f"/v1/runs/{_segment(run_id)}/steps", {}):
+        for page in self._transport.pages(runs_pb2.ListStepsResponse, f"/v1/runs/{segment(run_id)}/steps", {}):
             yield from page.steps
 
     def watch_run(
@@ -235,16 +234,16 @@ class LaceClient:
 
         `schema_version` is the event schema that you understand, the newest where 0; `progress_of` reads them all.
         """
-        return watch(self._transport, f"/v1/runs/{_segment(run_id)}/stream", after_event_id, schema_version)
+        return watch(self._transport, f"/v1/runs/{segment(run_id)}/stream", after_event_id, schema_version)
 
     def replay_events(
         self, run_id: str, *, after_event_id: str = "", schema_version: int = 0
     ) -> Iterator[event_pb2.RunEvent]:
         """The events that a run has so far, from a cursor on."""
-        path, cursor = f"/v1/runs/{_segment(run_id)}/events/replay", after_event_id
+        path, cursor = f"/v1/runs/{segment(run_id)}/events/replay", after_event_id
         while True:
             asked = {"after_event_id": cursor, "schema_version": schema_version, "page_size": _EVENTS_IN_A_PAGE}
-            page = self._get(runs_pb2.ReplayEventsResponse, path, asked)
+            page = self._transport.read(runs_pb2.ReplayEventsResponse, path, asked)
             yield from page.events
             if page.end_of_stream or not page.events:
                 return
@@ -252,8 +251,8 @@ class LaceClient:
 
     def get_event_content(self, run_id: str, event_id: str) -> runs_pb2.EventContent:
         """The whole content of an event, compared with its hash; needs the scope payloads:read, and is audited."""
-        path = f"/v1/runs/{_segment(run_id)}/events/{_segment(event_id)}/content"
-        found = self._get(runs_pb2.EventContent, path)
+        path = f"/v1/runs/{segment(run_id)}/events/{segment(event_id)}/content"
+        found = self._transport.read(runs_pb2.EventContent, path)
         if hashlib.sha256(found.content.encode()).hexdigest() != found.content_hash:
             raise corrupt(f"The content of {event_id}")
         return found
@@ -280,17 +279,18 @@ class LaceClient:
 
     def get_artifact(self, artifact_id: str, *, revision_id: str = "") -> artifacts_pb2.Artifact:
         """A document: its committed head, or another committed revision."""
-        return self._get(artifacts_pb2.Artifact, f"/v1/artifacts/{_segment(artifact_id)}", {"revision_id": revision_id})
+        path = f"/v1/artifacts/{segment(artifact_id)}"
+        return self._transport.read(artifacts_pb2.Artifact, path, {"revision_id": revision_id})
 
     def get_node(self, artifact_id: str, node_id: str) -> artifacts_pb2.GetNodeResponse:
         """A section with its blocks and evidence."""
-        path = f"/v1/artifacts/{_segment(artifact_id)}/nodes/{_segment(node_id)}"
-        return self._get(artifacts_pb2.GetNodeResponse, path)
+        path = f"/v1/artifacts/{segment(artifact_id)}/nodes/{segment(node_id)}"
+        return self._transport.read(artifacts_pb2.GetNodeResponse, path)
 
     def list_revisions(self, artifact_id: str) -> Iterator[artifacts_pb2.Revision]:
         """The revisions of a document, newest first."""
-        path = f"/v1/artifacts/{_segment(artifact_id)}/revisions"
-        for page in self._pages(artifacts_pb2.ListRevisionsResponse, path, {}):
+        path = f"/v1/artifacts/{segment(artifact_id)}/revisions"
+        for page in self._transport.pages(artifacts_pb2.ListRevisionsResponse, path, {}):
             yield from page.revisions
 
     def rollback_artifact(
@@ -307,22 +307,22 @@ class LaceClient:
         body: dict[str, Any] = {"revision_id": revision_id, "reason": reason}
         if dry_run:
             body["dry_run"] = True
-        path = f"/v1/artifacts/{_segment(artifact_id)}:rollback"
+        path = f"/v1/artifacts/{segment(artifact_id)}:rollback"
         return self._change(artifacts_pb2.RollbackArtifactResponse, "POST", path, body, key=key, etag=etag)
 
     def verify_artifact(self, artifact_id: str, *, revision_id: str = "") -> artifacts_pb2.VerifyArtifactResponse:
         """Look for damage in a document's committed revisions, or in one."""
-        path = f"/v1/artifacts/{_segment(artifact_id)}:verify"
-        return self._get(artifacts_pb2.VerifyArtifactResponse, path, {"revision_id": revision_id})
+        path = f"/v1/artifacts/{segment(artifact_id)}:verify"
+        return self._transport.read(artifacts_pb2.VerifyArtifactResponse, path, {"revision_id": revision_id})
 
     def verify_run(self, run_id: str) -> runs_pb2.VerifyRunResponse:
         """Look for damage in the results of a run's steps."""
-        return self._get(runs_pb2.VerifyRunResponse, f"/v1/runs/{_segment(run_id)}:verify")
+        return self._transport.read(runs_pb2.VerifyRunResponse, f"/v1/runs/{segment(run_id)}:verify")
 
     def list_compiled(self, artifact_id: str, *, revision_id: str = "") -> Iterator[compiler_pb2.Compiled]:
         """What was compiled of a document, newest first."""
-        path, parameters = f"/v1/compiled/{_segment(artifact_id)}", {"revision_id": revision_id}
-        for page in self._pages(compiler_pb2.ListCompiledResponse, path, parameters):
+        path, parameters = f"/v1/compiled/{segment(artifact_id)}", {"revision_id": revision_id}
+        for page in self._transport.pages(compiler_pb2.ListCompiledResponse, path, parameters):
             yield from page.compiled
 
     def download(self, compiled: compiler_pb2.Compiled, path: Path) -> Path:
@@ -338,14 +338,15 @@ class LaceClient:
 
     def run_provenance(self, run_id: str) -> Iterator[provenance_pb2.TransformationLog]:
         """The transformation logs of a run, in order."""
-        for page in self._pages(provenance_pb2.GetRunProvenanceResponse, f"/v1/provenance/runs/{_segment(run_id)}", {}):
+        path = f"/v1/provenance/runs/{segment(run_id)}"
+        for page in self._transport.pages(provenance_pb2.GetRunProvenanceResponse, path):
             yield from page.logs
 
     # -- providers and health -------------------------------------------------------------------------------------
 
     def list_providers(self) -> Sequence[llm_gateway_pb2.ProviderCapability]:
         """What providers and their models can do."""
-        answer = self._get(llm_gateway_pb2.ListCapabilitiesResponse, "/v1/providers/capabilities")
+        answer = self._transport.read(llm_gateway_pb2.ListCapabilitiesResponse, "/v1/providers/capabilities")
         return list(answer.providers)
 
     def validate_provider(self, provider: str = "", model: str = "") -> llm_gateway_pb2.ValidateProviderResponse:
@@ -362,7 +363,7 @@ class LaceClient:
 
     def get_settings(self, *, tenant_id: str = "", user_id: str = "") -> control_pb2.Settings:
         """The settings of a tenant or user; of the system where neither is named."""
-        return self._get(control_pb2.Settings, _settings_path(tenant_id, user_id))
+        return self._transport.read(control_pb2.Settings, _settings_path(tenant_id, user_id))
 
     def put_settings(
         self,
@@ -384,7 +385,7 @@ class LaceClient:
 
     def list_setting_definitions(self) -> Sequence[control_pb2.SettingDefinition]:
         """Every setting there is."""
-        answer = self._get(control_pb2.ListSettingDefinitionsResponse, "/v1/settings/definitions")
+        answer = self._transport.read(control_pb2.ListSettingDefinitionsResponse, "/v1/settings/definitions")
         return list(answer.definitions)
 
     def create_token(
@@ -404,12 +405,12 @@ class LaceClient:
 
     def list_tokens(self) -> Iterator[control_pb2.Token]:
         """The tokens of the tenant, without their secrets."""
-        for page in self._pages(control_pb2.ListTokensResponse, "/v1/tokens", {}):
+        for page in self._transport.pages(control_pb2.ListTokensResponse, "/v1/tokens", {}):
             yield from page.tokens
 
     def revoke_token(self, token_id: str, *, key: str | None = None) -> control_pb2.Token:
         """Revoke a token."""
-        return self._change(control_pb2.Token, "POST", f"/v1/tokens/{_segment(token_id)}:revoke", {}, key=key)
+        return self._change(control_pb2.Token, "POST", f"/v1/tokens/{segment(token_id)}:revoke", {}, key=key)
 
     # -- dead letters ------------------------------------------------------------------------------------------------
 
@@ -419,23 +420,23 @@ class LaceClient:
         """Messages that no consumer could handle, newest first, without payloads; states: dead, redriven, discarded."""
         parameters = {"topic": topic, "state": state, "tenant_id": tenant_id}
         given = {name: value for name, value in parameters.items() if value}
-        for page in self._pages(dead_letters_pb2.ListDeadLettersResponse, "/v1/dead-letters", given):
+        for page in self._transport.pages(dead_letters_pb2.ListDeadLettersResponse, "/v1/dead-letters", given):
             yield from page.dead_letters
 
     def get_dead_letter(self, dead_letter_id: str) -> dead_letters_pb2.DeadLetter:
         """A dead letter with its payload and headers."""
-        return self._get(dead_letters_pb2.DeadLetter, f"/v1/dead-letters/{_segment(dead_letter_id)}")
+        return self._transport.read(dead_letters_pb2.DeadLetter, f"/v1/dead-letters/{segment(dead_letter_id)}")
 
     def redrive_dead_letter(self, dead_letter_id: str, *, key: str | None = None) -> dead_letters_pb2.DeadLetter:
         """Send its message once more to the group that failed on it."""
-        path = f"/v1/dead-letters/{_segment(dead_letter_id)}:redrive"
+        path = f"/v1/dead-letters/{segment(dead_letter_id)}:redrive"
         return self._change(dead_letters_pb2.DeadLetter, "POST", path, {}, key=key)
 
     def discard_dead_letter(
         self, dead_letter_id: str, *, reason: str = "", key: str | None = None
     ) -> dead_letters_pb2.DeadLetter:
         """Put it away; it is kept and not sent any more."""
-        path = f"/v1/dead-letters/{_segment(dead_letter_id)}:discard"
+        path = f"/v1/dead-letters/{segment(dead_letter_id)}:discard"
         return self._change(dead_letters_pb2.DeadLetter, "POST", path, {"reason": reason}, key=key)
 
     # -- batches of template runs ---------------------------------------------------------------------------------
@@ -462,17 +463,17 @@ class LaceClient:
             "replicates": replicates,
             "drift_policy": drift_policy,
         }
-        path = f"/v1/templates/{_segment(template_id)}/batch-run"
+        path = f"/v1/templates/{segment(template_id)}/batch-run"
         return self._change(templates_pb2.Batch, "POST", path, body, key=key)
 
     def get_batch(self, batch_id: str) -> templates_pb2.Batch:
         """A batch and how far it is."""
-        return self._get(templates_pb2.Batch, f"/v1/batches/{_segment(batch_id)}")
+        return self._transport.read(templates_pb2.Batch, f"/v1/batches/{segment(batch_id)}")
 
     def list_batches(self, template_id: str, *, state: str = "") -> Iterator[templates_pb2.Batch]:
         """The batches of a template, newest first."""
-        path = f"/v1/templates/{_segment(template_id)}/batches"
-        for page in self._pages(templates_pb2.ListBatchesResponse, path, {"state": state}):
+        path = f"/v1/templates/{segment(template_id)}/batches"
+        for page in self._transport.pages(templates_pb2.ListBatchesResponse, path, {"state": state}):
             yield from page.batches
 
     def pause_batch(self, batch_id: str, *, key: str | None = None) -> templates_pb2.Batch:
@@ -491,12 +492,12 @@ class LaceClient:
 
     def list_versions(self, provider: str, *, force_refresh: bool = False) -> llm_gateway_pb2.ListVersionsResponse:
         """Which versions of its models a provider offers."""
-        path = f"/v1/providers/{_segment(provider)}/versions"
+        path = f"/v1/providers/{segment(provider)}/versions"
         query = {"force_refresh": "true"} if force_refresh else {}
-        return self._get(llm_gateway_pb2.ListVersionsResponse, path, query)
+        return self._transport.read(llm_gateway_pb2.ListVersionsResponse, path, query)
 
     def _batch(self, batch_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> templates_pb2.Batch:
-        path = f"/v1/batches/{_segment(batch_id)}:{verb}"
+        path = f"/v1/batches/{segment(batch_id)}:{verb}"
         return self._change(templates_pb2.Batch, "POST", path, body, key=key)
 
     # -- shared -----------------------------------------------------------------------------------------------------
@@ -506,14 +507,14 @@ class LaceClient:
     def usage(self, *, by: str = "day", from_day: str = "", to_day: str = "") -> Iterator[llm_gateway_pb2.Usage]:
         """What the tenant's model calls used and cost, summed by day, model, principal or run; days as 2026-11-21."""
         query = {"by": by, "from_day": from_day, "to_day": to_day}
-        for page in self._pages(llm_gateway_pb2.ListUsageResponse, "/v1/usage", query):
+        for page in self._transport.pages(llm_gateway_pb2.ListUsageResponse, "/v1/usage", query):
             yield from page.usage
 
     # -- quotas ---------------------------------------------------------------------------------------------------
 
     def get_quotas(self, tenant_id: str) -> control_pb2.Quotas:
         """What a tenant may use at once: your own, or any where you administer the system."""
-        return self._get(control_pb2.Quotas, f"/v1/tenants/{_segment(tenant_id)}/quotas")
+        return self._transport.read(control_pb2.Quotas, f"/v1/tenants/{segment(tenant_id)}/quotas")
 
     def put_quotas(
         self,
@@ -536,18 +537,15 @@ class LaceClient:
             "runs_per_minute": runs_per_minute,
             **(budgets or {}),
         }
-        return self._change(control_pb2.Quotas, "PUT", f"/v1/tenants/{_segment(tenant_id)}/quotas", body, key=key)
+        return self._change(control_pb2.Quotas, "PUT", f"/v1/tenants/{segment(tenant_id)}/quotas", body, key=key)
 
     def get_budgets(self, tenant_id: str, principal_id: str = "") -> budgets_pb2.GetBudgetsResponse:
         """What a tenant and a principal (yourself, where none is named) spent today and this month."""
-        path = f"/v1/tenants/{_segment(tenant_id)}/budgets"
-        return self._get(budgets_pb2.GetBudgetsResponse, path, {"principal_id": principal_id})
+        path = f"/v1/tenants/{segment(tenant_id)}/budgets"
+        return self._transport.read(budgets_pb2.GetBudgetsResponse, path, {"principal_id": principal_id})
 
     def _control(self, run_id: str, verb: str, body: Mapping[str, Any], key: str | None) -> runs_pb2.ControlRunResponse:
-        return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{_segment(run_id)}:{verb}", body, key=key)
-
-    def _get(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
-        return from_json(kind, self._transport.get(path, parameters), tolerant=True)
+        return self._change(runs_pb2.ControlRunResponse, "POST", f"/v1/runs/{segment(run_id)}:{verb}", body, key=key)
 
     def _change(
         self, kind: type[M], method: str, path: str, body: Mapping[str, Any], *, key: str | None = None, etag: str = ""
@@ -555,27 +553,11 @@ class LaceClient:
         given = {name: value for name, value in body.items() if value not in ("", [])}
         return from_json(kind, self._transport.change(method, path, given, key=key, etag=etag), tolerant=True)
 
-    def _pages(self, kind: type[M], path: str, parameters: Mapping[str, Any]) -> Iterator[M]:
-        token = ""
-        while True:
-            page = self._get(kind, path, {**parameters, "page_token": token})
-            yield page
-            token = getattr(page, "next_page_token", "")
-            if not token:
-                return
-
 
 def _settings_path(tenant_id: str, user_id: str) -> str:
     if tenant_id:
-        return f"/v1/settings/tenants/{_segment(tenant_id)}"
-    return f"/v1/settings/users/{_segment(user_id)}" if user_id else "/v1/settings/system"
-
-
-def _segment(value: str) -> str:
-    """An id as one segment of a path, whatever characters it has; one of dots alone would climb in the path."""
-    if not value.strip("."):
-        raise ValueError(f"{value!r} is not an id")
-    return quote(value, safe="")
+        return f"/v1/settings/tenants/{segment(tenant_id)}"
+    return f"/v1/settings/users/{segment(user_id)}" if user_id else "/v1/settings/system"
 
 
 def _rejected(item: Mapping[str, str]) -> Rejected:

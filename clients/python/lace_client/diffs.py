@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote
-
-from google.protobuf.message import Message
+from collections.abc import Iterator, Sequence
 
 from lace.ingest.v1 import diffs_pb2
 from lace.provenance.v1 import provenance_pb2
 from lace.runs.v1 import citations_pb2
-from lace_client.transport import Transport
-from lace_proto.json import from_json
-
-M = TypeVar("M", bound=Message)
+from lace_client.transport import Transport, segment
 
 
 class Diffs:
@@ -39,14 +32,14 @@ class Diffs:
         not change, if `unchanged`.
         """
         asked = {"against": against, "level": level, "context": context, "unchanged": _said(unchanged)}
-        return self._pages(diffs_pb2.DiffSourcesResponse, f"/v1/sources/{_segment(source_id)}/diff", asked)
+        return self._transport.pages(diffs_pb2.DiffSourcesResponse, f"/v1/sources/{segment(source_id)}/diff", asked)
 
     def bundles(
         self, bundle_id: str, *, from_version: int = 0, to_version: int = 0, unchanged: bool = False
     ) -> Iterator[diffs_pb2.DiffBundlesResponse]:
         """The difference of two versions of a bundle in pages; 0 is the newest, and the one before it."""
         asked = {"from": from_version, "to": to_version, "unchanged": _said(unchanged)}
-        return self._pages(diffs_pb2.DiffBundlesResponse, f"/v1/bundles/{_segment(bundle_id)}/diff", asked)
+        return self._transport.pages(diffs_pb2.DiffBundlesResponse, f"/v1/bundles/{segment(bundle_id)}/diff", asked)
 
     def impact(
         self, source_id: str = "", *, to: str = "", artifact_id: str = "", unchanged: bool = False
@@ -55,7 +48,7 @@ class Diffs:
         document whose source has a newer version.
         """
         asked = {"from": source_id, "to": to, "artifact_id": artifact_id, "unchanged": _said(unchanged)}
-        return self._pages(provenance_pb2.GetImpactResponse, "/v1/provenance/impact", asked)
+        return self._transport.pages(provenance_pb2.GetImpactResponse, "/v1/provenance/impact", asked)
 
     def citations(
         self,
@@ -68,25 +61,9 @@ class Diffs:
         """Who cites these sources or units, or what a document cites; in the newest revision of each document."""
         asked = {"source_id": list(source_ids), "unit_id": list(unit_ids), "artifact_id": artifact_id}
         asked["all_revisions"] = _said(all_revisions)
-        for page in self._pages(citations_pb2.ListCitationsResponse, "/v1/citations", asked):
+        for page in self._transport.pages(citations_pb2.ListCitationsResponse, "/v1/citations", asked):
             yield from page.citations
-
-    def _pages(self, kind: type[M], path: str, parameters: Mapping[str, Any]) -> Iterator[M]:
-        given = {name: value for name, value in parameters.items() if value}
-        token = ""
-        while True:
-            page: Any = from_json(kind, self._transport.get(path, {**given, "page_token": token}), tolerant=True)
-            yield page
-            token = page.next_page_token
-            if not token:
-                return
 
 
 def _said(value: bool) -> str:
     return "true" if value else ""
-
-
-def _segment(value: str) -> str:
-    if not value.strip("."):
-        raise ValueError(f"{value!r} is not an id")
-    return quote(value, safe="")

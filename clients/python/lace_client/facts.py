@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote as quoted
 
 from google.protobuf.message import Message
 
 from lace.ingest.v1 import facts_pb2
 from lace.runs.v1 import runs_pb2
-from lace_client.transport import Transport
+from lace_client.transport import Transport, segment
 from lace_proto.json import from_json
 
 M = TypeVar("M", bound=Message)
@@ -34,21 +33,16 @@ class Facts:
     ) -> Iterator[facts_pb2.Fact]:
         """Facts of a source in the order in which they stand there: active ones, where no state is named."""
         asked = {
-            "state": state, "origin": origin, "unit_id": unit_id, "min_confidence": min_confidence or "",
+            "state": state, "origin": origin, "unit_id": unit_id, "min_confidence": min_confidence,
             "contains": contains,
         }  # fmt: skip
-        token = ""
-        while True:
-            parameters = {name: value for name, value in {**asked, "page_token": token}.items() if value != ""}
-            page = self._get(facts_pb2.ListFactsResponse, f"/v1/sources/{_segment(source_id)}/facts", parameters)
+        path = f"/v1/sources/{segment(source_id)}/facts"
+        for page in self._transport.pages(facts_pb2.ListFactsResponse, path, asked):
             yield from page.facts
-            token = page.next_page_token
-            if not token:
-                return
 
     def get(self, fact_id: str) -> facts_pb2.Fact:
         """A fact, retired ones too."""
-        return self._get(facts_pb2.Fact, f"/v1/facts/{_segment(fact_id)}")
+        return self._transport.read(facts_pb2.Fact, f"/v1/facts/{segment(fact_id)}")
 
     def create(
         self,
@@ -68,27 +62,18 @@ class Facts:
         }  # fmt: skip
         if confidence is not None:
             body["confidence"] = confidence
-        return self._change(facts_pb2.Fact, f"/v1/sources/{_segment(source_id)}/facts", body, key)
+        return self._change(facts_pb2.Fact, f"/v1/sources/{segment(source_id)}/facts", body, key)
 
     def retire(self, fact_id: str, *, key: str | None = None) -> facts_pb2.Fact:
         """Take a fact out of use; it stays readable by its id."""
-        return self._change(facts_pb2.Fact, f"/v1/facts/{_segment(fact_id)}:retire", {}, key)
+        return self._change(facts_pb2.Fact, f"/v1/facts/{segment(fact_id)}:retire", {}, key)
 
     def extract(
         self, source_id: str, *, settings: Mapping[str, Any] | None = None, key: str | None = None
     ) -> runs_pb2.StartRunResponse:
         """Start the run that takes facts out of a source (`watch_run` it)."""
-        path = f"/v1/sources/{_segment(source_id)}/facts:extract"
+        path = f"/v1/sources/{segment(source_id)}/facts:extract"
         return self._change(runs_pb2.StartRunResponse, path, {"settings": dict(settings or {})}, key)
-
-    def _get(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
-        return from_json(kind, self._transport.get(path, parameters), tolerant=True)
 
     def _change(self, kind: type[M], path: str, body: Mapping[str, Any], key: str | None) -> M:
         return from_json(kind, self._transport.change("POST", path, body, key=key), tolerant=True)
-
-
-def _segment(value: str) -> str:
-    if not value.strip("."):
-        raise ValueError(f"{value!r} is not an id")
-    return quoted(value, safe="")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote
-
-from google.protobuf.message import Message
+from typing import Any
 
 from lace.ingest.v1 import ingest_pb2, intake_pb2
 from lace.runs.v1 import runs_pb2
-from lace_client.transport import Transport
+from lace_client.transport import Transport, segment
 from lace_proto.json import from_json
 
-M = TypeVar("M", bound=Message)
 _MANY = 1000
 
 
@@ -32,7 +28,7 @@ class Intake:
 
     def inbox(self, prefix: str = "") -> Iterator[intake_pb2.InboxObject]:
         """What somebody put into the store for you to take in, sorted by name."""
-        for page in self._pages(intake_pb2.ListInboxResponse, "/v1/sources:inbox", {"prefix": prefix}):
+        for page in self._transport.pages(intake_pb2.ListInboxResponse, "/v1/sources:inbox", {"prefix": prefix}):
             yield from page.objects
 
     def start_import(
@@ -50,16 +46,6 @@ class Intake:
 
     def files(self, run_id: str, *, state: str = "") -> Iterator[runs_pb2.RunFile]:
         """The files that a run reads, with what became of each so far; of one state where it is named."""
-        path = f"/v1/runs/{quote(run_id, safe='')}/files"
-        for page in self._pages(runs_pb2.ListRunFilesResponse, path, {"state": state, "page_size": _MANY}):
+        path = f"/v1/runs/{segment(run_id)}/files"
+        for page in self._transport.pages(runs_pb2.ListRunFilesResponse, path, {"state": state, "page_size": _MANY}):
             yield from page.files
-
-    def _pages(self, kind: type[M], path: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
-        token = ""
-        while True:
-            found = self._transport.get(path, {**parameters, "page_token": token})
-            page: Any = from_json(kind, found, tolerant=True)
-            yield page
-            token = page.next_page_token
-            if not token:
-                return

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
-from urllib.parse import quote
-
-from google.protobuf.message import Message
+from typing import Any
 
 from lace.llm_gateway.v1 import templates_pb2
-from lace_client.transport import Transport
+from lace_client.transport import Transport, segment
 from lace_proto.json import from_json
 
-M = TypeVar("M", bound=Message)
 _PATH = "/v1/templates"
 
 
@@ -32,11 +28,11 @@ class Templates:
 
     def get(self, template_id: str) -> templates_pb2.Template:
         """A template as it was written."""
-        return self._get(templates_pb2.Template, f"{_PATH}/{_segment(template_id)}")
+        return self._transport.read(templates_pb2.Template, f"{_PATH}/{segment(template_id)}")
 
     def list(self, *, name: str = "") -> Iterator[templates_pb2.Template]:
         """Your own templates and those of the pipelines, by name and newest version first."""
-        for page in self._pages(templates_pb2.ListTemplatesResponse, _PATH, {"name": name}):
+        for page in self._transport.pages(templates_pb2.ListTemplatesResponse, _PATH, {"name": name}):
             yield from page.templates
 
     def run(
@@ -55,33 +51,15 @@ class Templates:
         """
         asked = {"locale": locale, "grounding": grounding, "respond_async": respond_async}
         body = {"variables": dict(variables or {}), **{name: value for name, value in asked.items() if value}}
-        answer = self._transport.change("POST", f"{_PATH}/{_segment(template_id)}/run", body, key=key)
+        answer = self._transport.change("POST", f"{_PATH}/{segment(template_id)}/run", body, key=key)
         return from_json(templates_pb2.TemplateRun, answer, tolerant=True)
 
     def get_run(self, template_id: str, run_id: str) -> templates_pb2.TemplateRun:
         """A run, under way or ended."""
-        return self._get(templates_pb2.TemplateRun, f"{_PATH}/{_segment(template_id)}/runs/{_segment(run_id)}")
+        return self._transport.read(templates_pb2.TemplateRun, f"{_PATH}/{segment(template_id)}/runs/{segment(run_id)}")
 
     def list_runs(self, template_id: str, **filters: Any) -> Iterator[templates_pb2.TemplateRun]:
         """The runs of a template, newest first; filters are those of the API, such as state, locale or grounded."""
-        path = f"{_PATH}/{_segment(template_id)}/runs"
-        for page in self._pages(templates_pb2.ListTemplateRunsResponse, path, filters):
+        path = f"{_PATH}/{segment(template_id)}/runs"
+        for page in self._transport.pages(templates_pb2.ListTemplateRunsResponse, path, filters):
             yield from page.runs
-
-    def _get(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
-        return from_json(kind, self._transport.get(path, parameters), tolerant=True)
-
-    def _pages(self, kind: type[M], path: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
-        token = ""
-        while True:
-            page: Any = self._get(kind, path, {**parameters, "page_token": token})
-            yield page
-            token = page.next_page_token
-            if not token:
-                return
-
-
-def _segment(value: str) -> str:
-    if not value.strip("."):
-        raise ValueError(f"{value!r} is not an id")
-    return quote(value, safe="")

@@ -6,18 +6,22 @@ import hashlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import orjson
+from google.protobuf.message import Message
 
 from lace_core.errors import Detail, LaceError, Reason
+from lace_proto.json import from_json
 
 TRIES = 4
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 _JSON = {"Content-Type": "application/json"}
 _LONGEST_PAUSE_S = 30.0
 _DOWNLOAD_SILENCE_S = 60.0
@@ -63,6 +67,20 @@ class Transport:
     def get(self, path: str, parameters: Mapping[str, Any] | None = None, *, tries: int = TRIES) -> bytes:
         """The body of a read; tried again where that may help."""
         return self._tried(lambda: checked(self._http.get(path, params=_given(parameters))).content, tries)
+
+    def read(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> M:
+        """What is read there, as a message; fields that this client does not know yet are passed over."""
+        return from_json(kind, self.get(path, parameters), tolerant=True)
+
+    def pages(self, kind: type[M], path: str, parameters: Mapping[str, Any] | None = None) -> Iterator[M]:
+        """The pages of a list, each asked for when it is wanted."""
+        token = ""
+        while True:
+            page = self.read(kind, path, {**(parameters or {}), "page_token": token})
+            yield page
+            token = getattr(page, "next_page_token", "")
+            if not token:
+                return
 
     def change(
         self,
@@ -225,6 +243,13 @@ def _seconds(value: str | None) -> float | None:
         return max(0.0, float(value)) if value else None
     except ValueError:
         return None
+
+
+def segment(value: str) -> str:
+    """An id as one segment of a path, whatever characters it has; one of dots alone would climb in the path."""
+    if not value.strip("."):
+        raise ValueError(f"{value!r} is not an id")
+    return quote(value, safe="")
 
 
 def _given(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
