@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 
 from lace.ingest.v1 import facts_pb2, facts_pb2_grpc, ingest_pb2
-from lace_core.ir import Source
 from lace_core.librarian import Piece, Refusal, Stated
+from lace_runs.adapters.services import source_of
 from lace_runs.app.fact_ports import Kept, Part, Plan
 
 
@@ -25,7 +25,7 @@ class IngestFacts:
             facts_pb2.PlanFactsRequest(source_id=source_id, max_characters=max_characters)
         )
         parts = tuple((each.from_order, each.from_span, each.to_order, each.to_span) for each in answer.batches)
-        return Plan(_source(answer.source), answer.source.extraction, answer.source.language, parts)
+        return Plan(source_of(answer.source), answer.source.extraction, answer.source.language, parts)
 
     async def read(self, source_id: str, extraction: str, part: Part) -> Sequence[Piece]:
         """The units of a part."""
@@ -50,18 +50,6 @@ class IngestFacts:
             )
         )
         return Kept(answer.added, answer.known, answer.review, tuple(_refusal(each) for each in answer.refused))
-
-
-def _source(source: ingest_pb2.Source) -> Source:
-    return Source(
-        source_id=source.source_id,
-        version=source.sha256,
-        filename=source.filename,
-        title=source.title,
-        media_type=source.media_type,
-        page_count=source.page_count,
-        labels=tuple(source.labels),
-    )
 
 
 def _piece(piece: facts_pb2.FactPiece) -> Piece:

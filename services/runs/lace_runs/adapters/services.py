@@ -339,6 +339,19 @@ class BlobSnapshots:
         return await self._blobs.get(uri, sha256)
 
 
+def source_of(source: ingest_pb2.Source) -> Source:
+    """A source as a document names it."""
+    return Source(
+        source_id=source.source_id,
+        version=source.sha256,
+        filename=source.filename,
+        title=source.title,
+        media_type=source.media_type,
+        page_count=source.page_count,
+        labels=tuple(source.labels),
+    )
+
+
 def _info(source: ingest_pb2.Source, sections: Sequence[ingest_pb2.OutlineSection] = ()) -> SourceInfo:
     outline = SourceOutline(
         source_id=source.source_id,
@@ -350,15 +363,7 @@ def _info(source: ingest_pb2.Source, sections: Sequence[ingest_pb2.OutlineSectio
         ),
     )
     return SourceInfo(
-        source=Source(
-            source_id=source.source_id,
-            version=source.sha256,
-            filename=source.filename,
-            title=source.title,
-            media_type=source.media_type,
-            page_count=source.page_count,
-            labels=tuple(source.labels),
-        ),
+        source=source_of(source),
         state=wire_json.to_python(source).get("state", ""),
         error_code=source.error_code,
         error_message=source.error_message,
