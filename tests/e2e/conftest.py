@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lace_cli.main import run
 from lace_client import LaceClient
 from lace_platform.config import load_process_config
 from lace_standalone.embedded_postgres import EmbeddedPostgres
@@ -18,6 +20,9 @@ from tests.doubles.separate_processes import SeparateProcesses, parts_from_envir
 
 IN_ONE_PROCESS = "one process"
 SEPARATE = "separate processes"
+
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
+Lace = Callable[..., Awaitable[str]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -106,3 +111,35 @@ def client(installation: RunningInstallation) -> Iterator[LaceClient]:
     """The typed client, which blocks: where the tests' own loop must go on, call it by `asyncio.to_thread`."""
     with LaceClient(installation.url, installation.token) as opened:
         yield opened
+
+
+@pytest.fixture
+def command(
+    installation: RunningInstallation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Command:
+    """Runs a command line, in a thread as the services answer on this loop: its exit code, and what it printed."""
+    monkeypatch.setenv("LACE_URL", installation.url)
+    monkeypatch.setenv("LACE_TOKEN", installation.token)
+    monkeypatch.chdir(tmp_path)
+
+    async def call(*arguments: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(run, arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def lace(command: Command) -> Lace:
+    """Runs a command line that must succeed; what it printed."""
+
+    async def call(*arguments: str) -> str:
+        code, out, err = await command(*arguments)
+        assert code == 0, err
+        return out
+
+    return call

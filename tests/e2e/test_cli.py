@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from lace_cli.main import run
-from tests.e2e.conftest import RunningInstallation
+from tests.e2e.conftest import Lace
 
 PAGE = """# Pumping station
 
@@ -26,29 +24,6 @@ The station has two feeders of 11 kilovolts. A generator of 400 kilowatts starts
 
 The station cost £6.39 million. The pumps cost £1.12 million of this. The power supply cost £0.84 million.
 """
-
-Lace = Callable[..., Awaitable[str]]
-
-
-@pytest.fixture
-def lace(
-    installation: RunningInstallation,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Lace:
-    """Runs a command line that must succeed; what it printed. In a thread: the services answer on this loop."""
-    monkeypatch.setenv("LACE_URL", installation.url)
-    monkeypatch.setenv("LACE_TOKEN", installation.token)
-    monkeypatch.chdir(tmp_path)
-
-    async def call(*arguments: str) -> str:
-        code = await asyncio.to_thread(run, arguments)
-        printed = capsys.readouterr()
-        assert code == 0, printed.err
-        return printed.out
-
-    return call
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lace_cli.main import run
-from tests.e2e.conftest import RunningInstallation
+from tests.e2e.conftest import Command
 
 FIRST = """# Tidal barrier
 
@@ -40,21 +38,12 @@ Lace = Callable[..., Awaitable[tuple[int, str]]]
 
 
 @pytest.fixture
-def lace(
-    installation: RunningInstallation,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Lace:
+def lace(command: Command) -> Lace:
     """Runs a command line: its exit code and what it printed."""
-    monkeypatch.setenv("LACE_URL", installation.url)
-    monkeypatch.setenv("LACE_TOKEN", installation.token)
-    monkeypatch.chdir(tmp_path)
 
     async def call(*arguments: str) -> tuple[int, str]:
-        code = await asyncio.to_thread(run, arguments)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        code, out, err = await command(*arguments)
+        return code, out + err
 
     return call
 
