@@ -91,3 +91,29 @@ def test_wrong_use_is_told_with_what_would_be_right(
     assert arguments[1] in told.err
     assert "auto, lexical" in told.err or "author=Ada" in told.err
     assert not searched.asked
+
+
+@pytest.mark.parametrize(
+    ("models", "advised"),
+    [
+        ([{"model": "minilm", "kind": "embedding"}], True),
+        ([{"model": "minilm", "kind": "embedding", "configured": True}], False),
+        ([{"model": "bm25", "kind": "rerank", "configured": True}], True),
+    ],
+)
+def test_who_waits_for_vectors_that_nothing_can_make_is_told_what_to_do(
+    api: ScriptedApi, lace: Lace, models: list[dict[str, Any]], advised: bool
+) -> None:
+    api.on("POST", "/v1/search", {**FOUND, "units_without_vector": 0})
+    api.on("GET", "/v1/providers/capabilities", {"providers": [{"provider": "local", "measuring_models": models}]})
+    told = lace("search", "cost")
+    assert told.code == 0, told.err
+    advice = "No model that makes vectors can be used here; make embedder installs one that needs no network."
+    assert told.err.splitlines() == ["No model makes vectors.", *([advice] if advised else [])]
+
+
+def test_a_search_stands_where_nobody_can_tell_which_models_there_are(api: ScriptedApi, lace: Lace) -> None:
+    api.on("POST", "/v1/search", {**FOUND, "units_without_vector": 0})
+    api.refuse("GET", "/v1/providers/capabilities", 403, "PERMISSION_DENIED", "No.")
+    told = lace("search", "cost")
+    assert (told.code, told.err.splitlines()) == (0, ["No model makes vectors."])

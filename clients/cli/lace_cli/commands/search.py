@@ -13,6 +13,7 @@ from lace_cli.printable import printable, visible
 
 if TYPE_CHECKING:
     from lace.ingest.v1 import ingest_pb2, retrieval_pb2
+    from lace_client import LaceClient
 
 _MODES = ("auto", "lexical", "hybrid", "dense")
 _STAGES = ("lexical", "dense", "fused", "rerank")
@@ -68,6 +69,7 @@ def search(
         found = api.retrieval.search(
             questions, limit=limit, mode=mode, filters={name: value for name, value in filters.items() if value}
         )
+        advice = "" if as_json or not _is_without_vectors(found) else _advice(api)
     if as_json:
         print_json(found)
         return
@@ -75,7 +77,7 @@ def search(
         if len(questions) > 1:
             typer.secho(printable(question), bold=True)
         typer.echo("\n".join(_lines(result, found, scores)) or "Nothing was found; fewer or other words may do.")
-    _tell_mode(found)
+    _tell_mode(found, advice)
 
 
 def _check(mode: str, metadata: Sequence[str]) -> None:
@@ -136,8 +138,27 @@ def _told_scores(hit: retrieval_pb2.Hit) -> str:
     return " · ".join([f"score {hit.score} by {hit.method}", *stages])
 
 
-def _tell_mode(found: retrieval_pb2.SearchResponse) -> None:
-    if found.mode_reason:
-        typer.secho(found.mode_reason, err=True, dim=True)
+def _is_without_vectors(found: retrieval_pb2.SearchResponse) -> bool:
+    return bool(found.mode_reason) and not found.vectors and not found.units_without_vector
+
+
+def _advice(api: LaceClient) -> str:
+    """What to do where no vector will ever come, as no model can make one; empty where one can, or nobody can tell."""
+    from lace.llm_gateway.v1 import llm_gateway_pb2
+    from lace_core.errors import LaceError
+
+    try:
+        models = [model for provider in api.list_providers() for model in provider.measuring_models]
+    except LaceError:
+        return ""
+    if any(model.configured and model.kind == llm_gateway_pb2.MEASURING_KIND_EMBEDDING for model in models):
+        return ""
+    return "No model that makes vectors can be used here; make embedder installs one that needs no network."
+
+
+def _tell_mode(found: retrieval_pb2.SearchResponse, advice: str) -> None:
+    told = [found.mode_reason, advice]
     if found.units_without_vector:
-        typer.secho(f"{found.units_without_vector} units have no vector yet.", err=True, dim=True)
+        told.append(f"{found.units_without_vector} units have no vector yet.")
+    for line in filter(None, told):
+        typer.secho(line, err=True, dim=True)
