@@ -112,6 +112,7 @@ async def test_an_answer_that_was_lost_behind_the_commit_is_given_again(
     mutation = MUTATIONS[name]
     request = Request(METHODS[name], await mutation.prepare(stage), key=f"lost-{uuid.uuid4().hex}")
     commit, execute_now = Transaction.commit, SystemDatabase.execute_now
+    begun: list[str] = []
     lost: list[str] = []
 
     def break_off() -> None:
@@ -119,9 +120,11 @@ async def test_an_answer_that_was_lost_behind_the_commit_is_given_again(
         raise ConnectionAbortedError("as if the process were gone")
 
     async def commit_and_break(transaction: Transaction) -> None:
-        await commit(transaction)
         call = call_or_none()
-        if call is not None and call.idempotency_key == request.key and not lost:
+        first = call is not None and call.idempotency_key == request.key and not begun
+        begun.extend([request.key] if first else [])  # before the commit: what it starts has the same call, and commits
+        await commit(transaction)
+        if first:
             break_off()
 
     async def execute_and_break(database: SystemDatabase, sql: str, parameters: Any = None) -> Any:
