@@ -1,0 +1,21 @@
+"""Paragraph specs and what was made of them."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+STATEMENTS: tuple[str, ...] = ()
+
+
+def upgrade() -> None:
+    """Make what is missing."""
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Histories only go forward; see docs/operations.md."""
+    raise NotImplementedError("restore a backup to go back")

@@ -1,0 +1,21 @@
+"""What could not be decided, and who decided it."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+STATEMENTS: tuple[str, ...] = ()
+
+
+def upgrade() -> None:
+    """Make what is missing."""
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Histories only go forward; see docs/operations.md."""
+    raise NotImplementedError("restore a backup to go back")
