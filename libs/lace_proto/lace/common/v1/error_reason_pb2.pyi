@@ -280,6 +280,80 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The smallest unit found takes 120 tokens, and 100 are given. (HTTP 422, gRPC FAILED_PRECONDITION)"""
     ERROR_REASON_SOURCE_EXTRACTOR_MISSING: _ErrorReason.ValueType  # 128
     """The setting ingest.extractor asks for docling, which is not installed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_ITEM_NOT_FOUND: _ErrorReason.ValueType  # 129
+    """No review item rvi_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_REVIEW_SETTLED: _ErrorReason.ValueType  # 130
+    """rvi_x was accepted by prn_y: 'seen on site'. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_NOT_ACCEPTABLE: _ErrorReason.ValueType  # 131
+    """The evidence contradicts it; rewrite or reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_PLACE_GONE: _ErrorReason.ValueType  # 132
+    """The section that it was written for is gone; reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_PLACE_FINAL: _ErrorReason.ValueType  # 133
+    """nod_y is final; reopen it first. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_EVIDENCE_GONE: _ErrorReason.ValueType  # 134
+    """Its quote does not stand in a.md any more; rewrite or reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REVIEW_NOT_SUPPORTED: _ErrorReason.ValueType  # 135
+    """The evidence does not support the new text; see details. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_PARAGRAPH_NOT_FOUND: _ErrorReason.ValueType  # 136
+    """No paragraph par_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_PARAGRAPH_TRANSITION_ILLEGAL: _ErrorReason.ValueType  # 137
+    """par_x is being written; cancel its run or wait for it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_PARAGRAPH_NOT_SUPPORTED: _ErrorReason.ValueType  # 138
+    """The facts do not support 1 of 3 sentences; see details. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_PARAGRAPH_EMPTY: _ErrorReason.ValueType  # 139
+    """par_x has no sentence that stands; generate or edit it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_FACT_RETIRED: _ErrorReason.ValueType  # 140
+    """fct_x was retired; leave it out. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_SUITE_RULE_UNKNOWN: _ErrorReason.ValueType  # 141
+    """line 4, column 5 (/checks/0/rule): There is no rule 'anwers'. Did you mean 'answers'? (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_SUITE_INVALID: _ErrorReason.ValueType  # 142
+    """line 4, column 5 (/checks/0/at_most): Nothing is at least 5 and at most 3. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_SUITE_NOT_FOUND: _ErrorReason.ValueType  # 143
+    """No suite harrow-bay; GET /v1/suites lists them. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_TEST_NOT_FOUND: _ErrorReason.ValueType  # 144
+    """art_x has no test tst_y. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_PUBLISH_REFUSED: _ErrorReason.ValueType  # 145
+    """rev_y of art_x cannot be published: policy, suites/harrow-bay. See details. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_PUBLICATION_NOT_FOUND: _ErrorReason.ValueType  # 146
+    """art_x has no publication pub_y. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 147
+    """Line 4, column 3: There is no field 'max_wrods' here. Did you mean 'max_words'? (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_POLICY_LOOP: _ErrorReason.ValueType  # 148
+    """Policies extend one another in a circle: team@2 → house@1 → team@2. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 149
+    """No policy house@9. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_POLICY_VERSION_EXISTS: _ErrorReason.ValueType  # 150
+    """house@3 stands for another text; count the version up. (HTTP 409, gRPC ALREADY_EXISTS)"""
+    ERROR_REASON_POLICY_FORBIDS: _ErrorReason.ValueType  # 151
+    """The policy house@3 allows extractive, not gemini. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_UNVERIFIED_CONTENT: _ErrorReason.ValueType  # 152
+    """1 pieces of text may not stand; the first is /nodes/nod_x/blocks/blk_y/sen_z: It cites nothing. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_REF_NOT_FOUND: _ErrorReason.ValueType  # 153
+    """art_x has no branch or tag board-draft. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_BRANCH_NOT_FOUND: _ErrorReason.ValueType  # 154
+    """art_x has no branch board-draft. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_TAG_NOT_FOUND: _ErrorReason.ValueType  # 155
+    """art_x has no tag as-sent. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_REF_NAME_INVALID: _ErrorReason.ValueType  # 156
+    """'a b' is no name: use letters, digits, '.', '_' and '-'. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_REF_EXISTS: _ErrorReason.ValueType  # 157
+    """art_x has a branch or tag board-draft already. (HTTP 409, gRPC ALREADY_EXISTS)"""
+    ERROR_REASON_BRANCH_PROTECTED: _ErrorReason.ValueType  # 158
+    """main is the document itself; it cannot be deleted. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_BRANCH_NOT_MERGED: _ErrorReason.ValueType  # 159
+    """board-draft holds 3 revisions that main has not. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_HISTORIES_UNRELATED: _ErrorReason.ValueType  # 160
+    """rev_x and rev_y have no revision in common; copy what you need. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_RESOLUTION_INVALID: _ErrorReason.ValueType  # 161
+    """cfl_x: There is no such conflict; one of the sides has changed. Merge again. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+    ERROR_REASON_EVALUATION_NOT_FOUND: _ErrorReason.ValueType  # 162
+    """No evaluation evl_x. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_EVALUATION_SET_NOT_FOUND: _ErrorReason.ValueType  # 163
+    """No set gold; there is golden. (HTTP 404, gRPC NOT_FOUND)"""
+    ERROR_REASON_EVALUATION_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 164
+    """This takes longer to verify than 20 s. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+    ERROR_REASON_SUITE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 165
+    """The suite harrow-bay takes longer than 30 s on art_x. (HTTP 422, gRPC FAILED_PRECONDITION)"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed; carried as google.rpc.ErrorInfo.reason (without prefix) and as error_code in REST."""
@@ -542,4 +616,78 @@ ERROR_REASON_CONTEXT_BUDGET_TOO_SMALL: ErrorReason.ValueType  # 127
 """The smallest unit found takes 120 tokens, and 100 are given. (HTTP 422, gRPC FAILED_PRECONDITION)"""
 ERROR_REASON_SOURCE_EXTRACTOR_MISSING: ErrorReason.ValueType  # 128
 """The setting ingest.extractor asks for docling, which is not installed. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_ITEM_NOT_FOUND: ErrorReason.ValueType  # 129
+"""No review item rvi_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_REVIEW_SETTLED: ErrorReason.ValueType  # 130
+"""rvi_x was accepted by prn_y: 'seen on site'. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_NOT_ACCEPTABLE: ErrorReason.ValueType  # 131
+"""The evidence contradicts it; rewrite or reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_PLACE_GONE: ErrorReason.ValueType  # 132
+"""The section that it was written for is gone; reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_PLACE_FINAL: ErrorReason.ValueType  # 133
+"""nod_y is final; reopen it first. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_EVIDENCE_GONE: ErrorReason.ValueType  # 134
+"""Its quote does not stand in a.md any more; rewrite or reject it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REVIEW_NOT_SUPPORTED: ErrorReason.ValueType  # 135
+"""The evidence does not support the new text; see details. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_PARAGRAPH_NOT_FOUND: ErrorReason.ValueType  # 136
+"""No paragraph par_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_PARAGRAPH_TRANSITION_ILLEGAL: ErrorReason.ValueType  # 137
+"""par_x is being written; cancel its run or wait for it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_PARAGRAPH_NOT_SUPPORTED: ErrorReason.ValueType  # 138
+"""The facts do not support 1 of 3 sentences; see details. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_PARAGRAPH_EMPTY: ErrorReason.ValueType  # 139
+"""par_x has no sentence that stands; generate or edit it. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_FACT_RETIRED: ErrorReason.ValueType  # 140
+"""fct_x was retired; leave it out. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_SUITE_RULE_UNKNOWN: ErrorReason.ValueType  # 141
+"""line 4, column 5 (/checks/0/rule): There is no rule 'anwers'. Did you mean 'answers'? (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_SUITE_INVALID: ErrorReason.ValueType  # 142
+"""line 4, column 5 (/checks/0/at_most): Nothing is at least 5 and at most 3. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_SUITE_NOT_FOUND: ErrorReason.ValueType  # 143
+"""No suite harrow-bay; GET /v1/suites lists them. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_TEST_NOT_FOUND: ErrorReason.ValueType  # 144
+"""art_x has no test tst_y. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_PUBLISH_REFUSED: ErrorReason.ValueType  # 145
+"""rev_y of art_x cannot be published: policy, suites/harrow-bay. See details. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_PUBLICATION_NOT_FOUND: ErrorReason.ValueType  # 146
+"""art_x has no publication pub_y. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 147
+"""Line 4, column 3: There is no field 'max_wrods' here. Did you mean 'max_words'? (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_POLICY_LOOP: ErrorReason.ValueType  # 148
+"""Policies extend one another in a circle: team@2 → house@1 → team@2. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 149
+"""No policy house@9. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_POLICY_VERSION_EXISTS: ErrorReason.ValueType  # 150
+"""house@3 stands for another text; count the version up. (HTTP 409, gRPC ALREADY_EXISTS)"""
+ERROR_REASON_POLICY_FORBIDS: ErrorReason.ValueType  # 151
+"""The policy house@3 allows extractive, not gemini. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_UNVERIFIED_CONTENT: ErrorReason.ValueType  # 152
+"""1 pieces of text may not stand; the first is /nodes/nod_x/blocks/blk_y/sen_z: It cites nothing. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_REF_NOT_FOUND: ErrorReason.ValueType  # 153
+"""art_x has no branch or tag board-draft. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_BRANCH_NOT_FOUND: ErrorReason.ValueType  # 154
+"""art_x has no branch board-draft. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_TAG_NOT_FOUND: ErrorReason.ValueType  # 155
+"""art_x has no tag as-sent. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_REF_NAME_INVALID: ErrorReason.ValueType  # 156
+"""'a b' is no name: use letters, digits, '.', '_' and '-'. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_REF_EXISTS: ErrorReason.ValueType  # 157
+"""art_x has a branch or tag board-draft already. (HTTP 409, gRPC ALREADY_EXISTS)"""
+ERROR_REASON_BRANCH_PROTECTED: ErrorReason.ValueType  # 158
+"""main is the document itself; it cannot be deleted. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_BRANCH_NOT_MERGED: ErrorReason.ValueType  # 159
+"""board-draft holds 3 revisions that main has not. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_HISTORIES_UNRELATED: ErrorReason.ValueType  # 160
+"""rev_x and rev_y have no revision in common; copy what you need. (HTTP 409, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_RESOLUTION_INVALID: ErrorReason.ValueType  # 161
+"""cfl_x: There is no such conflict; one of the sides has changed. Merge again. (HTTP 400, gRPC INVALID_ARGUMENT)"""
+ERROR_REASON_EVALUATION_NOT_FOUND: ErrorReason.ValueType  # 162
+"""No evaluation evl_x. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_EVALUATION_SET_NOT_FOUND: ErrorReason.ValueType  # 163
+"""No set gold; there is golden. (HTTP 404, gRPC NOT_FOUND)"""
+ERROR_REASON_EVALUATION_LIMIT_EXCEEDED: ErrorReason.ValueType  # 164
+"""This takes longer to verify than 20 s. (HTTP 422, gRPC FAILED_PRECONDITION)"""
+ERROR_REASON_SUITE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 165
+"""The suite harrow-bay takes longer than 30 s on art_x. (HTTP 422, gRPC FAILED_PRECONDITION)"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -581,6 +581,8 @@ class RunCompleted(_message.Message):
     DROPPED_CITATIONS_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    REVIEW_ITEMS_FIELD_NUMBER: _builtins.int
+    PARAGRAPH_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact that was written."""
     revision_id: _builtins.str
@@ -599,6 +601,8 @@ class RunCompleted(_message.Message):
     """Warnings of the run."""
     dropped_citations: _builtins.int
     """How many there are in all."""
+    review_items: _builtins.int
+    """Sentences that could not be decided and wait for a person: GET /v1/reviews?run_id=…."""
     @_builtins.property
     def compiled(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompileResult]:
         """Compiled files."""
@@ -614,6 +618,10 @@ class RunCompleted(_message.Message):
     @_builtins.property
     def facts(self) -> Global___FactCounts:
         """The facts that were taken out of sources; unset where the run takes none."""
+
+    @_builtins.property
+    def paragraph(self) -> Global___ParagraphOutcome:
+        """The text that a paragraph came to; unset where the run writes or verifies none."""
 
     def __init__(
         self,
@@ -631,14 +639,54 @@ class RunCompleted(_message.Message):
         dropped_citations: _builtins.int = ...,
         files: Global___FileCounts | None = ...,
         facts: Global___FactCounts | None = ...,
+        review_items: _builtins.int = ...,
+        paragraph: Global___ParagraphOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "files", b"files"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "files", b"files", "paragraph", b"paragraph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "dropped", b"dropped", "dropped_citations", b"dropped_citations", "facts", b"facts", "files", b"files", "ir_hash", b"ir_hash", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "cited_sentences", b"cited_sentences", "cited_sources", b"cited_sources", "compiled", b"compiled", "content_hash", b"content_hash", "dropped", b"dropped", "dropped_citations", b"dropped_citations", "facts", b"facts", "files", b"files", "ir_hash", b"ir_hash", "paragraph", b"paragraph", "review_items", b"review_items", "revision_id", b"revision_id", "sentences", b"sentences", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunCompleted: _TypeAlias = RunCompleted  # noqa: Y015
+
+@_typing.final
+class ParagraphOutcome(_message.Message):
+    """What came of writing or verifying a paragraph."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAGRAPH_ID_FIELD_NUMBER: _builtins.int
+    TEXT_VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
+    paragraph_id: _builtins.str
+    """The paragraph."""
+    text_version: _builtins.int
+    """The text that it has now."""
+    state: _builtins.str
+    """Where it is in its life: verified, partial or unsupported."""
+    standing: _builtins.int
+    """Sentences that stand."""
+    withheld: _builtins.int
+    """Sentences that are withheld."""
+    def __init__(
+        self,
+        *,
+        paragraph_id: _builtins.str = ...,
+        text_version: _builtins.int = ...,
+        state: _builtins.str = ...,
+        standing: _builtins.int = ...,
+        withheld: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paragraph_id", b"paragraph_id", "standing", b"standing", "state", b"state", "text_version", b"text_version", "withheld", b"withheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParagraphOutcome: _TypeAlias = ParagraphOutcome  # noqa: Y015
 
 @_typing.final
 class FactCounts(_message.Message):
@@ -1002,6 +1050,8 @@ class Finding(_message.Message):
     SEVERITY_FIELD_NUMBER: _builtins.int
     POINTER_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    SUGGESTED_ACTIONS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code."""
     severity: _builtins.str
@@ -1010,6 +1060,14 @@ class Finding(_message.Message):
     """JSON Pointer to the place."""
     message: _builtins.str
     """What is wrong."""
+    @_builtins.property
+    def details(self) -> _containers.RepeatedCompositeFieldContainer[Global___FindingDetail]:
+        """Ids and figures that the message tells, by name."""
+
+    @_builtins.property
+    def suggested_actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of actions that mend it, for instance replace_block."""
+
     def __init__(
         self,
         *,
@@ -1017,14 +1075,42 @@ class Finding(_message.Message):
         severity: _builtins.str = ...,
         pointer: _builtins.str = ...,
         message: _builtins.str = ...,
+        details: _abc.Iterable[Global___FindingDetail] | None = ...,
+        suggested_actions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "pointer", b"pointer", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details", b"details", "message", b"message", "pointer", b"pointer", "severity", b"severity", "suggested_actions", b"suggested_actions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class FindingDetail(_message.Message):
+    """An id or figure that a finding tells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, for instance words or unit_id."""
+    value: _builtins.str
+    """The id or figure."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindingDetail: _TypeAlias = FindingDetail  # noqa: Y015
 
 @_typing.final
 class ValidationResult(_message.Message):

@@ -17,6 +17,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _NodeState:
@@ -610,6 +615,38 @@ class Block(_message.Message):
 Global___Block: _TypeAlias = Block  # noqa: Y015
 
 @_typing.final
+class GlossaryTerm(_message.Message):
+    """A term to use, and what not to write in its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    AVOID_FIELD_NUMBER: _builtins.int
+    term: _builtins.str
+    """The term."""
+    definition: _builtins.str
+    """What it means; may be empty."""
+    @_builtins.property
+    def avoid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words that are not to be used in its place; one that is used all the same is the finding TERM_AVOIDED."""
+
+    def __init__(
+        self,
+        *,
+        term: _builtins.str = ...,
+        definition: _builtins.str = ...,
+        avoid: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avoid", b"avoid", "definition", b"definition", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GlossaryTerm: _TypeAlias = GlossaryTerm  # noqa: Y015
+
+@_typing.final
 class Constraints(_message.Message):
     """What a node asks of its content; unset fields inherit from the parent."""
 
@@ -628,6 +665,7 @@ class Constraints(_message.Message):
     ALLOWED_FACT_IDS_FIELD_NUMBER: _builtins.int
     COMPETENCY_QUESTIONS_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
+    GLOSSARY_TERMS_FIELD_NUMBER: _builtins.int
     must_cite: _builtins.bool
     """Every sentence must cite."""
     min_citations_per_block: _builtins.int
@@ -645,8 +683,11 @@ class Constraints(_message.Message):
     language: _builtins.str
     """Language as a BCP 47 tag."""
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def glossary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Terms to use; empty inherits."""
+        """The terms of glossary_terms alone, as IR schema 1 had them. Read where glossary_terms is empty; where both are
+        given they must name the same terms.
+        """
 
     @_builtins.property
     def forbidden_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -664,6 +705,10 @@ class Constraints(_message.Message):
     def locked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of fields that a child may not loosen."""
 
+    @_builtins.property
+    def glossary_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___GlossaryTerm]:
+        """Terms to use; empty inherits."""
+
     def __init__(
         self,
         *,
@@ -680,10 +725,11 @@ class Constraints(_message.Message):
         allowed_fact_ids: _abc.Iterable[_builtins.str] | None = ...,
         competency_questions: _abc.Iterable[_builtins.str] | None = ...,
         locked: _abc.Iterable[_builtins.str] | None = ...,
+        glossary_terms: _abc.Iterable[Global___GlossaryTerm] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_audience", b"_audience", "_language", b"_language", "_max_words", b"_max_words", "_min_citations_per_block", b"_min_citations_per_block", "_min_words", b"_min_words", "_must_cite", b"_must_cite", "_no_split", b"_no_split", "_tone", b"_tone", "audience", b"audience", "language", b"language", "max_words", b"max_words", "min_citations_per_block", b"min_citations_per_block", "min_words", b"min_words", "must_cite", b"must_cite", "no_split", b"no_split", "tone", b"tone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audience", b"_audience", "_language", b"_language", "_max_words", b"_max_words", "_min_citations_per_block", b"_min_citations_per_block", "_min_words", b"_min_words", "_must_cite", b"_must_cite", "_no_split", b"_no_split", "_tone", b"_tone", "allowed_fact_ids", b"allowed_fact_ids", "audience", b"audience", "competency_questions", b"competency_questions", "forbidden_phrases", b"forbidden_phrases", "glossary", b"glossary", "language", b"language", "locked", b"locked", "max_words", b"max_words", "min_citations_per_block", b"min_citations_per_block", "min_words", b"min_words", "must_cite", b"must_cite", "no_split", b"no_split", "tone", b"tone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audience", b"_audience", "_language", b"_language", "_max_words", b"_max_words", "_min_citations_per_block", b"_min_citations_per_block", "_min_words", b"_min_words", "_must_cite", b"_must_cite", "_no_split", b"_no_split", "_tone", b"_tone", "allowed_fact_ids", b"allowed_fact_ids", "audience", b"audience", "competency_questions", b"competency_questions", "forbidden_phrases", b"forbidden_phrases", "glossary", b"glossary", "glossary_terms", b"glossary_terms", "language", b"language", "locked", b"locked", "max_words", b"max_words", "min_citations_per_block", b"min_citations_per_block", "min_words", b"min_words", "must_cite", b"must_cite", "no_split", b"no_split", "tone", b"tone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audience: _TypeAlias = _typing.Literal["audience"]  # noqa: Y015
     _WhichOneofArgType__audience: _TypeAlias = _typing.Literal["_audience", b"_audience"]  # noqa: Y015

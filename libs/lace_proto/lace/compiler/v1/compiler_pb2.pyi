@@ -220,6 +220,7 @@ class CompileRequested(_message.Message):
     IR_HASH_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     SETTINGS_JSON_FIELD_NUMBER: _builtins.int
+    VERIFICATION_JSON_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job; the answer names it."""
     run_id: _builtins.str
@@ -240,6 +241,10 @@ class CompileRequested(_message.Message):
     """md, docx, pdf or owl."""
     settings_json: _builtins.str
     """The pinned settings that compiling depends on, by key, as JSON."""
+    verification_json: _builtins.str
+    """What the verification of the revision came to, as JSON: the same for a revision for ever. Empty where it is not to
+    be told.
+    """
     def __init__(
         self,
         *,
@@ -253,10 +258,11 @@ class CompileRequested(_message.Message):
         ir_hash: _builtins.str = ...,
         target: _builtins.str = ...,
         settings_json: _builtins.str = ...,
+        verification_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "ir_hash", b"ir_hash", "ir_sha256", b"ir_sha256", "ir_uri", b"ir_uri", "job_id", b"job_id", "revision_id", b"revision_id", "run_id", b"run_id", "settings_json", b"settings_json", "target", b"target", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "ir_hash", b"ir_hash", "ir_sha256", b"ir_sha256", "ir_uri", b"ir_uri", "job_id", b"job_id", "revision_id", b"revision_id", "run_id", b"run_id", "settings_json", b"settings_json", "target", b"target", "tenant_id", b"tenant_id", "verification_json", b"verification_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1152,7 +1152,7 @@ class Principal(_message.Message):
     """Its name."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its roles: system_admin, tenant_admin, member."""
+        """Its roles: system_admin, tenant_admin, reviewer, member."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1193,7 +1193,7 @@ class CreatePrincipalRequest(_message.Message):
     """Its name."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its roles; member where empty."""
+        """Its roles; member where empty. A reviewer is a member who also decides what the verification could not."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -834,3 +834,95 @@ class RefusedFact(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefusedFact: _TypeAlias = RefusedFact  # noqa: Y015
+
+@_typing.final
+class GetFactsRequest(_message.Message):
+    """Asks for facts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fact_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The facts."""
+
+    def __init__(
+        self,
+        *,
+        fact_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact_ids", b"fact_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFactsRequest: _TypeAlias = GetFactsRequest  # noqa: Y015
+
+@_typing.final
+class GetFactsResponse(_message.Message):
+    """Facts with what they stand in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
+        """Those that are there and that the caller may see, retired ones too, in the order asked for."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.Source]:
+        """Their sources, each once."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactUnit]:
+        """Their units, each once."""
+
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___Fact] | None = ...,
+        sources: _abc.Iterable[_ingest_pb2.Source] | None = ...,
+        units: _abc.Iterable[Global___FactUnit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "sources", b"sources", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFactsResponse: _TypeAlias = GetFactsResponse  # noqa: Y015
+
+@_typing.final
+class FactUnit(_message.Message):
+    """A unit that facts stand in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.str
+    """The unit."""
+    text: _builtins.str
+    """Its text."""
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.Span]:
+        """Its sentences, items or rows; empty where it has no parts."""
+
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        spans: _abc.Iterable[_ingest_pb2.Span] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spans", b"spans", "text", b"text", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactUnit: _TypeAlias = FactUnit  # noqa: Y015

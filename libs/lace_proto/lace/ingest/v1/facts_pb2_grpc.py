@@ -55,6 +55,11 @@ class FactServiceStub:
                 request_serializer=lace_dot_ingest_dot_v1_dot_facts__pb2.RetireFactRequest.SerializeToString,
                 response_deserializer=lace_dot_ingest_dot_v1_dot_facts__pb2.Fact.FromString,
                 _registered_method=True)
+        self.GetFacts = channel.unary_unary(
+                '/lace.ingest.v1.FactService/GetFacts',
+                request_serializer=lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsRequest.SerializeToString,
+                response_deserializer=lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsResponse.FromString,
+                _registered_method=True)
         self.PlanFacts = channel.unary_unary(
                 '/lace.ingest.v1.FactService/PlanFacts',
                 request_serializer=lace_dot_ingest_dot_v1_dot_facts__pb2.PlanFactsRequest.SerializeToString,
@@ -106,6 +111,13 @@ class FactServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFacts(self, request, context):
+        """Facts at once, with their sources and the units that they stand in. Runs ask.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlanFacts(self, request, context):
         """How the units of a source are parted for taking facts out of them. Runs ask.
         """
@@ -150,6 +162,11 @@ def add_FactServiceServicer_to_server(servicer, server):
                     servicer.RetireFact,
                     request_deserializer=lace_dot_ingest_dot_v1_dot_facts__pb2.RetireFactRequest.FromString,
                     response_serializer=lace_dot_ingest_dot_v1_dot_facts__pb2.Fact.SerializeToString,
+            ),
+            'GetFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFacts,
+                    request_deserializer=lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsRequest.FromString,
+                    response_serializer=lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsResponse.SerializeToString,
             ),
             'PlanFacts': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanFacts,
@@ -276,6 +293,33 @@ class FactService:
             '/lace.ingest.v1.FactService/RetireFact',
             lace_dot_ingest_dot_v1_dot_facts__pb2.RetireFactRequest.SerializeToString,
             lace_dot_ingest_dot_v1_dot_facts__pb2.Fact.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.ingest.v1.FactService/GetFacts',
+            lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsRequest.SerializeToString,
+            lace_dot_ingest_dot_v1_dot_facts__pb2.GetFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,6 +28,8 @@ class FactServiceStub:
     """
     RetireFact: _aio.UnaryUnaryMultiCallable[_facts_pb2.RetireFactRequest, _facts_pb2.Fact]
     """Retires a fact: it is listed no more, and stays readable by its id, so that nothing that cites it breaks."""
+    GetFacts: _aio.UnaryUnaryMultiCallable[_facts_pb2.GetFactsRequest, _facts_pb2.GetFactsResponse]
+    """Facts at once, with their sources and the units that they stand in. Runs ask."""
     PlanFacts: _aio.UnaryUnaryMultiCallable[_facts_pb2.PlanFactsRequest, _facts_pb2.PlanFactsResponse]
     """How the units of a source are parted for taking facts out of them. Runs ask."""
     ReadFactBatch: _aio.UnaryUnaryMultiCallable[_facts_pb2.ReadFactBatchRequest, _facts_pb2.ReadFactBatchResponse]
@@ -75,6 +77,14 @@ class FactServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_facts_pb2.RetireFactRequest, _abc.Awaitable[_facts_pb2.Fact]],
     ) -> _abc.Awaitable[_facts_pb2.Fact]:
         """Retires a fact: it is listed no more, and stays readable by its id, so that nothing that cites it breaks."""
+
+    @_abc_1.abstractmethod
+    def GetFacts(
+        self,
+        request: _facts_pb2.GetFactsRequest,
+        context: _aio.ServicerContext[_facts_pb2.GetFactsRequest, _abc.Awaitable[_facts_pb2.GetFactsResponse]],
+    ) -> _abc.Awaitable[_facts_pb2.GetFactsResponse]:
+        """Facts at once, with their sources and the units that they stand in. Runs ask."""
 
     @_abc_1.abstractmethod
     def PlanFacts(

@@ -478,6 +478,7 @@ class Call(_message.Message):
     HEDGED_FIELD_NUMBER: _builtins.int
     RESPONSE_API_FIELD_NUMBER: _builtins.int
     TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Id of the call."""
     run_id: _builtins.str
@@ -536,6 +537,8 @@ class Call(_message.Message):
     """The provider's kind of call: chat_completions, responses, messages, generate_content or compose."""
     template_version: _builtins.str
     """The version of the stored template; empty without."""
+    trace_id: _builtins.str
+    """The W3C trace that the call was made in; empty where it was made in none, as by a batch."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When it began."""
@@ -578,10 +581,11 @@ class Call(_message.Message):
         hedged: _builtins.bool = ...,
         response_api: _builtins.str = ...,
         template_version: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "hedged", b"hedged", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "response_api", b"response_api", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash", "template_id", b"template_id", "template_version", b"template_version", "trail", b"trail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_model", b"answered_model", "attempt", b"attempt", "call_id", b"call_id", "contract", b"contract", "cost_micro_usd", b"cost_micro_usd", "count_method", b"count_method", "duration_ms", b"duration_ms", "error_code", b"error_code", "fingerprint", b"fingerprint", "finish_reason", b"finish_reason", "hedged", b"hedged", "input_hash", b"input_hash", "input_tokens", b"input_tokens", "output_hash", b"output_hash", "output_sample", b"output_sample", "output_tokens", b"output_tokens", "principal_id", b"principal_id", "prompt_sample", b"prompt_sample", "provider", b"provider", "repairs", b"repairs", "requested_model", b"requested_model", "resolved_model", b"resolved_model", "response_api", b"response_api", "run_id", b"run_id", "started_at", b"started_at", "step_id", b"step_id", "temperature_milli", b"temperature_milli", "template_hash", b"template_hash", "template_id", b"template_id", "template_version", b"template_version", "trace_id", b"trace_id", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from lace.common.v1 import ir_pb2 as _ir_pb2
+from lace.runs.v1 import verdicts_pb2 as _verdicts_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -60,7 +61,11 @@ class _ConflictPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Confli
     CONFLICT_POLICY_REJECT: _ConflictPolicy.ValueType  # 1
     """Refuse."""
     CONFLICT_POLICY_REBASE: _ConflictPolicy.ValueType  # 2
-    """Apply to the head, what does not fit is rejected."""
+    """Apply to the head by id. An action on what differs between base_revision_id and the head is rejected with CONFLICT,
+    unless the head has what it asks already.
+    """
+    CONFLICT_POLICY_OVERWRITE: _ConflictPolicy.ValueType  # 3
+    """Apply to the head by id, whatever was changed since; needs the scope admin."""
 
 class ConflictPolicy(_ConflictPolicy, metaclass=_ConflictPolicyEnumTypeWrapper):
     """What to do when the head is not the revision that actions were made for."""
@@ -70,7 +75,11 @@ CONFLICT_POLICY_UNSPECIFIED: ConflictPolicy.ValueType  # 0
 CONFLICT_POLICY_REJECT: ConflictPolicy.ValueType  # 1
 """Refuse."""
 CONFLICT_POLICY_REBASE: ConflictPolicy.ValueType  # 2
-"""Apply to the head, what does not fit is rejected."""
+"""Apply to the head by id. An action on what differs between base_revision_id and the head is rejected with CONFLICT,
+unless the head has what it asks already.
+"""
+CONFLICT_POLICY_OVERWRITE: ConflictPolicy.ValueType  # 3
+"""Apply to the head by id, whatever was changed since; needs the scope admin."""
 Global___ConflictPolicy: _TypeAlias = ConflictPolicy  # noqa: Y015
 
 @_typing.final
@@ -185,19 +194,31 @@ class ListArtifactsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Documents in a page; 0 means 50, more than 500 means 500."""
     page_token: _builtins.str
     """Where the page begins, from the page before."""
+    title: _builtins.str
+    """Only documents with these words in their title, whatever the case; all where empty."""
+    created_by: _builtins.str
+    """Only documents that this principal made."""
+    source_id: _builtins.str
+    """Only documents whose head cites this source."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        title: _builtins.str = ...,
+        created_by: _builtins.str = ...,
+        source_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_by", b"created_by", "page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,19 +260,29 @@ class GetArtifactRequest(_message.Message):
 
     ARTIFACT_ID_FIELD_NUMBER: _builtins.int
     REVISION_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    INLINE_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact."""
     revision_id: _builtins.str
     """A committed revision; the head where empty."""
+    ref: _builtins.str
+    """In place of a revision: the id of a committed revision, a branch or a tag. With a branch, etag is that of its head."""
+    @_builtins.property
+    def inline(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What else is wanted in the nodes: blocks, and evidence with its quotes; neither where empty."""
+
     def __init__(
         self,
         *,
         artifact_id: _builtins.str = ...,
         revision_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
+        inline: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "revision_id", b"revision_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "inline", b"inline", "ref", b"ref", "revision_id", b"revision_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,6 +299,8 @@ class PatchArtifactRequest(_message.Message):
     BASE_REVISION_ID_FIELD_NUMBER: _builtins.int
     CONFLICT_POLICY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact."""
     base_revision_id: _builtins.str
@@ -276,6 +309,10 @@ class PatchArtifactRequest(_message.Message):
     """What to do when the head is another one."""
     etag: _builtins.str
     """The etag that the document must have; any where empty."""
+    branch: _builtins.str
+    """The branch that is changed; main where empty."""
+    message: _builtins.str
+    """Why; recorded with the revision."""
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[_ir_pb2.Action]:
         """The actions in order."""
@@ -288,14 +325,54 @@ class PatchArtifactRequest(_message.Message):
         base_revision_id: _builtins.str = ...,
         conflict_policy: Global___ConflictPolicy.ValueType = ...,
         etag: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "conflict_policy", b"conflict_policy", "etag", b"etag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "branch", b"branch", "conflict_policy", b"conflict_policy", "etag", b"etag", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PatchArtifactRequest: _TypeAlias = PatchArtifactRequest  # noqa: Y015
+
+@_typing.final
+class MergePatchArtifactRequest(_message.Message):
+    """Asks for changes of a document by a JSON Merge Patch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARTIFACT_ID_FIELD_NUMBER: _builtins.int
+    PATCH_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    artifact_id: _builtins.str
+    """The artifact."""
+    patch: _builtins.bytes
+    """The patch, JSON."""
+    branch: _builtins.str
+    """The branch that is changed; main where empty."""
+    message: _builtins.str
+    """Why; recorded with the revision."""
+    etag: _builtins.str
+    """The etag that the document must have; any where empty."""
+    def __init__(
+        self,
+        *,
+        artifact_id: _builtins.str = ...,
+        patch: _builtins.bytes = ...,
+        branch: _builtins.str = ...,
+        message: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "branch", b"branch", "etag", b"etag", "message", b"message", "patch", b"patch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePatchArtifactRequest: _TypeAlias = MergePatchArtifactRequest  # noqa: Y015
 
 @_typing.final
 class PatchArtifactResponse(_message.Message):
@@ -378,22 +455,26 @@ class GetNodeRequest(_message.Message):
     ARTIFACT_ID_FIELD_NUMBER: _builtins.int
     NODE_ID_FIELD_NUMBER: _builtins.int
     REVISION_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact."""
     node_id: _builtins.str
     """The node."""
     revision_id: _builtins.str
     """A committed revision; the head where empty."""
+    ref: _builtins.str
+    """In place of a revision: the id of a committed revision, a branch or a tag."""
     def __init__(
         self,
         *,
         artifact_id: _builtins.str = ...,
         node_id: _builtins.str = ...,
         revision_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "node_id", b"node_id", "revision_id", b"revision_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "node_id", b"node_id", "ref", b"ref", "revision_id", b"revision_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,6 +620,8 @@ class Revision(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    SECOND_PARENT_REVISION_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     revision_id: _builtins.str
     """Id of the revision."""
     parent_revision_id: _builtins.str
@@ -557,6 +640,10 @@ class Revision(_message.Message):
     """The run that made it; empty for a person's change."""
     created_by: _builtins.str
     """Who made it."""
+    second_parent_revision_id: _builtins.str
+    """The other head, where it was merged; empty else."""
+    message: _builtins.str
+    """Why it was made, where a person said so."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -574,10 +661,12 @@ class Revision(_message.Message):
         run_id: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        second_parent_revision_id: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_hash", b"content_hash", "created_at", b"created_at", "created_by", b"created_by", "ir_hash", b"ir_hash", "ir_schema_version", b"ir_schema_version", "ir_uri", b"ir_uri", "parent_revision_id", b"parent_revision_id", "revision_id", b"revision_id", "run_id", b"run_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_hash", b"content_hash", "created_at", b"created_at", "created_by", b"created_by", "ir_hash", b"ir_hash", "ir_schema_version", b"ir_schema_version", "ir_uri", b"ir_uri", "message", b"message", "parent_revision_id", b"parent_revision_id", "revision_id", b"revision_id", "run_id", b"run_id", "second_parent_revision_id", b"second_parent_revision_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,24 +681,42 @@ class ListVerdictsRequest(_message.Message):
     ARTIFACT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    IN_DOCUMENT_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """The artifact."""
     page_size: _builtins.int
     """Verdicts in a page; 0 means 100, more than 1000 means 1000."""
     page_token: _builtins.str
     """Where the page begins, from the page before."""
+    revision_id: _builtins.str
+    """A committed revision; the head where empty."""
+    verdict: _builtins.str
+    """Only verdicts of this name: supported, partially, contradicted or unsupported; all where empty."""
+    node_id: _builtins.str
+    """Only sentences of this node; of all nodes where empty."""
+    in_document: _builtins.bool
+    """Only sentences that stand in the document (true), or that were kept out (false); both where it is not given."""
     def __init__(
         self,
         *,
         artifact_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        revision_id: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        in_document: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_document", b"_in_document", "in_document", b"in_document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_id", b"artifact_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_document", b"_in_document", "artifact_id", b"artifact_id", "in_document", b"in_document", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "revision_id", b"revision_id", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__in_document: _TypeAlias = _typing.Literal["in_document"]  # noqa: Y015
+    _WhichOneofArgType__in_document: _TypeAlias = _typing.Literal["_in_document", b"_in_document"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_document) -> _WhichOneofReturnType__in_document | None: ...
 
 Global___ListVerdictsRequest: _TypeAlias = ListVerdictsRequest  # noqa: Y015
 
@@ -654,6 +761,10 @@ class Verdict(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     IN_DOCUMENT_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
+    LAYERS_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    VERIFIER_FIELD_NUMBER: _builtins.int
     sentence_id: _builtins.str
     """The sentence."""
     node_id: _builtins.str
@@ -665,10 +776,24 @@ class Verdict(_message.Message):
     in_document: _builtins.bool
     """Whether it stands in the document."""
     run_id: _builtins.str
-    """The run that wrote it."""
+    """The run that wrote it; empty where a person did."""
+    standing: _builtins.str
+    """By what right it stands: verified (its evidence says so), accepted (a person decided), or authored (a person wrote
+    it without evidence where the section does not ask for any). Empty where it was kept out.
+    """
+    verifier: _builtins.str
+    """The version of the rules that gave the verdict; empty for verdicts from before it was kept."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Each check's own finding."""
+
+    @_builtins.property
+    def layers(self) -> _containers.RepeatedCompositeFieldContainer[_verdicts_pb2.LayerVerdict]:
+        """Each layer's own verdict, in the order in which they looked; empty for sentences from before layers were kept."""
+
+    @_builtins.property
+    def acceptance(self) -> _verdicts_pb2.Acceptance:
+        """The decision of the person who accepted it."""
 
     def __init__(
         self,
@@ -680,10 +805,14 @@ class Verdict(_message.Message):
         reasons: _abc.Iterable[_builtins.str] | None = ...,
         in_document: _builtins.bool = ...,
         run_id: _builtins.str = ...,
+        layers: _abc.Iterable[_verdicts_pb2.LayerVerdict] | None = ...,
+        standing: _builtins.str = ...,
+        acceptance: _verdicts_pb2.Acceptance | None = ...,
+        verifier: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_document", b"in_document", "node_id", b"node_id", "reasons", b"reasons", "run_id", b"run_id", "sentence_id", b"sentence_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "in_document", b"in_document", "layers", b"layers", "node_id", b"node_id", "reasons", b"reasons", "run_id", b"run_id", "sentence_id", b"sentence_id", "standing", b"standing", "text", b"text", "verdict", b"verdict", "verifier", b"verifier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -847,6 +976,7 @@ class Difference(_message.Message):
     BEFORE_TEXT_FIELD_NUMBER: _builtins.int
     AFTER_TEXT_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    HEADING_PATH_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """document, source, node, block or sentence; list items, table rows and blocks cited as a whole count as sentences."""
     change: _builtins.str
@@ -869,6 +999,10 @@ class Difference(_message.Message):
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the fields that differ, where it was changed."""
 
+    @_builtins.property
+    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles of the sections down to the one that it is in; empty for the document, for sources, and in a dry run."""
+
     def __init__(
         self,
         *,
@@ -882,10 +1016,11 @@ class Difference(_message.Message):
         before_text: _builtins.str = ...,
         after_text: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
+        heading_path: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_text", b"after_text", "before_hash", b"before_hash", "before_text", b"before_text", "block_id", b"block_id", "change", b"change", "fields", b"fields", "node_id", b"node_id", "subject", b"subject", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_hash", b"after_hash", "after_text", b"after_text", "before_hash", b"before_hash", "before_text", b"before_text", "block_id", b"block_id", "change", b"change", "fields", b"fields", "heading_path", b"heading_path", "node_id", b"node_id", "subject", b"subject", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,6 +56,11 @@ class ArtifactServiceStub:
                 request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactRequest.SerializeToString,
                 response_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.FromString,
                 _registered_method=True)
+        self.MergePatchArtifact = channel.unary_unary(
+                '/lace.runs.v1.ArtifactService/MergePatchArtifact',
+                request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.MergePatchArtifactRequest.SerializeToString,
+                response_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.FromString,
+                _registered_method=True)
         self.GetNode = channel.unary_unary(
                 '/lace.runs.v1.ArtifactService/GetNode',
                 request_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.GetNodeRequest.SerializeToString,
@@ -120,6 +125,16 @@ class ArtifactServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MergePatchArtifact(self, request, context):
+        """Changes a document by a JSON Merge Patch (RFC 7396): `patch` is the patch as it came, so that null stays apart from
+        absent. Over REST it is PATCH of the document with the content type application/merge-patch+json.
+        Patched can be: title, language, and nodes, an object by node id with title, brief, summary, state and constraints
+        (each constraint by name). null takes a brief, a summary or a constraint out. Anything else is refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetNode(self, request, context):
         """A section of a document with its blocks and evidence.
         """
@@ -135,7 +150,8 @@ class ArtifactServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVerdicts(self, request, context):
-        """Lists sentences that were kept out of a document because their evidence does not support them, for review.
+        """Lists what was found of the sentences of a revision, those first that were kept out of it because their evidence
+        does not support them: the only place where their text is shown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +203,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
             'PatchArtifact': grpc.unary_unary_rpc_method_handler(
                     servicer.PatchArtifact,
                     request_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactRequest.FromString,
+                    response_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.SerializeToString,
+            ),
+            'MergePatchArtifact': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergePatchArtifact,
+                    request_deserializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.MergePatchArtifactRequest.FromString,
                     response_serializer=lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.SerializeToString,
             ),
             'GetNode': grpc.unary_unary_rpc_method_handler(
@@ -328,6 +349,33 @@ class ArtifactService:
             target,
             '/lace.runs.v1.ArtifactService/PatchArtifact',
             lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactRequest.SerializeToString,
+            lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergePatchArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lace.runs.v1.ArtifactService/MergePatchArtifact',
+            lace_dot_runs_dot_v1_dot_artifacts__pb2.MergePatchArtifactRequest.SerializeToString,
             lace_dot_runs_dot_v1_dot_artifacts__pb2.PatchArtifactResponse.FromString,
             options,
             channel_credentials,

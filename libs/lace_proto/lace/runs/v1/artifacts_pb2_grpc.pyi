@@ -25,12 +25,20 @@ class ArtifactServiceStub:
     """A document: its committed head, or another committed revision."""
     PatchArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.PatchArtifactRequest, _artifacts_pb2.PatchArtifactResponse]
     """Applies actions to a document and commits the revision that comes of it."""
+    MergePatchArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.MergePatchArtifactRequest, _artifacts_pb2.PatchArtifactResponse]
+    """Changes a document by a JSON Merge Patch (RFC 7396): `patch` is the patch as it came, so that null stays apart from
+    absent. Over REST it is PATCH of the document with the content type application/merge-patch+json.
+    Patched can be: title, language, and nodes, an object by node id with title, brief, summary, state and constraints
+    (each constraint by name). null takes a brief, a summary or a constraint out. Anything else is refused.
+    """
     GetNode: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.GetNodeRequest, _artifacts_pb2.GetNodeResponse]
     """A section of a document with its blocks and evidence."""
     ListRevisions: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.ListRevisionsRequest, _artifacts_pb2.ListRevisionsResponse]
     """Lists the revisions of a document, newest first."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.ListVerdictsRequest, _artifacts_pb2.ListVerdictsResponse]
-    """Lists sentences that were kept out of a document because their evidence does not support them, for review."""
+    """Lists what was found of the sentences of a revision, those first that were kept out of it because their evidence
+    does not support them: the only place where their text is shown.
+    """
     RollbackArtifact: _aio.UnaryUnaryMultiCallable[_artifacts_pb2.RollbackArtifactRequest, _artifacts_pb2.RollbackArtifactResponse]
     """Brings an earlier revision back as a new one with the same content; answers with the run that does it.
     A dry run answers at once with what would change, and changes nothing. Where the head has that content already
@@ -81,6 +89,18 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         """Applies actions to a document and commits the revision that comes of it."""
 
     @_abc_1.abstractmethod
+    def MergePatchArtifact(
+        self,
+        request: _artifacts_pb2.MergePatchArtifactRequest,
+        context: _aio.ServicerContext[_artifacts_pb2.MergePatchArtifactRequest, _abc.Awaitable[_artifacts_pb2.PatchArtifactResponse]],
+    ) -> _abc.Awaitable[_artifacts_pb2.PatchArtifactResponse]:
+        """Changes a document by a JSON Merge Patch (RFC 7396): `patch` is the patch as it came, so that null stays apart from
+        absent. Over REST it is PATCH of the document with the content type application/merge-patch+json.
+        Patched can be: title, language, and nodes, an object by node id with title, brief, summary, state and constraints
+        (each constraint by name). null takes a brief, a summary or a constraint out. Anything else is refused.
+        """
+
+    @_abc_1.abstractmethod
     def GetNode(
         self,
         request: _artifacts_pb2.GetNodeRequest,
@@ -102,7 +122,9 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _artifacts_pb2.ListVerdictsRequest,
         context: _aio.ServicerContext[_artifacts_pb2.ListVerdictsRequest, _abc.Awaitable[_artifacts_pb2.ListVerdictsResponse]],
     ) -> _abc.Awaitable[_artifacts_pb2.ListVerdictsResponse]:
-        """Lists sentences that were kept out of a document because their evidence does not support them, for review."""
+        """Lists what was found of the sentences of a revision, those first that were kept out of it because their evidence
+        does not support them: the only place where their text is shown.
+        """
 
     @_abc_1.abstractmethod
     def RollbackArtifact(

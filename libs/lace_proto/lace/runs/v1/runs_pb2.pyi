@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from lace.common.v1 import event_pb2 as _event_pb2
 from lace.runs.v1 import artifacts_pb2 as _artifacts_pb2
+from lace.runs.v1 import policies_pb2 as _policies_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -179,6 +180,7 @@ class StartRunRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     INTAKE_HASH_FIELD_NUMBER: _builtins.int
     pipeline_id: _builtins.str
     """The pipeline: generate, outline, regenerate, expand, enrich, patch, ingest, facts, auto, or a registered one."""
@@ -204,6 +206,10 @@ class StartRunRequest(_message.Message):
     """A bundle, by id or name, whose sources the run reads in place of source_ids; resolved once, at the start."""
     bundle_version: _builtins.int
     """The bundle's version; the newest where 0."""
+    policy: _builtins.str
+    """The policy that holds for this run, as name or name@version: one that extends the tenant's, or any where you
+    administer it. The one that holds for the tenant where empty.
+    """
     intake_hash: _builtins.str
     """What the sources came in by, as a hash: under one key an upload of other files or labels is another request.
     Set by who takes uploads in; empty elsewhere.
@@ -237,11 +243,12 @@ class StartRunRequest(_message.Message):
         priority: _builtins.int | None = ...,
         bundle: _builtins.str = ...,
         bundle_version: _builtins.int = ...,
+        policy: _builtins.str = ...,
         intake_hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "bundle", b"bundle", "bundle_version", b"bundle_version", "instructions", b"instructions", "intake_hash", b"intake_hash", "language", b"language", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "priority", b"priority", "scope", b"scope", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "artifact_id", b"artifact_id", "base_revision_id", b"base_revision_id", "bundle", b"bundle", "bundle_version", b"bundle_version", "instructions", b"instructions", "intake_hash", b"intake_hash", "language", b"language", "node_id", b"node_id", "pipeline_id", b"pipeline_id", "policy", b"policy", "priority", b"priority", "scope", b"scope", "settings", b"settings", "source_ids", b"source_ids", "targets", b"targets", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
@@ -443,6 +450,7 @@ class Run(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     BUNDLE_ID_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id of the run."""
     tenant_id: _builtins.str
@@ -511,6 +519,10 @@ class Run(_message.Message):
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sources that it reads."""
 
+    @_builtins.property
+    def policy(self) -> _policies_pb2.PolicyLink:
+        """The policy that it is pinned to; unset where none held."""
+
     def __init__(
         self,
         *,
@@ -542,19 +554,24 @@ class Run(_message.Message):
         priority: _builtins.int = ...,
         bundle_id: _builtins.str = ...,
         bundle_version: _builtins.int = ...,
+        policy: _policies_pb2.PolicyLink | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "created_at", b"created_at", "ended_at", b"ended_at", "result", b"result", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_policy", b"_policy", "_result", b"_result", "_started_at", b"_started_at", "created_at", b"created_at", "ended_at", b"ended_at", "policy", b"policy", "result", b"result", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "bundle_id", b"bundle_id", "bundle_version", b"bundle_version", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "priority", b"priority", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "_policy", b"_policy", "_result", b"_result", "_started_at", b"_started_at", "artifact_id", b"artifact_id", "attempt", b"attempt", "bundle_id", b"bundle_id", "bundle_version", b"bundle_version", "correlation_id", b"correlation_id", "created_at", b"created_at", "ended_at", b"ended_at", "error_code", b"error_code", "error_message", b"error_message", "pipeline_id", b"pipeline_id", "pipeline_version", b"pipeline_version", "policy", b"policy", "priority", b"priority", "progress_pct", b"progress_pct", "requested_by", b"requested_by", "restarted_from_run_id", b"restarted_from_run_id", "result", b"result", "revision_id", b"revision_id", "run_id", b"run_id", "settings_hash", b"settings_hash", "settings_uri", b"settings_uri", "source_ids", b"source_ids", "started_at", b"started_at", "state", b"state", "steps_done", b"steps_done", "steps_total", b"steps_total", "tenant_id", b"tenant_id", "title", b"title", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ended_at: _TypeAlias = _typing.Literal["ended_at"]  # noqa: Y015
     _WhichOneofArgType__ended_at: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at"]  # noqa: Y015
+    _WhichOneofReturnType__policy: _TypeAlias = _typing.Literal["policy"]  # noqa: Y015
+    _WhichOneofArgType__policy: _TypeAlias = _typing.Literal["_policy", b"_policy"]  # noqa: Y015
     _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
     _WhichOneofArgType__result: _TypeAlias = _typing.Literal["_result", b"_result"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_at) -> _WhichOneofReturnType__ended_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__policy) -> _WhichOneofReturnType__policy | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
     @_typing.overload
