@@ -370,6 +370,124 @@ class ExtractedFacts(_Out, frozen=True):
     facts: tuple[ExtractedFact, ...]
 
 
+class ParagraphFact(_In, frozen=True):
+    """A fact that a paragraph may use: what is claimed, and the words of its source that hold it."""
+
+    fact_id: str
+    statement: str
+    quote: str
+    source: str
+    heading_path: tuple[str, ...]
+    page: int
+
+
+class ParagraphInput(_In, frozen=True):
+    """Asks for one paragraph out of the given facts and nothing else; `required_fact_ids` are those it must use.
+
+    Bounds are of sentences and words; `questions` are what it is to answer; `house_rules` are what a policy adds to the
+    instructions, none of which is a fact.
+    """
+
+    section: str
+    title: str
+    purpose: str
+    questions: tuple[str, ...]
+    audience: str
+    tone: str
+    language: str
+    facts: tuple[ParagraphFact, ...]
+    required_fact_ids: tuple[str, ...]
+    min_sentences: int
+    max_sentences: int
+    min_words: int
+    max_words: int
+    forbidden_phrases: tuple[str, ...]
+    house_rules: tuple[str, ...]
+
+
+class ParagraphText(_Out, frozen=True):
+    """The sentences in order, each with the facts that it rests on: one at least."""
+
+    sentences: tuple[WrittenSentence, ...]
+
+
+class DocumentPassage(_In, frozen=True):
+    """A sentence, list item or table row of a document; `section` holds the headings over it below the title."""
+
+    passage_id: str
+    section: tuple[str, ...]
+    text: str
+
+
+class DocumentCriterion(_In, frozen=True):
+    """What passages are to be held to, and which of them are meant."""
+
+    criterion_id: str
+    criterion: str
+    passage_ids: tuple[str, ...]
+
+
+class DocumentJudgeInput(_In, frozen=True):
+    """Asks whether a document meets criteria."""
+
+    title: str
+    language: str
+    passages: tuple[DocumentPassage, ...]
+    criteria: tuple[DocumentCriterion, ...]
+
+
+class DocumentRemark(_Out, frozen=True):
+    """What is wrong with a passage."""
+
+    passage_id: str
+    remark: str
+
+
+class DocumentVerdict(_Out, frozen=True):
+    """The judge's finding for one criterion; undecided where it cannot be told from the passages."""
+
+    criterion_id: str
+    verdict: Literal["pass", "fail", "undecided"]
+    reason: str
+    remarks: tuple[DocumentRemark, ...]
+
+
+class DocumentJudgement(_Out, frozen=True):
+    """One verdict for each criterion."""
+
+    verdicts: tuple[DocumentVerdict, ...]
+
+
+class RuledOutlineInput(OutlineInput, frozen=True):
+    """The same under a policy: `house_rules` are what it adds to the instructions; none of them is a fact."""
+
+    house_rules: tuple[str, ...]
+
+
+class RuledWriteInput(WriteInput, frozen=True):
+    """See RuledOutlineInput."""
+
+    house_rules: tuple[str, ...]
+
+
+class RuledWriteMoreInput(WriteMoreInput, frozen=True):
+    """See RuledOutlineInput."""
+
+    house_rules: tuple[str, ...]
+
+
+class RuledEnrichInput(EnrichInput, frozen=True):
+    """See RuledOutlineInput."""
+
+    house_rules: tuple[str, ...]
+
+
+class RuledPatchInput(PatchInput, frozen=True):
+    """See RuledOutlineInput."""
+
+    house_rules: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Contract:
     """A named pair of types; `lace.NAME.vN` is what callers and records call it."""
@@ -396,7 +514,32 @@ ENRICH = Contract("lace.enrich.v1", EnrichInput, Enriched)
 PATCH = Contract("lace.patch.v1", PatchInput, Patched)
 JUDGE = Contract("lace.judge.v1", JudgeInput, Judgement)
 EXTRACT_FACTS = Contract("lace.extract_facts.v1", ExtractFactsInput, ExtractedFacts)
+PARAGRAPH = Contract("lace.paragraph.v1", ParagraphInput, ParagraphText)
+DOCUMENT_JUDGE = Contract("lace.document_judge.v1", DocumentJudgeInput, DocumentJudgement)
+RULED_OUTLINE = Contract("lace.outline.v2", RuledOutlineInput, Outline)
+RULED_WRITE = Contract("lace.write.v3", RuledWriteInput, Written)
+RULED_WRITE_MORE = Contract("lace.write.v4", RuledWriteMoreInput, Written)
+RULED_ENRICH = Contract("lace.enrich.v2", RuledEnrichInput, Enriched)
+RULED_PATCH = Contract("lace.patch.v2", RuledPatchInput, Patched)
 
 CONTRACTS: Mapping[str, Contract] = {
-    c.name: c for c in (INTENT, OUTLINE, STRATEGY, WRITE, WRITE_MORE, ENRICH, PATCH, JUDGE, EXTRACT_FACTS)
+    c.name: c
+    for c in (
+        INTENT,
+        OUTLINE,
+        STRATEGY,
+        WRITE,
+        WRITE_MORE,
+        ENRICH,
+        PATCH,
+        JUDGE,
+        EXTRACT_FACTS,
+        PARAGRAPH,
+        DOCUMENT_JUDGE,
+        RULED_OUTLINE,
+        RULED_WRITE,
+        RULED_WRITE_MORE,
+        RULED_ENRICH,
+        RULED_PATCH,
+    )
 }

@@ -16,6 +16,7 @@ import msgspec
 
 from lace_core.apply import Change
 from lace_core.canonical import canonical_json, sha256_hex
+from lace_core.index import Index, index_of, loose_index
 from lace_core.ir import Artifact, Block, Cited, Node, Opaque, Source, cited_parts
 from lace_core.merkle import block_hash, ir_hash, node_hash, subtree_hashes
 
@@ -61,10 +62,8 @@ class Diff:
 
 def diff(before: Artifact, after: Artifact) -> Diff:
     """The differences from `before` to `after`, both trees; a pure function. Equal documents have none."""
-    old_trees, new_trees = subtree_hashes(before), subtree_hashes(after)
-    old, new = ir_hash(before, old_trees), ir_hash(after, new_trees)
-    same = {ident for ident, digest in new_trees.items() if old_trees.get(ident) == digest}
-    return Diff(old, new, () if old == new else tuple(_Comparison(before, after, same).differences()))
+    old, new = ir_hash(before), ir_hash(after)
+    return Diff(old, new, () if old == new else tuple(_Comparison(before, after).differences()))
 
 
 def changes(found: Diff, action_key: str) -> tuple[Change, ...]:
@@ -79,22 +78,25 @@ def changes(found: Diff, action_key: str) -> tuple[Change, ...]:
 class _Comparison:
     """Two documents side by side, with what is looked up by id."""
 
-    def __init__(self, before: Artifact, after: Artifact, same: set[str]) -> None:
-        """`same` are the nodes that are equal with all below them."""
+    def __init__(self, before: Artifact, after: Artifact) -> None:
         self._before, self._after = before, after
-        self._old_nodes = {node.node_id: node for node in before.nodes}
-        self._new_nodes = {node.node_id: node for node in after.nodes}
-        self._same = same
-        self._old_places = _places(before, self._same)
-        self._new_places = _places(after, self._same)
+        old, new = index_of(before) or loose_index(before), index_of(after) or loose_index(after)
+        self._old_nodes, self._new_nodes = old.nodes, new.nodes
+        old_trees, new_trees = subtree_hashes(before), subtree_hashes(after)
+        self._old_differ = _differing(old, old_trees, new_trees, new.nodes)
+        self._new_differ = _differing(new, new_trees, old_trees, old.nodes)
+        self._old_places = _places(self._old_differ)
+        self._new_places = _places(self._new_differ)
 
     def differences(self) -> Iterator[Difference]:
         """In the order of the document after; what is gone comes last, in the order of the one before."""
         yield from self._document()
         yield from self._sources()
-        for node in _unpruned(self._after, self._same, self._old_nodes):
-            yield from self._node(self._old_nodes.get(node.node_id), node)
-        for _, node in self._before.walk():
+        for node, is_equal in self._new_differ:
+            old = self._old_nodes.get(node.node_id)
+            if not is_equal or old is None or old.parent_id != node.parent_id:
+                yield from self._node(old, node)
+        for node, _ in self._old_differ:
             if node.node_id not in self._new_nodes:
                 yield from self._gone(node)
 
@@ -152,30 +154,35 @@ class _Comparison:
                 yield from _whole_block(node.node_id, block, "removed")
 
 
-def _unpruned(artifact: Artifact, same: set[str], old_nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """Nodes in document order, without subtrees that are equal; their top is looked at where it hangs elsewhere."""
-    skipped: set[str | None] = set()
-    for _, node in artifact.walk():
-        if node.parent_id in skipped:
-            skipped.add(node.node_id)
-            continue
-        if node.node_id in same:
-            skipped.add(node.node_id)
-            if old_nodes[node.node_id].parent_id == node.parent_id:
-                continue
-        yield node
+def _differing(
+    index: Index, own: Mapping[str, str], others: Mapping[str, str], elsewhere: Mapping[str, Node]
+) -> list[tuple[Node, bool]]:
+    """Nodes in document order, without subtrees that the other document has in the same place; one that it has in
+    another place is there with its top alone, marked as equal.
+    """
+    found: list[tuple[Node, bool]] = []
+    stack: list[str] = []
+    parent: str | None = None
+    while True:
+        children = index.children.get(parent, ())
+        stack += [c for c in reversed(children) if others.get(c) != own[c] or elsewhere[c].parent_id != parent]
+        while stack and others.get(stack[-1]) == own[stack[-1]]:
+            found.append((index.nodes[stack.pop()], True))
+        if not stack:
+            return found
+        parent = stack.pop()
+        found.append((index.nodes[parent], False))
 
 
-def _places(artifact: Artifact, same: set[str]) -> dict[str, tuple[str, Block]]:
+def _places(differing: Sequence[tuple[Node, bool]]) -> dict[str, tuple[str, Block]]:
     """Where each block is, of nodes that are not equal as a whole."""
-    nodes = (node for node in artifact.nodes if node.node_id not in same)
-    return {block.block_id: (node.node_id, block) for node in nodes for block in node.blocks}
+    return {b.block_id: (node.node_id, b) for node, is_equal in differing if not is_equal for b in node.blocks}
 
 
 def _parts(node_id: str, old: Block, new: Block) -> Iterator[Difference]:
     """Differences of what can be cited in a block that changed, in the order of the block after; what is gone last."""
     before, after = list(cited_parts(old)), list(cited_parts(new))
-    partner = _paired(before, after)
+    partner = paired(before, after)
     stayed = [before[partner[index]].part_id for index in sorted(partner)]
     moved = _out_of_order([part.part_id for part in before], stayed)
     for index, part in enumerate(after):
@@ -193,7 +200,7 @@ def _parts(node_id: str, old: Block, new: Block) -> Iterator[Difference]:
             yield _of_part(node_id, new.block_id, part, None, "removed")
 
 
-def _paired(before: Sequence[Cited], after: Sequence[Cited]) -> dict[int, int]:
+def paired(before: Sequence[Cited], after: Sequence[Cited]) -> dict[int, int]:
     """Which part before each part after was: by id, then by what it says, then by its place between such."""
     partner: dict[int, int] = {}
     keys: tuple[Callable[[Cited], Hashable], ...] = (

@@ -138,6 +138,43 @@ class Reason(StrEnum):
     FACT_NOT_SUPPORTED = "FACT_NOT_SUPPORTED"
     CONTEXT_BUDGET_TOO_SMALL = "CONTEXT_BUDGET_TOO_SMALL"
     SOURCE_EXTRACTOR_MISSING = "SOURCE_EXTRACTOR_MISSING"
+    REVIEW_ITEM_NOT_FOUND = "REVIEW_ITEM_NOT_FOUND"
+    REVIEW_SETTLED = "REVIEW_SETTLED"
+    REVIEW_NOT_ACCEPTABLE = "REVIEW_NOT_ACCEPTABLE"
+    REVIEW_PLACE_GONE = "REVIEW_PLACE_GONE"
+    REVIEW_PLACE_FINAL = "REVIEW_PLACE_FINAL"
+    REVIEW_EVIDENCE_GONE = "REVIEW_EVIDENCE_GONE"
+    REVIEW_NOT_SUPPORTED = "REVIEW_NOT_SUPPORTED"
+    PARAGRAPH_NOT_FOUND = "PARAGRAPH_NOT_FOUND"
+    PARAGRAPH_TRANSITION_ILLEGAL = "PARAGRAPH_TRANSITION_ILLEGAL"
+    PARAGRAPH_NOT_SUPPORTED = "PARAGRAPH_NOT_SUPPORTED"
+    PARAGRAPH_EMPTY = "PARAGRAPH_EMPTY"
+    FACT_RETIRED = "FACT_RETIRED"
+    SUITE_RULE_UNKNOWN = "SUITE_RULE_UNKNOWN"
+    SUITE_INVALID = "SUITE_INVALID"
+    SUITE_NOT_FOUND = "SUITE_NOT_FOUND"
+    TEST_NOT_FOUND = "TEST_NOT_FOUND"
+    PUBLISH_REFUSED = "PUBLISH_REFUSED"
+    PUBLICATION_NOT_FOUND = "PUBLICATION_NOT_FOUND"
+    POLICY_INVALID = "POLICY_INVALID"
+    POLICY_LOOP = "POLICY_LOOP"
+    POLICY_NOT_FOUND = "POLICY_NOT_FOUND"
+    POLICY_VERSION_EXISTS = "POLICY_VERSION_EXISTS"
+    POLICY_FORBIDS = "POLICY_FORBIDS"
+    UNVERIFIED_CONTENT = "UNVERIFIED_CONTENT"
+    REF_NOT_FOUND = "REF_NOT_FOUND"
+    BRANCH_NOT_FOUND = "BRANCH_NOT_FOUND"
+    TAG_NOT_FOUND = "TAG_NOT_FOUND"
+    REF_NAME_INVALID = "REF_NAME_INVALID"
+    REF_EXISTS = "REF_EXISTS"
+    BRANCH_PROTECTED = "BRANCH_PROTECTED"
+    BRANCH_NOT_MERGED = "BRANCH_NOT_MERGED"
+    HISTORIES_UNRELATED = "HISTORIES_UNRELATED"
+    RESOLUTION_INVALID = "RESOLUTION_INVALID"
+    EVALUATION_NOT_FOUND = "EVALUATION_NOT_FOUND"
+    EVALUATION_SET_NOT_FOUND = "EVALUATION_SET_NOT_FOUND"
+    EVALUATION_LIMIT_EXCEEDED = "EVALUATION_LIMIT_EXCEEDED"
+    SUITE_LIMIT_EXCEEDED = "SUITE_LIMIT_EXCEEDED"
 
 
 @dataclass(frozen=True)
@@ -325,6 +362,79 @@ REASONS: dict[Reason, ReasonSpec] = {
     ),
     Reason.SOURCE_EXTRACTOR_MISSING: _spec(
         422, "FAILED_PRECONDITION", "The setting ingest.extractor asks for docling, which is not installed."
+    ),
+    Reason.REVIEW_ITEM_NOT_FOUND: _spec(404, "NOT_FOUND", "No review item rvi_x."),
+    Reason.REVIEW_SETTLED: _spec(409, "FAILED_PRECONDITION", "rvi_x was accepted by prn_y: 'seen on site'."),
+    Reason.REVIEW_NOT_ACCEPTABLE: _spec(
+        409, "FAILED_PRECONDITION", "The evidence contradicts it; rewrite or reject it."
+    ),
+    Reason.REVIEW_PLACE_GONE: _spec(
+        409, "FAILED_PRECONDITION", "The section that it was written for is gone; reject it."
+    ),
+    Reason.REVIEW_PLACE_FINAL: _spec(409, "FAILED_PRECONDITION", "nod_y is final; reopen it first."),
+    Reason.REVIEW_EVIDENCE_GONE: _spec(
+        409, "FAILED_PRECONDITION", "Its quote does not stand in a.md any more; rewrite or reject it."
+    ),
+    Reason.REVIEW_NOT_SUPPORTED: _spec(
+        422, "FAILED_PRECONDITION", "The evidence does not support the new text; see details."
+    ),
+    Reason.PARAGRAPH_NOT_FOUND: _spec(404, "NOT_FOUND", "No paragraph par_x."),
+    Reason.PARAGRAPH_TRANSITION_ILLEGAL: _spec(
+        409, "FAILED_PRECONDITION", "par_x is being written; cancel its run or wait for it."
+    ),
+    Reason.PARAGRAPH_NOT_SUPPORTED: _spec(
+        422, "FAILED_PRECONDITION", "The facts do not support 1 of 3 sentences; see details."
+    ),
+    Reason.PARAGRAPH_EMPTY: _spec(
+        409, "FAILED_PRECONDITION", "par_x has no sentence that stands; generate or edit it."
+    ),
+    Reason.FACT_RETIRED: _spec(409, "FAILED_PRECONDITION", "fct_x was retired; leave it out."),
+    Reason.SUITE_RULE_UNKNOWN: _spec(
+        400, "INVALID_ARGUMENT", "line 4, column 5 (/checks/0/rule): There is no rule 'anwers'. Did you mean 'answers'?"
+    ),
+    Reason.SUITE_INVALID: _spec(
+        400, "INVALID_ARGUMENT", "line 4, column 5 (/checks/0/at_most): Nothing is at least 5 and at most 3."
+    ),
+    Reason.SUITE_NOT_FOUND: _spec(404, "NOT_FOUND", "No suite harrow-bay; GET /v1/suites lists them."),
+    Reason.TEST_NOT_FOUND: _spec(404, "NOT_FOUND", "art_x has no test tst_y."),
+    Reason.PUBLISH_REFUSED: _spec(
+        409, "FAILED_PRECONDITION", "rev_y of art_x cannot be published: policy, suites/harrow-bay. See details."
+    ),
+    Reason.PUBLICATION_NOT_FOUND: _spec(404, "NOT_FOUND", "art_x has no publication pub_y."),
+    Reason.POLICY_INVALID: _spec(
+        400, "INVALID_ARGUMENT", "Line 4, column 3: There is no field 'max_wrods' here. Did you mean 'max_words'?"
+    ),
+    Reason.POLICY_LOOP: _spec(
+        400, "INVALID_ARGUMENT", "Policies extend one another in a circle: team@2 → house@1 → team@2."
+    ),
+    Reason.POLICY_NOT_FOUND: _spec(404, "NOT_FOUND", "No policy house@9."),
+    Reason.POLICY_VERSION_EXISTS: _spec(
+        409, "ALREADY_EXISTS", "house@3 stands for another text; count the version up."
+    ),
+    Reason.POLICY_FORBIDS: _spec(422, "FAILED_PRECONDITION", "The policy house@3 allows extractive, not gemini."),
+    Reason.UNVERIFIED_CONTENT: _spec(
+        422,
+        "FAILED_PRECONDITION",
+        "1 pieces of text may not stand; the first is /nodes/nod_x/blocks/blk_y/sen_z: It cites nothing.",
+    ),
+    Reason.REF_NOT_FOUND: _spec(404, "NOT_FOUND", "art_x has no branch or tag board-draft."),
+    Reason.BRANCH_NOT_FOUND: _spec(404, "NOT_FOUND", "art_x has no branch board-draft."),
+    Reason.TAG_NOT_FOUND: _spec(404, "NOT_FOUND", "art_x has no tag as-sent."),
+    Reason.REF_NAME_INVALID: _spec(400, "INVALID_ARGUMENT", "'a b' is no name: use letters, digits, '.', '_' and '-'."),
+    Reason.REF_EXISTS: _spec(409, "ALREADY_EXISTS", "art_x has a branch or tag board-draft already."),
+    Reason.BRANCH_PROTECTED: _spec(409, "FAILED_PRECONDITION", "main is the document itself; it cannot be deleted."),
+    Reason.BRANCH_NOT_MERGED: _spec(409, "FAILED_PRECONDITION", "board-draft holds 3 revisions that main has not."),
+    Reason.HISTORIES_UNRELATED: _spec(
+        409, "FAILED_PRECONDITION", "rev_x and rev_y have no revision in common; copy what you need."
+    ),
+    Reason.RESOLUTION_INVALID: _spec(
+        400, "INVALID_ARGUMENT", "cfl_x: There is no such conflict; one of the sides has changed. Merge again."
+    ),
+    Reason.EVALUATION_NOT_FOUND: _spec(404, "NOT_FOUND", "No evaluation evl_x."),
+    Reason.EVALUATION_SET_NOT_FOUND: _spec(404, "NOT_FOUND", "No set gold; there is golden."),
+    Reason.EVALUATION_LIMIT_EXCEEDED: _spec(422, "FAILED_PRECONDITION", "This takes longer to verify than 20 s."),
+    Reason.SUITE_LIMIT_EXCEEDED: _spec(
+        422, "FAILED_PRECONDITION", "The suite harrow-bay takes longer than 30 s on art_x."
     ),
 }
 

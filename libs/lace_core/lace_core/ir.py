@@ -6,13 +6,16 @@ rows and evidence have stable ids. There are no floats; text is NFC (normalised 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-IR_SCHEMA_VERSION = 1
+from lace_core.migrations.chain import CURRENT_VERSION, FIRST_VERSION, migrate
+
+IR_SCHEMA_VERSION = CURRENT_VERSION
 
 
 class NodeState(StrEnum):
@@ -24,8 +27,12 @@ class NodeState(StrEnum):
     FINAL = "final"
 
 
-class Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all IR values: frozen, keyword-only, unknown fields refused."""
+class Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Base of all IR values: frozen, keyword-only, unknown fields refused.
+
+    A value holds values and texts alone and so can be in no circle: Python's collector need not look through the
+    hundreds of thousands of them that a large document is made of.
+    """
 
 
 class Source(Value, frozen=True):
@@ -158,6 +165,14 @@ class Opaque(_Block, frozen=True, tag="opaque"):
 Block = Paragraph | ListBlock | Table | Code | Quote | Figure | Callout | Equation | Opaque
 
 
+class GlossaryTerm(Value, frozen=True):
+    """A term to use: what it means, and the words that are not to be used in its place."""
+
+    term: str
+    definition: str = ""
+    avoid: tuple[str, ...] = ()
+
+
 class Constraints(Value, frozen=True):
     """What a node asks of its content; unset fields inherit, `locked` names fields a child may not loosen."""
 
@@ -169,14 +184,14 @@ class Constraints(Value, frozen=True):
     audience: str | None = None
     tone: str | None = None
     language: str | None = None
-    glossary: tuple[str, ...] | None = None
+    glossary: tuple[GlossaryTerm, ...] | None = None
     forbidden_phrases: tuple[str, ...] | None = None
     allowed_fact_ids: tuple[str, ...] | None = None
     competency_questions: tuple[str, ...] | None = None
     locked: tuple[str, ...] = ()
 
 
-class Node(Value, frozen=True):
+class Node(Value, frozen=True, dict=True, gc=True):
     """A section: its own blocks and the evidence they cite. `order_key` sorts siblings as a string."""
 
     node_id: str
@@ -191,7 +206,7 @@ class Node(Value, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-class Artifact(Value, frozen=True):
+class Artifact(Value, frozen=True, dict=True, gc=True):
     """One document. `nodes` holds the tree in document order (a parent before its children)."""
 
     artifact_id: str
@@ -266,8 +281,13 @@ def cited_parts(block: Block) -> Iterator[Cited]:
             return
 
 
+class _Versioned(Struct, frozen=True):
+    ir_schema_version: int = FIRST_VERSION
+
+
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(Artifact)
+_VERSION_DECODER = msgspec.json.Decoder(_Versioned)
 
 
 def encode(artifact: Artifact) -> bytes:
@@ -276,10 +296,21 @@ def encode(artifact: Artifact) -> bytes:
 
 
 def decode(data: bytes) -> Artifact:
-    """The document of its JSON bytes; raises ValueError (msgspec.ValidationError) where they do not fit, and where
-    they are of a schema version that this code does not know.
+    """The document of its JSON bytes, migrated where they are of an earlier schema version.
+
+    Raises ValueError (msgspec.ValidationError) where they do not fit, UnknownVersion where they are of a version that
+    this code does not know.
     """
-    artifact = _DECODER.decode(data)
-    if artifact.ir_schema_version != IR_SCHEMA_VERSION:
-        raise msgspec.ValidationError(f"unknown ir_schema_version {artifact.ir_schema_version}")
-    return artifact
+    if schema_version(data) == IR_SCHEMA_VERSION:
+        return _DECODER.decode(data)
+    return artifact_of(msgspec.json.decode(data))
+
+
+def schema_version(data: bytes) -> int:
+    """The version that JSON bytes of a document name; raises ValueError where they are no JSON object."""
+    return _VERSION_DECODER.decode(data).ir_schema_version
+
+
+def artifact_of(form: Mapping[str, Any]) -> Artifact:
+    """The document of its parsed JSON, migrated where that is of an earlier version; raises as `decode` does."""
+    return msgspec.convert(migrate(form), Artifact)

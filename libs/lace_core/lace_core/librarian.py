@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 from msgspec import Struct
 
 from lace_core.contracts import ExtractedFact, ExtractedFacts, ExtractFactsInput, LibrarianUnit, Qualifier, UnitSpan
-from lace_core.grounding import Verdict, verify
+from lace_core.verification.grounding import Verdict, verify
 
 LONGEST_STATEMENT = 2000
 FULL = 1000

@@ -69,6 +69,11 @@ class Pipeline:
         return "import" in self.names
 
     @property
+    def is_of_paragraph(self) -> bool:
+        """Whether it writes or verifies a paragraph."""
+        return "settle" in self.names
+
+    @property
     def takes_facts(self) -> bool:
         """Whether it takes facts out of sources, which a request must then name."""
         return "survey" in self.names
@@ -168,6 +173,21 @@ ROLLBACK = Pipeline(
         KINDS["compile"],
     ),
 )
+_COMMISSION = Step("commission", (), "Commissioned")
+_SUPPORT = Step("support", ("Commissioned|Composed",), "SupportedText", calls_model=True)
+_SETTLE = Step("settle", ("SupportedText",), "SettledText")
+PARAGRAPH = Pipeline(
+    "paragraph",
+    1,
+    "Writes a paragraph out of the facts that its specification allows; started by POST /v1/paragraphs/{id}:generate.",
+    (_COMMISSION, Step("compose", ("Commissioned",), "Composed", calls_model=True), _SUPPORT, _SETTLE),
+)
+VERIFY_PARAGRAPH = Pipeline(
+    "verify_paragraph",
+    1,
+    "Verifies a paragraph's text once more; started by POST /v1/paragraphs/{id}:verify.",
+    (_COMMISSION, _SUPPORT, _SETTLE),
+)
 NOOP10 = Pipeline(
     "noop10",
     1,
@@ -177,8 +197,11 @@ NOOP10 = Pipeline(
 
 PIPELINES: Mapping[str, Pipeline] = {
     p.pipeline_id: p
-    for p in (GENERATE, OUTLINE, REGENERATE, EXPAND, ENRICH, PATCH, INGEST, IMPORT, FACTS, COMPILE, ROLLBACK, NOOP10)
-}
+    for p in (
+        GENERATE, OUTLINE, REGENERATE, EXPAND, ENRICH, PATCH, INGEST, IMPORT, FACTS, COMPILE, ROLLBACK, PARAGRAPH,
+        VERIFY_PARAGRAPH, NOOP10,
+    )
+}  # fmt: skip
 STEP_NAMES = tuple(sorted({*KINDS, *NOOP10.names}))
 """Every kind of step that a run may have, for settings that are by kind of step."""
 AUTO = "auto"

@@ -21,9 +21,9 @@ from lace_core.contracts import (
     WrittenBlock,
 )
 from lace_core.errors import Detail
-from lace_core.grounding import Verdict, verify
 from lace_core.ir import Block, Evidence, ListBlock, ListItem, Node, Row, Sentence, Table, cited_parts
 from lace_core.planning import Grounds
+from lace_core.verification.grounding import Verdict, verify
 from lace_core.writing import SentenceVerdict, actions_of, block_of, parts_of
 
 LAST = "end"
@@ -127,6 +127,7 @@ def offered_citations(enriched: Enriched, node: Node, grounds: Mapping[str, Grou
                     fact_ids=(fact_id,),
                     verdict=judged.verdict.word,
                     reasons=judged.reasons,
+                    layers=judged.layers,
                 )
             )
     return offered

@@ -18,6 +18,7 @@ from lace_core.apply import Applied, Policy, Rejection, apply
 from lace_core.constraints import resolve
 from lace_core.ir import Artifact, Block, Evidence, ListBlock, Node, NodeState, Sentence, Table, cited_parts
 from lace_core.merkle import block_hash
+from lace_core.rejections import RejectionCode
 
 
 class Way(StrEnum):
@@ -76,17 +77,21 @@ def breaches(before: Artifact, after: Artifact, scope: Scope) -> Iterator[Reject
     """Where the document after breaks the rule, in document order."""
     for name in ("artifact_id", "title", "language", "ir_schema_version"):
         if getattr(before, name) != getattr(after, name):
-            yield Rejection("OUT_OF_SCOPE", f"/{name}", f"The document's {name} is outside what this run may change.")
+            yield Rejection(
+                RejectionCode.OUT_OF_SCOPE, f"/{name}", f"The document's {name} is outside what this run may change."
+            )
     now = {node.node_id: node for node in after.nodes}
     known = {node.node_id for node in before.nodes}
     for node in before.nodes:
         at = f"/nodes/{node.node_id}"
         left = now.get(node.node_id)
         if left is None:
-            yield Rejection("NODE_LOST", at, f"The section {node.title} is gone.")
+            yield Rejection(RejectionCode.NODE_LOST, at, f"The section {node.title} is gone.")
         elif node.node_id not in scope.node_ids:
             if left != node:
-                yield Rejection("OUT_OF_SCOPE", at, f"The section {node.title} is outside what this run may change.")
+                yield Rejection(
+                    RejectionCode.OUT_OF_SCOPE, at, f"The section {node.title} is outside what this run may change."
+                )
         else:
             yield from _node_breaches(node, left, scope.way)
     for node in after.nodes:
@@ -137,15 +142,15 @@ def _refused(artifact: Artifact, actions: Sequence[act.Action], scope: Scope) ->
     for place, action in enumerate(actions):
         if not isinstance(action, _ALLOWED[scope.way]):
             tag = msgspec.to_builtins(action)["action"]
-            yield Rejection("ACTION_NOT_ALLOWED", f"/actions/{place}/action", f"{scope.way} may not {tag}.")
+            yield Rejection(RejectionCode.ACTION_NOT_ALLOWED, f"/actions/{place}/action", f"{scope.way} may not {tag}.")
             continue
         for member, node_id in _touched(action, holders):
             if node_id in known and node_id not in scope.node_ids:
                 message = f"{node_id} is outside what this run may change."
-                yield Rejection("OUT_OF_SCOPE", f"/actions/{place}/{member}", message)
+                yield Rejection(RejectionCode.OUT_OF_SCOPE, f"/actions/{place}/{member}", message)
         if isinstance(action, act.SetNodeState) and states.get(action.node_id) is NodeState.FINAL:
             message = f"{action.node_id} is final; only a person reopens it."
-            yield Rejection("NODE_FINAL", f"/actions/{place}/node_id", message)
+            yield Rejection(RejectionCode.NODE_FINAL, f"/actions/{place}/node_id", message)
 
 
 def _touched(action: act.Action, holders: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -166,12 +171,16 @@ def _node_breaches(before: Node, after: Node, way: Way) -> Iterator[Rejection]:
     at = f"/nodes/{before.node_id}"
     for name in ("parent_id", "order_key", "title", "brief", "constraints"):
         if getattr(before, name) != getattr(after, name):
-            yield Rejection("OUT_OF_SCOPE", f"{at}/{name}", f"{way} leaves the {name} of {before.title} as it is.")
+            yield Rejection(
+                RejectionCode.OUT_OF_SCOPE, f"{at}/{name}", f"{way} leaves the {name} of {before.title} as it is."
+            )
     if before.state is NodeState.FINAL and after != before:
-        yield Rejection("NODE_FINAL", at, f"The section {before.title} is final; reopen it first.")
+        yield Rejection(RejectionCode.NODE_FINAL, at, f"The section {before.title} is final; reopen it first.")
     if way in (Way.EXPAND, Way.ENRICH):
         if before.summary and after.summary != before.summary:
-            yield Rejection("TEXT_LOST", f"{at}/summary", f"{way} leaves the summary of {before.title} as it is.")
+            yield Rejection(
+                RejectionCode.TEXT_LOST, f"{at}/summary", f"{way} leaves the summary of {before.title} as it is."
+            )
         yield from _block_breaches(before, after, way)
 
 
@@ -182,24 +191,28 @@ def _block_breaches(before: Node, after: Node, way: Way) -> Iterator[Rejection]:
         at = f"/nodes/{before.node_id}/blocks/{block.block_id}"
         left = now.get(block.block_id)
         if left is None:
-            yield Rejection("TEXT_LOST", at, f"{way} may not remove a block.")
+            yield Rejection(RejectionCode.TEXT_LOST, at, f"{way} may not remove a block.")
         elif way is Way.EXPAND and block_hash(left) != block_hash(block):
-            yield Rejection("TEXT_CHANGED", at, "expand leaves what is there as it is.")
+            yield Rejection(RejectionCode.TEXT_CHANGED, at, "expand leaves what is there as it is.")
         elif way is Way.ENRICH:
             yield from _enriched_breaches(block, left, at)
     order = [block.block_id for block in after.blocks if block.block_id in had]
     if order != [block.block_id for block in before.blocks if block.block_id in now]:
-        yield Rejection("OUT_OF_SCOPE", f"/nodes/{before.node_id}/blocks", f"{way} leaves the blocks in their order.")
+        yield Rejection(
+            RejectionCode.OUT_OF_SCOPE, f"/nodes/{before.node_id}/blocks", f"{way} leaves the blocks in their order."
+        )
 
 
 def _enriched_breaches(before: Block, after: Block, at: str) -> Iterator[Rejection]:
     """A block may gain citations and nothing else."""
     if _bare(before) != _bare(after):
-        yield Rejection("TEXT_CHANGED", at, "enrich adds evidence; it leaves the text as it is.")
+        yield Rejection(RejectionCode.TEXT_CHANGED, at, "enrich adds evidence; it leaves the text as it is.")
         return
     for old, new in zip(_citations(before), _citations(after), strict=True):
         if not set(old) <= set(new):
-            yield Rejection("CITATION_LOST", at, f"enrich may not drop the citation of {min(set(old) - set(new))}.")
+            yield Rejection(
+                RejectionCode.CITATION_LOST, at, f"enrich may not drop the citation of {min(set(old) - set(new))}."
+            )
 
 
 def _bare(block: Block) -> Block:
@@ -229,13 +242,15 @@ def _citations(block: Block) -> list[tuple[str, ...]]:
 def _new_node_breaches(node: Node, before: Artifact, after: Artifact, scope: Scope) -> Iterator[Rejection]:
     at = f"/nodes/{node.node_id}"
     if scope.way is not Way.EXPAND:
-        yield Rejection("OUT_OF_SCOPE", at, f"{scope.way} adds no sections.")
+        yield Rejection(RejectionCode.OUT_OF_SCOPE, at, f"{scope.way} adds no sections.")
         return
     known = {old.node_id for old in before.nodes}
     above: str | None = node.parent_id
     while above is not None and above not in known:
         above = after.node(above).parent_id
     if above is None or above not in scope.node_ids:
-        yield Rejection("OUT_OF_SCOPE", at, f"The section {node.title} is outside what this run may change.")
+        yield Rejection(
+            RejectionCode.OUT_OF_SCOPE, at, f"The section {node.title} is outside what this run may change."
+        )
     elif resolve(before, above)[0].no_split:
-        yield Rejection("NO_SPLIT", at, f"{above} may not be split.")
+        yield Rejection(RejectionCode.NO_SPLIT, at, f"{above} may not be split.")

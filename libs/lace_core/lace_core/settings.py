@@ -142,6 +142,8 @@ _DEFINITIONS: tuple[Setting, ...] = (
     *SOURCE_SETTINGS,
     # runs
     _int("runs.max_nodes", 60, 1, 2000, _ALL, "Nodes of a document at most."),
+    _int("runs.max_actions", 500, 1, 500, _ALL, "Actions of one proposal at most."),
+    _int("runs.max_text_chars", 100_000, 100, 1_000_000, _ALL, "Characters of one text of a proposal at most."),
     _int("runs.max_depth", 3, 1, 8, _ALL, "Levels of headings below the title at most."),
     _int("runs.max_sections", 9, 1, 60, _ALL, "Sections directly below the title at most."),
     _int("runs.node_parallelism", 4, 1, 64, _ALL, "Nodes of one run that are written at once."),
@@ -176,8 +178,21 @@ _DEFINITIONS: tuple[Setting, ...] = (
     ),
     _int("runs.lease_ms", 1500, 500, 60_000, ("system",), "Milliseconds after which a silent worker's runs are taken."),
     _int("runs.lease_renewal_ms", 300, 50, 10_000, ("system",), "Milliseconds between renewals of a worker's lease."),
+    _int("runs.evaluation_timeout_s", 20, 1, 120, ("system",), "Seconds that an evaluation or verification may take."),
+    _int("runs.evaluation_concurrency", 2, 1, 64, ("system",), "Evaluations that one process works on at once."),
+    _int("runs.suite_timeout_s", 30, 1, 300, ("system",), "Seconds that a suite may take on a document."),
+    _int("runs.suite_concurrency", 2, 1, 64, ("system",), "Suites that one process runs at once."),
     Setting("runs.must_cite", "bool", True, "Whether every sentence must cite.", _ALL),
     Setting("runs.judge", "bool", True, "Whether a judge looks at sentences that the checks pass.", _ALL),
+    _str(
+        "runs.abstentions",
+        "keep",
+        _ALL,
+        "What becomes of a sentence that the judge says nothing of: keep leaves it to the checks, review keeps it out "
+        "until a person has looked.",
+        "keep",
+        "review",
+    ),
     Setting("runs.bench_pipelines", "bool", False, "Whether the pipeline noop10 can be started.", ("system",)),
     # events
     _str(
@@ -382,6 +397,13 @@ _DEFINITIONS: tuple[Setting, ...] = (
     _int("compile.toc_depth", 3, 1, 8, _ALL, "Levels of headings in the table of contents."),
     _str("compile.page_size", "a4", _ALL, "Paper of docx and pdf.", "a4", "us-letter"),
     Setting("compile.quotes", "bool", True, "Whether the source list shows the quoted spans.", _ALL),
+    Setting(
+        "compile.appendices",
+        "bool",
+        True,
+        "Whether evidence, verification and what was withheld follow the text of md, docx and pdf.",
+        _ALL,
+    ),
     # provenance
     _str("provenance.retention_policy", "keep", _ADMIN, "Name of the retention policy recorded in the logs."),
 )

@@ -8,20 +8,20 @@ import msgspec
 from msgspec import Struct
 
 from lace_core import actions as act
+from lace_core.canonical import sha256_hex
 from lace_core.contracts import (
     Carried,
-    JudgedSentence,
-    JudgeInput,
-    Judgement,
     Written,
     WrittenBlock,
     WrittenParagraph,
     WrittenSentence,
 )
-from lace_core.grounding import Verdict, verify
 from lace_core.ids import derive
 from lace_core.ir import Block, Code, Evidence, ListBlock, ListItem, NodeState, Paragraph, Quote, Row, Sentence, Table
 from lace_core.planning import Grounds
+from lace_core.verification.grounding import Verdict, verify
+from lace_core.verification.standing import quotes_of
+from lace_core.verification.verdicts import Acceptance, LayerVerdict
 
 
 class SentenceVerdict(Struct, frozen=True, kw_only=True):
@@ -32,11 +32,13 @@ class SentenceVerdict(Struct, frozen=True, kw_only=True):
     fact_ids: tuple[str, ...]
     verdict: str
     reasons: tuple[str, ...]
+    layers: tuple[LayerVerdict, ...] = ()
+    acceptance: Acceptance | None = None
 
     @property
     def stands(self) -> bool:
-        """Whether the sentence may stand in the document."""
-        return self.verdict == Verdict.SUPPORTED.word
+        """Whether the sentence may stand in the document: its evidence says so, or a person decided it."""
+        return self.verdict == Verdict.SUPPORTED.word or self.acceptance is not None
 
 
 def unknown_facts(written: Written, grounds: Mapping[str, Grounds]) -> list[tuple[str, str]]:
@@ -69,38 +71,10 @@ def check(written: Written, grounds: Mapping[str, Grounds], node_id: str) -> lis
                 fact_ids=sentence.fact_ids,
                 verdict=judged.verdict.word,
                 reasons=judged.reasons,
+                layers=judged.layers,
             )
         )
     return verdicts
-
-
-def judge_input(verdicts: Sequence[SentenceVerdict], grounds: Mapping[str, Grounds]) -> JudgeInput:
-    """What the judge is asked: only the sentences that stand, as a judge can only lower a verdict."""
-    return JudgeInput(
-        sentences=tuple(
-            JudgedSentence(sentence_id=v.sentence_id, text=v.text, quotes=tuple(_quote(grounds[f]) for f in v.fact_ids))
-            for v in verdicts
-            if v.stands
-        )
-    )
-
-
-def lower(verdicts: Sequence[SentenceVerdict], judgement: Judgement) -> list[SentenceVerdict]:
-    """The verdicts after the judge: never better than before; a sentence that the judge passes over stays.
-
-    Of several verdicts on one sentence the worst counts.
-    """
-    by_id = {v.sentence_id: v for v in sorted(judgement.verdicts, key=lambda v: -Verdict.of(v.verdict))}
-    lowered: list[SentenceVerdict] = []
-    for own in verdicts:
-        judge = by_id.get(own.sentence_id)
-        if judge is None:
-            lowered.append(own)
-            continue
-        worse = min(Verdict.of(own.verdict), Verdict.of(judge.verdict))
-        reasons = (*own.reasons, f"judge: {judge.verdict} ({judge.reason})")
-        lowered.append(msgspec.structs.replace(own, verdict=worse.word, reasons=reasons))
-    return lowered
 
 
 def actions_of(
@@ -164,20 +138,36 @@ def _all_sentences(written: Written) -> list[WrittenSentence]:
 
 
 def _cited(verdict: SentenceVerdict, grounds: Mapping[str, Grounds]) -> list[Evidence]:
-    """The spans that a sentence rests on: of a list or table those pieces alone that hold its words."""
+    """The spans that a sentence rests on: of a list or table those pieces that say it by themselves, else all of it."""
     found: dict[str, Evidence] = {}
     for fact_id in verdict.fact_ids:
-        fact, pieces = grounds[fact_id].fact, grounds[fact_id].pieces
-        head = f"{' | '.join(fact.table.header)}\n" if fact.table and any(fact.table.header) else ""
-        exact = [p for p in pieces if _holds(verdict.text, p.quote, head)] if len(pieces) > 1 else pieces
-        for piece in exact or pieces:
+        for piece in _pieces_for(verdict.text, grounds[fact_id]):
             found[piece.evidence_id] = piece
     return list(found.values())
 
 
-def _holds(text: str, quote: str, head: str) -> bool:
-    """Whether a piece by itself says it; a row of a table says it with its columns' heads."""
-    return verify(text, [head + quote]).verdict is Verdict.SUPPORTED
+def _pieces_for(text: str, grounds: Grounds) -> Sequence[Evidence]:
+    fact, pieces = grounds.fact, grounds.pieces
+    if fact.kind not in ("list", "table") or not pieces or pieces[0].quote == fact.text:
+        return pieces
+    head = " | ".join(fact.table.header) if fact.table and any(fact.table.header) else ""
+    above = [_span(pieces[0], fact.text, len(head))] if head and fact.text.startswith(f"{head}\n") else []
+    exact = [p for p in pieces if verify(text, quotes_of((*above, p))).verdict is Verdict.SUPPORTED]
+    return [*above, *exact] if exact else [_span(pieces[0], fact.text, len(fact.text))]
+
+
+def _span(piece: Evidence, text: str, end: int) -> Evidence:
+    """What stands at the beginning of a piece's unit: the heads of a table, or all of it."""
+    place = (piece.source_id, piece.source_version, piece.extraction, piece.unit_id, "0", str(end))
+    quote = text[:end]
+    return msgspec.structs.replace(
+        piece,
+        evidence_id=derive("evd", *place),
+        start=0,
+        end=end,
+        quote=quote,
+        quote_hash=sha256_hex(quote.encode()),
+    )
 
 
 def _prose(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lace_core import lexicon
 from lace_core.contracts import Qualifier
+from lace_core.verification import lexicon
 
 _MOST = 20
 _MONTH = "|".join(month.title() for month in lexicon.MONTHS)

@@ -35,6 +35,13 @@ HEDGES = _words(
     """
 )
 CAUSES = _words("because therefore thus hence causes caused cause due consequently leads led owing")
+SAYING = _words(
+    """
+    said says say stated states reported reports announced claimed claims claim according alleged allegedly argued
+    argues believed believes thought told tells called denied denies quoted cited reportedly
+    """
+)
+"""Words by which somebody's words are given as somebody's."""
 QUALIFIERS = _words(
     """
     if unless except only until provided otherwise but however although though subject some most many several part
@@ -47,6 +54,23 @@ QUALIFIERS = _words(
     """
 )
 """Words whose loss with the clause around them would change what a sentence claims (with negations and hedges)."""
+
+RETRACTING = _words(
+    """
+    wrong wrongly false falsely incorrect incorrectly error mistaken mistakenly withdrawn retracted disputed denied
+    corrected revised void invalid invalidated cancelled rejected reversed overturned refuted untrue doubt doubts
+    doubted doubtful myth rumour rumor unproven unconfirmed so otherwise exception exceptions except nor
+    supposedly allegedly alleged
+    """
+)
+"""Words by which a further clause may take back, or bind to a condition, what the clause before it says."""
+SCOPING = SAYING | _words(
+    """
+    that if unless whether asked replied judged noted concluded agreed decided wanted hoped expected estimated
+    assumed recommended proposed planned suggested promised warned considered thinks thought expects supposed
+    """
+)
+"""Words that put what follows under somebody's saying, or under a condition."""
 
 BOUND_TO_CLAUSE = QUALIFIERS | _words(
     """
@@ -66,14 +90,61 @@ STOP = _words(
     """
 )
 PRONOUNS = _words("it its they them their he she his her this that these those such both")
+POINTING = PRONOUNS | _words("other others former latter same its remaining respectively then there")
 LIGHT = _words("a an the also")
 """Words that may be there or not without a difference (a capital A inside a sentence is a name)."""
 
-PLACING = _words("in on at during since")
-ACTS = _words("led built made held bought sold paid won")
+PLACING = _words("in on at during since between within near after before")
+BEGINNING = PLACING | _words("by from to for with over under along across through because although while until into")
+"""Words with which an adjunct may begin."""
+SUBORDINATING = _words("because although though while whereas after before until since as when if unless")
+FRAMING = (
+    PLACING
+    | SUBORDINATING
+    | _words(
+        "from by under with for of only both either neither not according suppose imagine assume had were let once"
+    )
+)
+"""Words with which a sentence begins that may say for when, where or under what terms all of it holds."""
+ACTS = _words(
+    """
+    led built made held bought sold paid won found sent kept laid set cut met read put lost left told rebuilt resold
+    withheld outgrown undertaken
+    """
+)
 """Past forms without -ed that are participles too (with -ed they all are)."""
+AUXILIARIES = _words("is was has have had do does did will would may might can could must shall should")
+FINITE = (
+    AUXILIARIES
+    | ACTS
+    | _words(
+        """
+    fell rose grew began ran took came went gave wrote became saw drew drove stood lay rested spread burst
+    runs takes comes goes gives shows stands lies holds carries covers includes contains measures uses leads owns
+    serves supplies crosses follows remains needs requires limits sets rests forms works leaks reaches delivers costs
+    reports recommends concludes employs
+    """
+    )
+)
+"""Verbs that are known to head a clause; words in -ed may, too."""
+JOINING = _words("and while whereas")
+ADDING = _words(
+    """
+    compared including which laid built made known set recorded offered opened founded installed published measured
+    dated named located situated owned signed drawn designed fitted drilled dug cut taken leaving bringing making
+    """
+)
+"""Words behind a last comma that begin what is only told besides."""
+ARTICLES = _words("a an the its")
+PARTITIVE = _words(
+    """
+    part half some one most number total out each all kind type majority rest end front third two three four five six
+    seven eight nine ten many several few none any share percentage % quarter sum head instead because per favour lack
+    """
+)
+"""Words before "of" that say how much of something, or that make a preposition with it."""
 RELATIVE = _words("which who whose")
-TRAILING = RELATIVE | _words("and whereas because so")
+TRAILING = RELATIVE | _words("whereas because so")
 """With a comma before them, these begin a clause without which the sentence before it still holds."""
 
 MEASURES = _words(
@@ -95,6 +166,7 @@ NUMERALS = (
 )
 
 _SAME = """
+extra additional|begin start commence|begins starts commences|mg milligram milligrams|kn kilonewton kilonewtons
 is are|was were|started began commenced|finished completed|bought purchased|built constructed|located situated
 used utilised utilized|entire whole|said stated|though although|while whilst|among amongst|toward towards|until till
 and &|versus vs|maximum max|yearly annually|programme program|centre center|colour color|organisation organization
@@ -109,11 +181,38 @@ SAME = {
 }
 """Words that mean the same wherever they stand, to one of them."""
 
+_UNITS = (
+    "metres?|meters?|m|millimetres?|mm|centimetres?|cm|kilometres?|km|litres?|l|megalitres?|bar|kilowatts?|kw|kilowatt "
+    "hours?|kwh|megawatt hours?|hours?|h|days|weeks|tonnes?|t|kg|g|mg|milligrams?|grams?|hectares?|ha|kilonewtons?|kn"
+)
+_TIMES = {"second": "s", "hour": "h", "d": "day"}
+
+
+def _per(match: re.Match[str]) -> str:
+    """A rate with its time in one form: "litres a second" and "l/s" alike."""
+    return f" {match[1]} per {_TIMES.get(match[2], match[2])}"
+
+
+def _area_or_volume(match: re.Match[str]) -> str:
+    """ "8 m³" as "8 cubic m"."""
+    return " square m" if "2" in match[0] else " cubic m"
+
+
+LONG = {"length": "long", "width": "wide", "depth": "deep", "height": "high"}
 _QUANTITY = r"(?= ?[£$€¥]? ?\d)"
 PHRASES = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
         (r"\bpercentage[ -]points?\b", "pp"),
+        (r"(?<![\d.,])(\d[\d.,]{0,20}(?: (?:million|billion|thousand))?) pounds?(?: sterling)?\b(?! of)", r"£\1"),
+        (r"\bbetween (\S{1,30}) and (?=\S)", r"between \1 thru "),
+        (r"(?<=\d) ?m ?\^? ?([23])\b|(?<=\()m ?\^?([23])\b", _area_or_volume),
+        (rf"(\d)\.0{{1,6}}(?= ?(?:%|per cent|million|billion|{_UNITS})\b)", r"\1"),
+        (r"([£$€¥] ?\d[\d,]*)\.0+(?![\d.])", r"\1"),
+        (rf"(?<![a-z])({_UNITS}) ?/ ?(s|h|d|day|kg)\b", _per),
+        (rf"(?<![a-z])({_UNITS}) (?:an?|per) (second|hour|day|year)\b", _per),
+        (r"\bhad an? (length|width|depth|height) of (\d[\d.,]* ?\w+)", lambda m: f"was {m[2]} {LONG[m[1]]}"),
+        (r"\bhas an? (length|width|depth|height) of (\d[\d.,]* ?\w+)", lambda m: f"is {m[2]} {LONG[m[1]]}"),
         (r"\bper ?cent\b", "%"),
         (r"\bcan't\b|\bcannot\b", "can not"),
         (r"\bwon't\b", "will not"),
@@ -137,21 +236,36 @@ PHRASES = tuple(
         (r"\b(the|a) (most|more|less|least|fewer|few|little|other|half|third|quarter)\b", r"\1\2"),
         (r"\bno one\b", "nobody"),
         (r"\bno\. ?(?=\d)", "number "),
-        (r"(?<=\d) ?[-–] ?(?=\d)", " to "),
+        (r"(?<=\d) ?[-–] ?(?=\d)", " thru "),
+        (r"(?<=\d) to (?=@?\d)", " thru "),
         (r"^(?:however|moreover|furthermore|in addition|additionally|in fact|overall),? ", ""),
     )
 )
 """Wordings of more than one word, or bound to what follows, in lower case, to one that means the same."""
 
-DIMENSIONS = _words("year years date month quarter period season scenario case option phase status")
+DIMENSIONS = _words("year years date month quarter period season scenario case option phase status basis assumption")
 """Heads of columns that say for when or under what terms the rest of a row holds."""
 
+DESIGNATING = _words(
+    """
+    section sections pump plot annex appendix table figure class grade type phase unit block zone area part option
+    category group level line stage route lot
+    """
+)
+"""Words after which a letter by itself is a name, and no initial: a point behind it may end a sentence."""
 MONTHS = {
     month: number
     for number, month in enumerate(
         "january february march april may june july august september october november december".split(), 1
     )
 }
+TIMES = frozenset(MONTHS) | _words(
+    """
+    year years month months week weeks day days night nights winter summer spring autumn quarter season morning evening
+    today yesterday tomorrow construction operation
+    """
+)
+"""Words that say when."""
 ABBREVIATIONS = _words(
     """
     dr mr mrs ms prof st no nos fig figs eq sec approx ca cf vs etc e.g i.e inc ltd co corp al vol pp p ref dept est

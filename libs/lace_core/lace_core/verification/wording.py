@@ -1,4 +1,4 @@
-"""Reads text for comparison: one normalisation, its statements, and the wordings that say no more than each does."""
+"""Reads text for comparison: one normalisation, its statements with their tokens, and the cells of its tables."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from itertools import combinations, islice
 
-from lace_core import lexicon
+from lace_core.verification import lexicon
 
 _MARKS = str.maketrans(
     dict.fromkeys("“”„‟«»″", '"')
@@ -32,8 +31,6 @@ _ITEM = re.compile(rf"\n(?={_BULLET})")
 _END = re.compile(r"[.!?]+[\"')\]]*(?= [\"'(\[]*([^\W_]))|[。！？]+")
 _LONGEST_ABBREVIATION = 12
 _MOST_STATEMENTS = 400
-_MOST_TOKENS = 300  # of a statement whose asides are looked for
-_MOST_ASIDES = 4
 
 Keys = tuple[str, ...]
 
@@ -53,7 +50,7 @@ def normalise(text: str) -> str:
     return flat(text).casefold()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def verbatim(text: str) -> str:
     """What two texts have in common that differ in nothing but typography, a list marker and the full stop."""
     return _bare(flat(text)).casefold().rstrip(" .")
@@ -74,14 +71,16 @@ class Token:
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence, list item or table row: its text as `verbatim` gives it, its tokens, the stems of its content
-    words, and the wordings that say no more than it does (its own first; none where it is broken off).
+    """A sentence, list item or table row: its text as `verbatim` gives it, its tokens, the stems of its content words.
+
+    It opens with a small letter where its beginning may have been cut off, and closes with a mark where it is complete.
     """
 
     text: str
     tokens: tuple[Token, ...]
     stems: frozenset[str]
-    wordings: tuple[Keys, ...]
+    opens_small: bool = False
+    closes: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -89,7 +88,7 @@ class Statement:
         return frozenset(token.key for token in self.tokens)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def statements(text: str) -> tuple[Statement, ...]:
     """The statements of a text in order; where it is not plain that one ends, it goes on."""
     return tuple(map(_statement, _split(text)))
@@ -97,8 +96,15 @@ def statements(text: str) -> tuple[Statement, ...]:
 
 def _statement(piece: str) -> Statement:
     tokens = tuple(_tokens(piece))
-    stems = frozenset(stem(t.key) for t in tokens if t.key not in lexicon.STOP and t.key[:1].isalpha())
-    return Statement(piece.casefold().rstrip(" ."), tokens, stems, tuple(_wordings(tokens)))
+    stems = stems_of(tokens)
+    bare = piece.lstrip("\"'([")
+    closes = piece.rstrip("\"')] ").endswith((".", "!", "?", ";", ":", "。", "！", "？"))
+    return Statement(piece.casefold().rstrip(" ."), tokens, stems, bare[:1].islower(), closes)
+
+
+def stems_of(tokens: Iterable[Token]) -> frozenset[str]:
+    """The stems of the content words."""
+    return frozenset(stem(t.key) for t in tokens if t.key not in lexicon.STOP and t.key[:1].isalpha())
 
 
 def _split(text: str) -> list[str]:
@@ -116,8 +122,10 @@ def _sentences(line: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(line):
         before = line[max(start, match.start() - _LONGEST_ABBREVIATION) : match.start()].lower()
-        word = before.rpartition(" ")[2].lstrip("(\"'")
-        is_short = match[0].startswith(".") and (word in lexicon.ABBREVIATIONS or (len(word) == 1 and word.isalpha()))
+        earlier, _, word = before.rpartition(" ")
+        word = word.lstrip("(\"'")
+        is_initial = len(word) == 1 and word.isalpha() and earlier.rpartition(" ")[2] not in lexicon.DESIGNATING
+        is_short = match[0].startswith(".") and (word in lexicon.ABBREVIATIONS or is_initial)
         if not is_short and not (match[1] or "").islower():
             yield line[start : match.end()].strip()
             start = match.end()
@@ -209,20 +217,7 @@ def _is_guarded(tokens: Iterable[Token]) -> bool:
     return any(t.key in lexicon.NEGATIONS or t.key in lexicon.HEDGES or t.key in lexicon.QUALIFIERS for t in tokens)
 
 
-def _wordings(tokens: Sequence[Token]) -> Iterator[Keys]:
-    """The statement as it is, and without any choice of its asides; none of one that is broken off."""
-    if tokens and tokens[-1].key in ",:-":
-        return
-    asides = list(islice(_asides(tokens), _MOST_ASIDES)) if len(tokens) <= _MOST_TOKENS else []
-    for count in range(len(asides) + 1):
-        for chosen in combinations(asides, count):
-            left_out = {at for aside in chosen for at in aside}
-            keys = _keys([token for at, token in enumerate(tokens) if at not in left_out])
-            yield keys
-            yield from active(keys)
-
-
-def _keys(tokens: Sequence[Token]) -> Keys:
+def keys_of(tokens: Sequence[Token]) -> Keys:
     """What is compared: articles and delimiters left out, but not the comma that makes a clause an aside."""
     found: list[str] = []
     for at, token in enumerate(tokens):
@@ -242,7 +237,7 @@ def _is_loss(tokens: Sequence[Token], at: int) -> bool:
     return tokens[at].key == "(" and at + 2 < len(tokens) and bool(tokens[at + 1].figure) and tokens[at + 2].key == ")"
 
 
-def _asides(tokens: Sequence[Token]) -> Iterator[range]:
+def aside_ranges(tokens: Sequence[Token]) -> Iterator[range]:
     """Stretches without which the statement still holds; none that negates, hedges or qualifies."""
     for at in range(len(tokens) - 1):
         aside = _aside(tokens, at)
@@ -265,9 +260,8 @@ def _aside(tokens: Sequence[Token], at: int) -> range | None:
         return range(at, comma + 1)
     if following not in lexicon.TRAILING or comma:
         return None
-    before = tokens[:at]
-    is_list = any(token.key == "," for token in before) or end - at < 5
-    return None if following == "and" and (is_list or _is_guarded(before)) else range(at, end)
+    negates = any(token.key in lexicon.NEGATIONS for token in tokens[:at])
+    return None if following == "because" and negates else range(at, end)
 
 
 def _end(tokens: Sequence[Token]) -> int:
@@ -278,42 +272,28 @@ def _end(tokens: Sequence[Token]) -> int:
     return end
 
 
-def turned(keys: Keys) -> Iterator[Keys]:
-    """The same with a time or place brought from one end to the other, where it is plain what that belongs to."""
-    if not _is_simple(keys):
-        return
-    for at in range(1, len(keys) - 1):
-        if keys[at] in lexicon.PLACING and len(keys) - at <= 8:
-            yield keys[at:] + keys[:at]
-        if keys[0] in lexicon.PLACING and 2 <= at <= 8:
-            yield keys[at:] + keys[:at]
-
-
-def active(keys: Keys) -> Iterator[Keys]:
-    """The same said of who did it: "the site was surveyed by X in May" as "X surveyed the site in May"."""
-    if "by" not in keys or not _is_simple(keys):
-        return
-    by = keys.index("by")
-    if by < 3 or keys[by - 2] != "was" or not (keys[by - 1].endswith("ed") or keys[by - 1] in lexicon.ACTS):
-        return
-    for end in range(by + 2, min(len(keys), by + 7) + 1):
-        if end == len(keys) or keys[end] in lexicon.PLACING:
-            yield (*keys[by + 1 : end], keys[by - 1], *keys[: by - 2], *keys[end:])
-
-
-def _is_simple(keys: Keys) -> bool:
-    """Whether it is plain that the words are one clause, which affirms."""
-    return not any(key in lexicon.BOUND_TO_CLAUSE or key in lexicon.NEGATIONS or key.endswith("ing") for key in keys)
+def is_simple(keys: Keys) -> bool:
+    """Whether it is plain that the words are one clause."""
+    return not any(key in lexicon.BOUND_TO_CLAUSE or (key.endswith("ing") and len(key) > 6) for key in keys)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: the ways to name its row, its column's name, its unit, and what it holds."""
+    """A cell of a table: the ways to name its row, its column's name, its unit, what it holds, the cells beside it."""
 
     rows: tuple[Keys, ...]
     column: Keys
     unit: Keys
     value: Keys
+    others: tuple[Keys, ...] = ()
+    counts: bool = False
+
+    @property
+    def values(self) -> frozenset[Keys]:
+        """What it holds, with its unit and without; a currency stands before the figure."""
+        money = (self.unit[0], *self.value, *self.unit[1:]) if self.unit and self.unit[0] in "£$€¥" else self.value
+        whole = (self.value[0].removesuffix(".0"), *self.value[1:])  # no section's number: it has a unit
+        return frozenset((self.value, self.value + self.unit, money, whole + self.unit if self.unit else self.value))
 
 
 @lru_cache(maxsize=1024)
@@ -327,29 +307,37 @@ def cells(text: str) -> tuple[Cell, ...]:
     if len(lines) < 2 or len(lines[0]) < 2 or any(len(line) != len(lines[0]) for line in lines):
         return ()
     heads = [_head(cell) for cell in lines[0]]
-    if any(not lexicon.DIMENSIONS.isdisjoint(column) for column, _ in heads[1:]):
-        return ()
     named = Counter(line[0] for line in lines[1:])
     rows = [line for line in lines[1 : _MOST_STATEMENTS + 1] if named[line[0]] == 1]
-    return tuple(cell for line in rows for cell in _row_cells(heads, line))
+    return tuple(cell for line in rows for cell in _row_cells(heads, lines[0], line))
 
 
-def _row_cells(heads: Sequence[tuple[Keys, Keys]], line: Sequence[str]) -> Iterator[Cell]:
+def _row_cells(heads: Sequence[tuple[Keys, Keys]], heads_text: Sequence[str], line: Sequence[str]) -> Iterator[Cell]:
     names = _row_names(heads[0][0], _row_keys(line[0]))
     for at in range(1, len(line)):
         column, unit = heads[at]
-        beside = (*line[1:at], *line[at + 1 :])
+        beside = [place for place in range(1, len(line)) if place != at]
         value = _row_keys(line[at])
-        if names and value and any(key.isalpha() for key in column) and not any(map(_is_wordy, beside)):
-            yield Cell(names, column, unit, value)
+        is_plain = not any(_binds(heads[place][0], line[place]) for place in beside)
+        if names and value and any(key.isalpha() for key in column) and is_plain:
+            others = tuple(_row_keys(line[place]) for place in beside)
+            yield Cell(names, column, unit, value, others, counts=_counts(heads_text[at]))
 
 
-def _is_wordy(cell: str) -> bool:
-    return any(character.isalpha() for character in cell) and not cell[:1].isdigit()
+def _binds(column: Keys, cell: str) -> bool:
+    """Whether a cell may say when or under what terms the rest of its row holds."""
+    if len(column) == 1 and column[0] in lexicon.DIMENSIONS:
+        return True
+    words = set(_row_keys(cell))
+    return not (words.isdisjoint(lexicon.HEDGES | lexicon.QUALIFIERS | lexicon.NEGATIONS) or cell[:1].isdigit())
+
+
+def _counts(head: str) -> bool:
+    return "(number" in head.lower()
 
 
 def _row_keys(text: str) -> Keys:
-    return _keys(tuple(_tokens(f"the {flat(text)}")))
+    return keys_of(tuple(_tokens(f"the {flat(text)}")))
 
 
 def _head(text: str) -> tuple[Keys, Keys]:
@@ -357,20 +345,33 @@ def _head(text: str) -> tuple[Keys, Keys]:
     return _row_keys(name), tuple(key for key in _row_keys(unit) if key != "number")
 
 
+_CODE = re.compile(r"[a-z]{1,4}-?\d{1,5}")
+
+
 def _row_names(column: Keys, name: Keys) -> tuple[Keys, ...]:
     if not name:
         return ()
     full = (column + name,) if column else ()
-    return (*full, name) if any(len(key) > 2 and key.isalpha() for key in name) else full
+    is_year = column == ("year",) and len(name) == 1 and len(name[0]) == 4
+    is_code = len(name) == 1 and len(name[0]) > 2 and _CODE.fullmatch(name[0]) is not None
+    return (*full, name) if is_year or is_code or any(len(key) > 2 and key.isalpha() for key in name) else full
 
 
 def told(cell: Cell) -> Iterator[Keys]:
     """The wordings that say what a cell says."""
-    for value in {cell.value, cell.value + cell.unit}:
+    columns = (cell.column, ("number", "of", *cell.column)) if cell.counts else (cell.column,)
+    for value in cell.values:
         for row in cell.rows:
-            for verb in ("is", "was"):
-                yield from ((*cell.column, link, *row, verb, *value) for link in ("of", "in", "at", "for"))
-                yield from ((link, *row, *cell.column, verb, *value) for link in ("in", "at", "for"))
-            for verb in ("had", "has"):
-                yield (*row, verb, *cell.column, "of", *value)
-                yield (*row, verb, *value, *cell.column)
+            for column in columns:
+                yield from _told(row, column, value)
+
+
+def _told(row: Keys, column: Keys, value: Keys) -> Iterator[Keys]:
+    for verb in ("is", "was"):
+        yield from ((*column, link, *row, verb, *value) for link in ("of", "in", "at", "for"))
+        yield from ((link, *row, *column, verb, *value) for link in ("in", "at", "for"))
+        if len(column) == 1 and column[0] in lexicon.LONG:
+            yield (*row, verb, *value, lexicon.LONG[column[0]])
+    for verb in ("had", "has"):
+        yield (*row, verb, *column, "of", *value)
+        yield (*row, verb, *value, *column)

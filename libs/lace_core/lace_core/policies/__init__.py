@@ -1,0 +1,1 @@
+"""Rules of an organisation as versioned YAML: read, checked, laid over one another, explained, compared, applied."""

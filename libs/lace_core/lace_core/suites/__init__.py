@@ -1,0 +1,1 @@
+"""Tests of documents: suites of checks written in YAML, run over a document, with results for people and programs."""

@@ -1,0 +1,1 @@
+"""Whether evidence carries what a sentence says, decided without a model."""
