@@ -8,7 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from lace.runs.v1 import artifacts_pb2_grpc, runs_pb2_grpc
+from lace.runs.v1 import (
+    artifacts_pb2_grpc,
+    evaluations_pb2_grpc,
+    history_pb2_grpc,
+    paragraphs_pb2_grpc,
+    policies_pb2_grpc,
+    publications_pb2_grpc,
+    reviews_pb2_grpc,
+    runs_pb2_grpc,
+    suites_pb2_grpc,
+)
 from lace_core.settings import resolve
 from lace_platform.clock import utc_now
 from lace_platform.config import ProcessConfig
@@ -23,7 +33,10 @@ from lace_runs.adapters.boundary import GroupCommit
 from lace_runs.adapters.events import PostgresNews
 from lace_runs.adapters.facts import IngestFacts
 from lace_runs.adapters.lease import WorkerLease
+from lace_runs.adapters.policies import POLICIES_CHANGED
+from lace_runs.adapters.policy_settings import PolicySettings
 from lace_runs.adapters.publication import EventPublication
+from lace_runs.adapters.scoring.child_scorer import ChildScorer
 from lace_runs.adapters.services import (
     BlobSnapshots,
     ControlAudit,
@@ -33,21 +46,31 @@ from lace_runs.adapters.services import (
     RunGrants,
 )
 from lace_runs.adapters.settings_cache import CachedSettings
+from lace_runs.adapters.source_standings import IngestStandings
 from lace_runs.adapters.starts import GroupStart
 from lace_runs.adapters.tables import INFRASTRUCTURE
+from lace_runs.adapters.testing.child_runner import ChildSuiteRunner
 from lace_runs.adapters.tracing import RunSpans, trace_headers
 from lace_runs.adapters.wakeups import EventWakeups
 from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
 from lace_runs.api import consumers
 from lace_runs.api.artifacts import ArtifactServicer, ArtifactTools
 from lace_runs.api.convert import event_json
+from lace_runs.api.evaluations import EvaluationServicer, EvaluationTools
+from lace_runs.api.history import HistoryServicer, HistoryTools
+from lace_runs.api.paragraphs import ParagraphServicer, ParagraphTools
 from lace_runs.api.pipelines import PipelineServicer
+from lace_runs.api.policies import PolicyServicer, PolicyTools
+from lace_runs.api.publications import PublicationServicer
+from lace_runs.api.reviews import ReviewServicer, ReviewTools
 from lace_runs.api.runs import RunServicer, RunTools
+from lace_runs.api.suites import SuiteServicer, SuiteTools
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.events import EventTails
 from lace_runs.app.execution import Tools
 from lace_runs.app.rollback import Orders
+from lace_runs.app.suites.testing import Testers
 from lace_runs.app.worker import Worker
 
 NAME = "runs"
@@ -94,10 +117,11 @@ class _Outside:
     """The database and the neighbours."""
 
     open: OpenPostgresUnitOfWork
-    settings: CachedSettings
+    settings: PolicySettings
     audit: ControlAudit
     grants: RunGrants
     sources: IngestSources
+    standings: IngestStandings
     models: GatewayModels
     facts: IngestFacts
     snapshots: BlobSnapshots
@@ -111,12 +135,14 @@ def _neighbours(
     own = platform.channel("control", identity.token)
     for channel in (control, ingest, llm, own):
         stack.push_async_callback(channel.close)
+    settings = CachedSettings(ControlSettings(control), listener.subscribe(SETTINGS_CHANGED))
     return _Outside(
         open_work,
-        CachedSettings(ControlSettings(control), listener.subscribe(SETTINGS_CHANGED)),
+        PolicySettings(settings, open_work, platform.blobs, listener.subscribe(POLICIES_CHANGED)),
         ControlAudit(own),
         RunGrants(control, identity),
         IngestSources(ingest),
+        IngestStandings(ingest),
         GatewayModels(llm),
         IngestFacts(ingest),
         BlobSnapshots(platform.blobs),
@@ -177,7 +203,33 @@ def _server(
     server.add(runs_pb2_grpc.add_PipelineServiceServicer_to_server, PipelineServicer(outside.open, outside.settings))
     artifacts = ArtifactTools(outside.open, outside.settings, outside.sources, outside.snapshots, pages)
     server.add(artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactServicer(artifacts))
+    history = HistoryTools(outside.open, outside.snapshots, pages)
+    server.add(history_pb2_grpc.add_HistoryServiceServicer_to_server, HistoryServicer(history))
+    paragraphs = ParagraphTools(
+        outside.open, outside.settings, outside.sources, outside.facts, outside.snapshots, pages
+    )
+    server.add(paragraphs_pb2_grpc.add_ParagraphServiceServicer_to_server, ParagraphServicer(paragraphs))
+    policies = PolicyTools(outside.open, pages, outside.settings.forget)
+    server.add(policies_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyServicer(policies))
+    reviews = ReviewTools(outside.open, outside.sources, outside.snapshots, pages)
+    server.add(reviews_pb2_grpc.add_ReviewServiceServicer_to_server, ReviewServicer(reviews))
+    evaluations = EvaluationTools(outside.open, _scorer(config), pages)
+    server.add(evaluations_pb2_grpc.add_EvaluationServiceServicer_to_server, EvaluationServicer(evaluations))
+    suites = SuiteTools(_testers(config, outside), pages)
+    server.add(suites_pb2_grpc.add_SuiteServiceServicer_to_server, SuiteServicer(suites))
+    server.add(publications_pb2_grpc.add_PublicationServiceServicer_to_server, PublicationServicer(suites))
     return server
+
+
+def _scorer(config: ProcessConfig) -> ChildScorer:
+    settings = resolve(config.layers).values
+    return ChildScorer(settings["runs.evaluation_timeout_s"], settings["runs.evaluation_concurrency"])
+
+
+def _testers(config: ProcessConfig, outside: _Outside) -> Testers:
+    settings = resolve(config.layers).values
+    runner = ChildSuiteRunner(settings["runs.suite_timeout_s"], settings["runs.suite_concurrency"])
+    return Testers(outside.open, outside.settings, outside.sources, outside.standings, outside.models, runner)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

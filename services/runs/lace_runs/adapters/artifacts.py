@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from lace_core.apply import Change
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import IR_SCHEMA_VERSION, Artifact, Node, Source
-from lace_core.merkle import block_hash, ir_hash, node_hash
+from lace_core.merkle import block_hash, node_hash
+from lace_core.migrations.stored import Stored, stored_of_form
+from lace_core.verification.standing import Piece, pieces_of
 from lace_platform.db.transaction import Transaction
 from lace_runs.adapters import locks
-from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
+from lace_runs.adapters.actions import keep_actions, known_actions
+from lace_runs.adapters.reviews import supersede_changed
+from lace_runs.adapters.verdicts import INSERT_VERDICTS_AGAIN, keep_verdicts, list_verdicts, was_settled
+from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging, WantedArtifacts
+from lace_runs.domain.verdicts import WantedVerdicts
 
 REVISION_COLUMNS = """tenant_id, artifact_id, revision_id, coalesce(parent_revision_id, '') AS parent_revision_id,
- status, ir_schema_version, ir_hash, content_hash, ir_uri, run_id, created_by, created_at"""
+ status, ir_schema_version, ir_hash, content_hash, ir_uri, run_id, created_by, created_at,
+ coalesce(second_parent_revision_id, '') AS second_parent_revision_id, message"""
 
 INSERT_REVISION = """
 INSERT INTO runs.artifact_revisions (tenant_id, artifact_id, revision_id, parent_revision_id, status,
-  ir_schema_version, ir_hash, content_hash, ir_uri, title, language, sources, nodes, run_id, created_by, created_at)
+  ir_schema_version, ir_hash, content_hash, ir_uri, title, language, sources, nodes, run_id, created_by, created_at,
+  second_parent_revision_id, message)
 VALUES (:tenant_id, :artifact_id, :revision_id, nullif(:parent_revision_id, ''), 'staged', :ir_schema_version,
   :ir_hash, :content_hash, :ir_uri, :title, :language, CAST(:sources AS jsonb), CAST(:nodes AS jsonb), :run_id,
-  :created_by, :created_at)
+  :created_by, :created_at, nullif(:second_parent_revision_id, ''), :message)
 ON CONFLICT (tenant_id, artifact_id, revision_id) DO NOTHING
 """
 
@@ -36,27 +44,8 @@ SELECT tenant_id, artifact_id, :revision_id, nullif(:parent_revision_id, ''), 's
   content_hash, :ir_uri, title, language, sources, nodes, :run_id, :created_by, :created_at
 FROM runs.artifact_revisions
 WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :like_revision_id
+  AND status = 'committed'
 ON CONFLICT (tenant_id, artifact_id, revision_id) DO NOTHING
-"""
-
-INSERT_VERDICTS_AGAIN = """
-INSERT INTO runs.verdicts (tenant_id, artifact_id, revision_id, sentence_id, node_id, run_id, position, text, verdict,
-  reasons, in_document)
-SELECT tenant_id, artifact_id, :revision_id, sentence_id, node_id, run_id, position, text, verdict, reasons, in_document
-FROM runs.verdicts
-WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :like_revision_id
-ON CONFLICT DO NOTHING
-"""
-
-# What was found of the sentences that a change left alone.
-INSERT_VERDICTS_KEPT = """
-INSERT INTO runs.verdicts (tenant_id, artifact_id, revision_id, sentence_id, node_id, run_id, position, text, verdict,
-  reasons, in_document)
-SELECT tenant_id, artifact_id, :revision_id, sentence_id, node_id, run_id, position, text, verdict, reasons, in_document
-FROM runs.verdicts
-WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :verdicts_of
-  AND NOT node_id = ANY(:judged_anew)
-ON CONFLICT DO NOTHING
 """
 
 INSERT_NODES = """
@@ -85,16 +74,6 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(body jsonb)
 ON CONFLICT DO NOTHING
 """
 
-INSERT_VERDICTS = """
-INSERT INTO runs.verdicts (tenant_id, artifact_id, revision_id, sentence_id, node_id, run_id, position, text, verdict,
-  reasons, in_document)
-SELECT :tenant_id, :artifact_id, :revision_id, x.sentence_id, x.node_id, :run_id, x.position, x.text, x.verdict,
-  x.reasons, x.in_document
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(sentence_id text, node_id text, position int, text text,
-  verdict text, reasons jsonb, in_document boolean)
-ON CONFLICT DO NOTHING
-"""
-
 INSERT_CHANGES = """
 INSERT INTO runs.change_events (tenant_id, artifact_id, revision_id, position, subject_id, change, before_hash,
   after_hash, action_key, run_id)
@@ -105,24 +84,25 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(position int, subject_id text
 ON CONFLICT DO NOTHING
 """
 
-# Node versions of a revision in document order, each with its blocks in theirs.
+# Node versions of a revision with their blocks, each as JSON text: the values are made of it at once. Each version is
+# looked up by its whole key (LIMIT keeps it from being joined): the cost is that of the document, not of its history.
 DOCUMENT = """
-SELECT place.parent_id, place.order_key, n.body, (
-  SELECT jsonb_agg(b.body ORDER BY b.position) FROM runs.artifact_blocks b
-  WHERE b.tenant_id = n.tenant_id AND b.artifact_id = n.artifact_id AND b.node_id = n.node_id
-    AND b.node_hash = n.node_hash) AS blocks
+SELECT place.position, CAST(n.body || jsonb_build_object(
+  'parent_id', place.parent_id, 'order_key', place.order_key, 'blocks', coalesce((
+    SELECT jsonb_agg(b.body ORDER BY b.position) FROM runs.artifact_blocks b
+    WHERE b.tenant_id = r.tenant_id AND b.artifact_id = r.artifact_id AND b.node_id = place.node_id
+      AND b.node_hash = place.node_hash), '[]')) AS text) AS node
 FROM runs.artifact_revisions r,
   jsonb_to_recordset(r.nodes) AS place(position int, node_id text, parent_id text, order_key text, node_hash text),
-  runs.artifact_nodes n
+  LATERAL (SELECT v.body FROM runs.artifact_nodes v WHERE v.tenant_id = r.tenant_id AND v.artifact_id = r.artifact_id
+    AND v.node_id = place.node_id AND v.node_hash = place.node_hash LIMIT 1) AS n
 WHERE r.tenant_id = :tenant_id AND r.artifact_id = :artifact_id AND r.revision_id = :revision_id
-  AND n.tenant_id = r.tenant_id AND n.artifact_id = r.artifact_id AND n.node_id = place.node_id
-  AND n.node_hash = place.node_hash
-ORDER BY place.position
 """
 
 # The head moves only from the revision's parent, so that of two writers one is refused.
 MOVE_HEAD = """
-UPDATE runs.artifacts a SET head_revision_id = r.revision_id, title = :title, updated_at = clock_timestamp()
+UPDATE runs.artifacts a SET head_revision_id = r.revision_id, title = :title, language = r.language,
+  updated_at = clock_timestamp()
 FROM runs.artifact_revisions r
 WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id AND r.tenant_id = a.tenant_id
   AND r.artifact_id = a.artifact_id AND r.revision_id = :revision_id AND r.status IN ('validated', 'committed')
@@ -169,7 +149,12 @@ class PostgresArtifacts:
         return _record_of(row._asdict())
 
     async def list(
-        self, tenant_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+        self,
+        tenant_id: str,
+        labels: frozenset[str],
+        before: tuple[str, str] | None,
+        limit: int,
+        wanted: WantedArtifacts = WantedArtifacts(),
     ) -> Sequence[ArtifactRecord]:
         """Artifacts that these labels let one see, newest first, after the cursor (created_at, artifact_id)."""
         at, artifact_id = before or (None, "")
@@ -179,8 +164,21 @@ class PostgresArtifacts:
                      AND NOT label = ANY(CAST(:held AS text[])))
                  AND (CAST(:at AS timestamptz) IS NULL OR
                       (created_at, artifact_id) < (CAST(:at AS timestamptz), :artifact_id))
+                 AND (:title = '' OR strpos(lower(title), lower(:title)) > 0)
+                 AND (:created_by = '' OR created_by = :created_by)
+                 AND (:source_id = '' OR EXISTS (SELECT FROM runs.artifact_revisions AS r,
+                     jsonb_array_elements(r.sources) AS source WHERE r.tenant_id = a.tenant_id
+                     AND r.artifact_id = a.artifact_id AND r.revision_id = a.head_revision_id
+                     AND source ->> 'source_id' = :source_id))
                ORDER BY created_at DESC, artifact_id DESC LIMIT :limit""",
-            {"tenant_id": tenant_id, "at": at, "artifact_id": artifact_id, "limit": limit, "held": sorted(labels)},
+            {
+                "tenant_id": tenant_id,
+                "at": at,
+                "artifact_id": artifact_id,
+                "limit": limit,
+                "held": sorted(labels),
+                **vars(wanted),
+            },
         )
         return [_record_of(row._asdict()) for row in rows]
 
@@ -226,6 +224,10 @@ class PostgresArtifacts:
         if not revision_id:
             record = await self.get(tenant_id, artifact_id)
             return Artifact(artifact_id=artifact_id, title=record.title, language=record.language)
+        return (await self.stored(tenant_id, artifact_id, revision_id)).artifact
+
+    async def stored(self, tenant_id: str, artifact_id: str, revision_id: str) -> Stored:
+        """The document as a revision has it, with its form where that is of an earlier schema version."""
         key = {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id}
         head = await self._tx.fetch_one(
             """SELECT title, language, ir_schema_version, sources, ir_hash FROM runs.artifact_revisions
@@ -239,13 +241,13 @@ class PostgresArtifacts:
             raise LaceError(Reason.SCHEMA_TOO_NEW, message, retryable=True)
         rows = await self._tx.fetch_all(DOCUMENT, key)
         if len(rows) < _SMALL:
-            return _document_of(key, head, rows)
-        return await asyncio.to_thread(_document_of, key, head, rows)
+            return _stored_of(key, head, rows)
+        return await asyncio.to_thread(_stored_of, key, head, rows)
 
     async def stage(self, tenant_id: str, staging: Staging) -> None:
         """Keep a staged revision; one that is there already stays as it is."""
         revision, document = staging.revision, staging.document
-        hashes = {node.node_id: node_hash(node) for node in document.nodes}
+        hashes = await _off_loop(document, lambda: {node.node_id: node_hash(node) for node in document.nodes})
         key = {"tenant_id": tenant_id, "artifact_id": revision.artifact_id}
         await self._tx.execute(
             INSERT_REVISION,
@@ -258,17 +260,40 @@ class PostgresArtifacts:
                 "nodes": _json([_place(i, node, hashes) for i, node in enumerate(document.nodes)]),
             },
         )
-        await self._tx.execute(INSERT_NODES, {**key, "rows": _json([_node_row(n, hashes) for n in document.nodes])})
-        blocks = [row for node in document.nodes for row in _block_rows(node, hashes)]
-        await self._tx.execute(INSERT_BLOCKS, {**key, "rows": _json(blocks)})
-        cited = {e.evidence_id: {"body": e} for node in document.nodes for e in node.evidence}
-        await self._tx.execute(INSERT_EVIDENCE, {**key, "rows": _json(list(cited.values()))})
+        kept = await self._node_versions(tenant_id, revision.artifact_id, revision.parent_revision_id)
+        fresh = [node for node in document.nodes if kept.get(node.node_id) != hashes[node.node_id]]
+        if fresh:
+            nodes, blocks, evidence = await _off_loop(document, lambda: _content_rows(fresh, hashes))
+            await self._tx.execute(INSERT_NODES, {**key, "rows": nodes})
+            await self._tx.execute(INSERT_BLOCKS, {**key, "rows": blocks})
+            await self._tx.execute(INSERT_EVIDENCE, {**key, "rows": evidence})
+        await keep_actions(self._tx, tenant_id, staging)
         made = {**key, "revision_id": revision.revision_id, "run_id": revision.run_id}
-        await self._tx.execute(INSERT_VERDICTS, {**made, "rows": _json(_verdict_rows(staging))})
-        if staging.verdicts_of:
-            kept = {"verdicts_of": staging.verdicts_of, "judged_anew": list(staging.judged_anew)}
-            await self._tx.execute(INSERT_VERDICTS_KEPT, {**key, "revision_id": revision.revision_id, **kept})
+        await keep_verdicts(self._tx, tenant_id, staging, await self._pieces_before(tenant_id, revision))
         await self._tx.execute(INSERT_CHANGES, {**made, "rows": _change_rows(staging.changes)})
+
+    async def known_actions(
+        self, tenant_id: str, artifact_id: str, head_revision_id: str, keys: Sequence[str]
+    ) -> Mapping[str, str]:
+        """Digests by key of those of these actions that made the head or a revision before it."""
+        return await known_actions(self._tx, tenant_id, artifact_id, head_revision_id, keys)
+
+    async def _node_versions(self, tenant_id: str, artifact_id: str, revision_id: str) -> Mapping[str, str]:
+        """The hash of each node of a revision: those node versions are kept already. None where there is none."""
+        row = await self._tx.fetch_one(
+            """SELECT nodes FROM runs.artifact_revisions
+               WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :revision_id""",
+            {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id},
+        )
+        return {place["node_id"]: place["node_hash"] for place in row.nodes} if row is not None else {}
+
+    async def _pieces_before(self, tenant_id: str, revision: Revision) -> Sequence[Piece] | None:
+        """The pieces of a parent from before their verdicts were kept; None where there is none such."""
+        parent = revision.parent_revision_id
+        if not parent or await was_settled(self._tx, tenant_id, revision.artifact_id, parent):
+            return None
+        document = await self.document(tenant_id, revision.artifact_id, parent)
+        return await asyncio.to_thread(lambda: list(pieces_of(document)))
 
     async def stage_again(
         self, tenant_id: str, revision: Revision, like_revision_id: str, changes: Sequence[Change]
@@ -307,23 +332,13 @@ class PostgresArtifacts:
                WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND revision_id = :revision_id""",
             key,
         )
+        await supersede_changed(self._tx, tenant_id, artifact_id, revision_id)
 
     async def verdicts(
-        self, tenant_id: str, artifact_id: str, after: int, limit: int
+        self, tenant_id: str, wanted: WantedVerdicts, after: int, limit: int
     ) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """Verdicts of the head revision, those of kept-out sentences first."""
-        rows = await self._tx.fetch_all(
-            """SELECT * FROM (
-                 SELECT row_number() OVER (ORDER BY v.in_document, v.position) AS place, v.sentence_id, v.node_id,
-                   v.text,
-                   v.verdict, v.reasons, v.in_document, v.run_id
-                 FROM runs.verdicts v JOIN runs.artifacts a USING (tenant_id, artifact_id)
-                 WHERE v.tenant_id = :tenant_id AND v.artifact_id = :artifact_id
-                   AND v.revision_id = a.head_revision_id) AS ordered
-               WHERE place > :after ORDER BY place LIMIT :limit""",
-            {"tenant_id": tenant_id, "artifact_id": artifact_id, "after": after, "limit": limit},
-        )
-        return [(row.place, row._asdict()) for row in rows]
+        """Verdicts of a committed revision, those of kept-out sentences first."""
+        return await list_verdicts(self._tx, tenant_id, wanted, after, limit)
 
     async def lock(self, tenant_id: str, artifact_id: str, owner: str, ttl_s: int) -> None:
         """Take the right to write for one change; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
@@ -339,27 +354,56 @@ class PostgresArtifacts:
         await locks.take_lock(self._tx, tenant_id, artifact_id, run_id, epoch, locks.LOCK_S)
 
 
+T = TypeVar("T")
+_NODE = msgspec.json.Decoder(Node)
 _SMALL = 100  # nodes whose hashes cost the event loop nothing to speak of
 
 
-def _document_of(key: Mapping[str, str], head: Any, rows: Sequence[Any]) -> Artifact:
+async def _off_loop(document: Artifact, work: Callable[[], T]) -> T:
+    """What the work gives; that of a large document is done in a thread."""
+    return work() if len(document.nodes) < _SMALL else await asyncio.to_thread(work)
+
+
+def _content_rows(nodes: Sequence[Node], hashes: Mapping[str, str]) -> tuple[str, str, str]:
+    """Rows of node versions, of their blocks and of their evidence, as JSON."""
+    blocks = [row for node in nodes for row in _block_rows(node, hashes)]
+    cited = {e.evidence_id: {"body": e} for node in nodes for e in node.evidence}
+    return _json([_node_row(node, hashes) for node in nodes]), _json(blocks), _json(list(cited.values()))
+
+
+def _stored_of(key: Mapping[str, str], head: Any, rows: Sequence[Any]) -> Stored:
     """The document of its rows, compared with its revision's hash: nothing that was altered is shown or built on."""
     try:
-        document = Artifact(
-            artifact_id=key["artifact_id"],
-            title=head.title,
-            language=head.language,
-            ir_schema_version=head.ir_schema_version,
-            sources=msgspec.convert(head.sources, tuple[Source, ...]),
-            nodes=tuple(_node_of(row.body, row.parent_id, row.order_key, row.blocks) for row in rows),
-        )
-        intact = ir_hash(document) == head.ir_hash
-    except (msgspec.ValidationError, TypeError, ValueError):
+        found = _stored_of_rows(key["artifact_id"], head, rows)
+        intact = found.ir_hash() == head.ir_hash
+    except (msgspec.ValidationError, TypeError, ValueError, LookupError):
         intact = False
     if not intact:
         message = f"Revision {key['revision_id']} of {key['artifact_id']} does not match its hash."
         raise LaceError(Reason.IR_CORRUPT, message)
-    return document
+    return found
+
+
+def _stored_of_rows(artifact_id: str, head: Any, rows: Sequence[Any]) -> Stored:
+    texts = [row.node for row in sorted(rows, key=lambda row: int(row.position))]
+    if head.ir_schema_version == IR_SCHEMA_VERSION:
+        document = Artifact(
+            artifact_id=artifact_id,
+            title=head.title,
+            language=head.language,
+            sources=msgspec.convert(head.sources, tuple[Source, ...]),
+            nodes=tuple(map(_NODE.decode, texts)),
+        )
+        return Stored(document)
+    form = {
+        "artifact_id": artifact_id,
+        "title": head.title,
+        "language": head.language,
+        "ir_schema_version": head.ir_schema_version,
+        "sources": head.sources,
+        "nodes": [msgspec.json.decode(text) for text in texts],
+    }
+    return stored_of_form(form)
 
 
 _REVISION_PLAIN = (
@@ -373,6 +417,8 @@ _REVISION_PLAIN = (
     "run_id",
     "created_by",
     "created_at",
+    "second_parent_revision_id",
+    "message",
 )
 
 
@@ -427,22 +473,3 @@ def _block_rows(node: Node, hashes: Mapping[str, str]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _verdict_rows(staging: Staging) -> list[dict[str, Any]]:
-    return [
-        {
-            "sentence_id": verdict.sentence_id,
-            "node_id": node_id,
-            "position": position,
-            "text": verdict.text,
-            "verdict": verdict.verdict,
-            "reasons": verdict.reasons,
-            "in_document": verdict.stands,
-        }
-        for position, (node_id, verdict) in enumerate(staging.verdicts)
-    ]
-
-
-def _node_of(body: dict[str, Any], parent_id: str | None, order_key: str, blocks: list[Any] | None) -> Node:
-    return msgspec.convert({**body, "parent_id": parent_id, "order_key": order_key, "blocks": blocks or []}, Node)

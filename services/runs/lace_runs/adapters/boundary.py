@@ -22,6 +22,7 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
 from lace_runs.app.ports import EVENT_REFERENCE, Boundary
 from lace_runs.domain.events import SCHEMA_VERSION, cause_of
+from lace_runs.domain.paragraphs.states import UNDER_WAY, ParagraphState
 from lace_runs.domain.runs import COMMANDS, LEAVES, Command, RunState, Trigger
 
 log = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ WITH b AS (
   RETURNING r.tenant_id, r.run_id, r.next_sequence - b.event_count AS first_sequence,
     CASE WHEN r.state = 'succeeded' THEN 100 WHEN r.steps_total > 0
       THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct,
-    b.applied, b.event_count, b.boundary_id, b.publish, b.state AS enters, r.artifact_id
+    b.applied, b.event_count, b.boundary_id, b.publish, b.state AS enters, r.artifact_id, r.error_code, r.error_message
 ), step AS ({_STEPS.format(given="steps")}), checkpoint AS ({_CHECKPOINTS.format(given="checkpoints")}), event AS (
   INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
     progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version,
@@ -140,6 +141,14 @@ _SELDOM = {
   DELETE FROM runs.artifact_locks l USING run
   WHERE run.enters IN ('failed', 'cancelled') AND l.tenant_id = run.tenant_id AND l.artifact_id = run.artifact_id
     AND l.lock_owner = run.run_id
+""",
+    "paragraphs": f"""), paragraph AS ( -- whose run ends without a text says why, in the same commit
+  UPDATE runs.paragraphs p SET state = '{ParagraphState.FAILED}', version = p.version + 1,
+    error_code = CASE WHEN run.enters = 'cancelled' THEN '{Reason.RUN_CANCELLED}' ELSE run.error_code END,
+    error_message = CASE WHEN run.enters = 'cancelled' THEN 'The run was cancelled.' ELSE run.error_message END,
+    updated_at = clock_timestamp()
+  FROM run WHERE run.enters IN ('failed', 'cancelled') AND p.tenant_id = run.tenant_id AND p.run_id = run.run_id
+    AND p.state IN ({", ".join(f"'{state}'" for state in sorted(UNDER_WAY))})
 """,
     "publish": f"""), reference AS ( -- one row for all events of the boundary: the relay reads them where they are
   INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
@@ -374,6 +383,7 @@ def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str
         "row": row,
         "publish": False,
         "unlocks": boundary.state in (RunState.FAILED, RunState.CANCELLED),
+        "paragraphs": boundary.state in (RunState.FAILED, RunState.CANCELLED),
         **_NO_RESULTS,
         f"steps{again}": [of | vars(step) for step in boundary.steps],
         f"checkpoints{again}": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],

@@ -8,9 +8,13 @@ from typing import Any
 import grpc
 
 from lace.ingest.v1 import facts_pb2, facts_pb2_grpc, ingest_pb2
+from lace_core.ir import Source
 from lace_core.librarian import Piece, Refusal, Stated
+from lace_core.paragraphs.facts import StatedFact
 from lace_runs.adapters.services import source_of
 from lace_runs.app.fact_ports import Kept, Part, Plan
+
+_MANY = 1000
 
 
 class IngestFacts:
@@ -50,6 +54,37 @@ class IngestFacts:
             )
         )
         return Kept(answer.added, answer.known, answer.review, tuple(_refusal(each) for each in answer.refused))
+
+    async def stated(self, fact_ids: Sequence[str]) -> Mapping[str, StatedFact]:
+        """See app.paragraphs.ports.FactReader.stated."""
+        found: dict[str, StatedFact] = {}
+        for start in range(0, len(fact_ids), _MANY):
+            answer = await self._stub.GetFacts(facts_pb2.GetFactsRequest(fact_ids=fact_ids[start : start + _MANY]))
+            sources = {source.source_id: source_of(source) for source in answer.sources}
+            units = {unit.unit_id: unit for unit in answer.units}
+            for fact in answer.facts:
+                found[fact.fact_id] = _stated_fact(fact, sources[fact.source_id], units[fact.unit_id])
+        return found
+
+
+def _stated_fact(fact: facts_pb2.Fact, source: Source, unit: facts_pb2.FactUnit) -> StatedFact:
+    return StatedFact(
+        fact_id=fact.fact_id,
+        statement=fact.statement,
+        quote=fact.quote,
+        start=fact.span.start,
+        end=fact.span.end,
+        unit_id=fact.unit_id,
+        extraction=fact.extraction,
+        text=unit.text,
+        source=source,
+        spans=tuple((span.start, span.end) for span in unit.spans),
+        heading_path=tuple(fact.heading_path),
+        page=fact.page,
+        order=fact.order,
+        state=facts_pb2.FactState.Name(fact.state).removeprefix("FACT_STATE_").lower(),
+        origin=facts_pb2.FactOrigin.Name(fact.origin).removeprefix("FACT_ORIGIN_").lower(),
+    )
 
 
 def _piece(piece: facts_pb2.FactPiece) -> Piece:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from lace_platform.db.listener import Subscription
 from lace_platform.rpc import current_call
-from lace_runs.app.ports import Resolved, Settings
+from lace_runs.app.ports import Resolved
 
 # How long a value may stand that control has not taken back: settings have times from which on they hold, and a
 # notification can be lost with the connection.
@@ -18,10 +18,17 @@ _GOOD_FOR_S = 1.0
 _MOST = 1000
 
 
-class CachedSettings:
-    """See app.ports.Settings. `changes` is woken, on SETTINGS_CHANGED, after each change of settings or quotas."""
+class WithoutPolicy(Protocol):
+    """Resolves settings for the caller of the call under way, before any policy."""
 
-    def __init__(self, settings: Settings, changes: Subscription) -> None:
+    async def resolve(self, overrides: Mapping[str, Any]) -> Resolved:
+        """Raises LaceError SETTING_*."""
+
+
+class CachedSettings:
+    """See WithoutPolicy. `changes` is woken, on SETTINGS_CHANGED, after each change of settings or quotas."""
+
+    def __init__(self, settings: WithoutPolicy, changes: Subscription) -> None:
         self._settings = settings
         self._changes = changes
         self._known: dict[tuple[str, str, bytes], tuple[Resolved, float]] = {}

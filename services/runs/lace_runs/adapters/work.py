@@ -16,10 +16,17 @@ from lace_platform.rpc import current_call
 from lace_runs.adapters.artifacts import PostgresArtifacts
 from lace_runs.adapters.boundary import EVENTS_CHANNEL
 from lace_runs.adapters.citations import PostgresCitations
+from lace_runs.adapters.evaluations import PostgresEvaluations
 from lace_runs.adapters.events import PostgresEvents
+from lace_runs.adapters.history import PostgresHistory
+from lace_runs.adapters.paragraphs import PostgresParagraphs
 from lace_runs.adapters.pipelines import PostgresPipelines
+from lace_runs.adapters.policies import PostgresPolicies
+from lace_runs.adapters.publications import PostgresPublications
 from lace_runs.adapters.quotas import PostgresQuotas
+from lace_runs.adapters.reviews import PostgresReviews
 from lace_runs.adapters.runs import PostgresRuns
+from lace_runs.adapters.suites import PostgresSuites
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.app.ports import Delivered, Message, UnitOfWork
 
@@ -35,8 +42,15 @@ class PostgresUnitOfWork:
         self.events = PostgresEvents(tx)
         self.artifacts = PostgresArtifacts(tx)
         self.citations = PostgresCitations(tx)
+        self.history = PostgresHistory(tx)
+        self.paragraphs = PostgresParagraphs(tx)
         self.pipelines = PostgresPipelines(tx)
+        self.policies = PostgresPolicies(tx)
+        self.publications = PostgresPublications(tx)
         self.quotas = PostgresQuotas(tx)
+        self.suites = PostgresSuites(tx)
+        self.reviews = PostgresReviews(tx)
+        self.evaluations = PostgresEvaluations(tx)
         self._tenant_id = tenant_id
         self._messages: list[Message] = []
         self._wakes = False

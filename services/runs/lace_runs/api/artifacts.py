@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lace.runs.v1 import artifacts_pb2 as wire
 from lace.runs.v1 import artifacts_pb2_grpc as grpc_wire
 from lace.runs.v1 import citations_pb2 as citations_wire
-from lace_core.errors import LaceError, Reason
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
 from lace_platform.rpc import current_call
-from lace_runs.api import convert
+from lace_proto import json as wire_json
+from lace_runs.api import convert, convert_verdicts
 from lace_runs.api.convert_citations import citation_message, cursor_of, wanted_of
+from lace_runs.api.convert_proposals import limits_of, pointing_into, proposed_actions
 from lace_runs.api.edge import caller, once, pair
-from lace_runs.app import artifacts, citations, rollback, runs, verification
+from lace_runs.app import artifacts, citations, heads, rollback, runs, verification
 from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
 
 _CREATE = "/lace.runs.v1.ArtifactService/CreateArtifact"
 _PATCH = "/lace.runs.v1.ArtifactService/PatchArtifact"
+_MERGE_PATCH = "/lace.runs.v1.ArtifactService/MergePatchArtifact"
 _ROLLBACK = "/lace.runs.v1.ArtifactService/RollbackArtifact"
 
 
@@ -53,11 +56,12 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
     async def ListArtifacts(self, request: wire.ListArtifactsRequest, context: Any) -> wire.ListArtifactsResponse:
         """Documents of the tenant, newest first."""
         tenant_id = caller().tenant_id
-        scope = {"tenant_id": tenant_id}
+        wanted = convert.wanted_artifacts_of(request)
+        scope = {"tenant_id": tenant_id, **vars(wanted)}
         size = page_size(request.page_size, default=50, maximum=500)
         cursor = self._tools.pages.decode("artifacts", scope, request.page_token)
         async with self._tools.open(tenant_id) as work:
-            found = await work.artifacts.list(tenant_id, caller().labels, pair(cursor), size + 1)
+            found = await work.artifacts.list(tenant_id, caller().labels, pair(cursor), size + 1, wanted)
         token = ""
         if len(found) > size:
             last = found[size - 1]
@@ -70,38 +74,61 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         """A document: its head, or another committed revision."""
         who = caller()
         async with self._tools.open(who.tenant_id) as work:
-            await artifacts.require_visible(work, who, request.artifact_id, request.revision_id)
-            shown = await artifacts.show(work, who.tenant_id, request.artifact_id, request.revision_id)
-        return convert.artifact_message(shown)
+            key = (who.tenant_id, request.artifact_id)
+            wanted = await heads.either(work, *key, request.revision_id, request.ref)
+            await artifacts.require_visible(work, who, request.artifact_id, wanted)
+            message = convert.artifact_message(await artifacts.show(work, *key, wanted), request.inline)
+            message.etag = await heads.etag(work, *key, request.ref)
+        return message
 
     async def PatchArtifact(self, request: wire.PatchArtifactRequest, context: Any) -> wire.PatchArtifactResponse:
         """Applies actions and commits the revision that comes of it."""
         who = caller()
-        try:
-            asked = convert.patch_of(request, who.idempotency_key)
-        except ValueError as error:
-            raise LaceError(Reason.INVALID_ARGUMENT, f"/actions: {error}") from None
+        limits = limits_of((await self._tools.settings.resolve({})).values)
+        actions = proposed_actions(request.actions, f"{who.principal_id}/{who.idempotency_key}", limits)
+        asked = convert.patch_of(request, actions)
 
         async def effect(work: UnitOfWork) -> wire.PatchArtifactResponse:
             await artifacts.require_visible(work, who, request.artifact_id, request.base_revision_id)
-            shown, changes = await artifacts.patch(work, self._tools.sources, who, asked, utc_now())
-            message = convert.artifact_message(shown)
-            return wire.PatchArtifactResponse(
-                artifact=message, changes=convert.change_messages(changes), etag=message.etag
+            with pointing_into(request.actions):
+                made = await artifacts.patch(work, self._tools.sources, who, asked, utc_now())
+            return convert.patched_message(*made)
+
+        return await self._patched(_PATCH, request, effect)
+
+    async def MergePatchArtifact(
+        self, request: wire.MergePatchArtifactRequest, context: Any
+    ) -> wire.PatchArtifactResponse:
+        """Changes what a JSON Merge Patch names."""
+        who, wanted, asked = caller(), wire_json.parse(request.patch), convert.merge_patch_of(request)
+
+        async def effect(work: UnitOfWork) -> wire.PatchArtifactResponse:
+            await artifacts.require_visible(work, who, request.artifact_id)
+            return convert.patched_message(
+                *await artifacts.merge_patched(work, self._tools.sources, who, asked, wanted, utc_now())
             )
 
-        answer = await once(self._tools.open, _PATCH, request, wire.PatchArtifactResponse, effect)
-        await artifacts.keep_snapshot(self._tools.open, self._tools.snapshots, who.tenant_id, request.artifact_id)
+        return await self._patched(_MERGE_PATCH, request, effect)
+
+    async def _patched(
+        self,
+        route: str,
+        request: wire.PatchArtifactRequest | wire.MergePatchArtifactRequest,
+        effect: Callable[[UnitOfWork], Awaitable[wire.PatchArtifactResponse]],
+    ) -> wire.PatchArtifactResponse:
+        """The change, once, and the snapshot of what came of it."""
+        tools, tenant_id = self._tools, caller().tenant_id
+        answer = await once(tools.open, route, request, wire.PatchArtifactResponse, effect)
+        await artifacts.keep_snapshot(tools.open, tools.snapshots, tenant_id, request.artifact_id, request.branch)
         return answer
 
     async def GetNode(self, request: wire.GetNodeRequest, context: Any) -> wire.GetNodeResponse:
         """A section with its blocks and evidence."""
         who = caller()
         async with self._tools.open(who.tenant_id) as work:
-            await artifacts.require_visible(work, who, request.artifact_id, request.revision_id)
-            shown = await artifacts.show_node(
-                work, who.tenant_id, request.artifact_id, request.node_id, request.revision_id
-            )
+            wanted = await heads.either(work, who.tenant_id, request.artifact_id, request.revision_id, request.ref)
+            await artifacts.require_visible(work, who, request.artifact_id, wanted)
+            shown = await artifacts.show_node(work, who.tenant_id, request.artifact_id, request.node_id, wanted)
         return convert.shown_node_message(shown)
 
     async def ListRevisions(self, request: wire.ListRevisionsRequest, context: Any) -> wire.ListRevisionsResponse:
@@ -123,20 +150,18 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         )
 
     async def ListVerdicts(self, request: wire.ListVerdictsRequest, context: Any) -> wire.ListVerdictsResponse:
-        """Verdicts on the head's sentences, those of kept-out ones first."""
-        tenant_id = caller().tenant_id
-        scope = {"tenant_id": tenant_id, "artifact_id": request.artifact_id}
+        """What was found of a revision's sentences, those of kept-out ones first."""
+        tenant_id, wanted = caller().tenant_id, convert_verdicts.wanted_of(request)
+        scope = {"tenant_id": tenant_id, **{name: str(value) for name, value in vars(wanted).items()}}
         size = page_size(request.page_size, default=100, maximum=1000)
         cursor = self._tools.pages.decode("verdicts", scope, request.page_token)
         after = int(cursor[0] or 0) if cursor else 0
         async with self._tools.open(tenant_id) as work:
-            await work.artifacts.get(tenant_id, request.artifact_id)
-            await artifacts.require_visible(work, caller(), request.artifact_id)
-            found = await work.artifacts.verdicts(tenant_id, request.artifact_id, after, size + 1)
+            await artifacts.require_visible(work, caller(), wanted.artifact_id, wanted.revision_id)
+            found = await artifacts.list_verdicts(work, tenant_id, wanted, after, size + 1)
         token = self._tools.pages.encode("verdicts", scope, (found[size - 1][0],)) if len(found) > size else ""
-        return wire.ListVerdictsResponse(
-            verdicts=[convert.verdict_message(row) for _, row in found[:size]], next_page_token=token
-        )
+        verdicts = [convert_verdicts.verdict_message(row) for _, row in found[:size]]
+        return wire.ListVerdictsResponse(verdicts=verdicts, next_page_token=token)
 
     async def VerifyArtifact(self, request: wire.VerifyArtifactRequest, context: Any) -> wire.VerifyArtifactResponse:
         """Looks for damage in a document's revisions."""

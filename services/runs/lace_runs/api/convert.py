@@ -6,7 +6,7 @@ Values go through the REST JSON form of their message, so that the contract's ow
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +14,10 @@ import msgspec
 from google.protobuf.struct_pb2 import Struct
 
 from lace.common.v1 import event_pb2, ir_pb2
-from lace.runs.v1 import artifacts_pb2, runs_pb2
+from lace.runs.v1 import artifacts_pb2, policies_pb2, runs_pb2
 from lace_core import ir as model
 from lace_core.actions import Action
 from lace_core.apply import Change
-from lace_core.canonical import sha256_hex
 from lace_core.composing import Definition, StepChoice
 from lace_core.constraints import FIELDS
 from lace_core.diff import Diff, Difference
@@ -28,15 +27,17 @@ from lace_proto import json as wire_json
 from lace_proto.json_plain import is_plain
 from lace_runs.app.artifacts import Patch, Shown, ShownNode, etag_of
 from lace_runs.app.event_content import EventContent
+from lace_runs.app.proposals import OnConflict
 from lace_runs.app.rollback import Asked, Ordered, Plan
 from lace_runs.app.runs import Start
 from lace_runs.app.verification import Inspection
-from lace_runs.domain.artifacts import ArtifactRecord, Revision
+from lace_runs.domain.artifacts import ArtifactRecord, Revision, WantedArtifacts
 from lace_runs.domain.events import Event
 from lace_runs.domain.limits import step_limits
 from lace_runs.domain.pipelines import Registered
 from lace_runs.domain.runs import DEFAULT_PRIORITY, Request, Run, RunState, StepRecord
 
+WHOLE = ("blocks", "evidence")
 _MOST_DIFFERENCES = 2000
 _LONGEST_TEXT = 2000
 _MOST_DAMAGES = 1000
@@ -75,6 +76,7 @@ def start_of(request: runs_pb2.StartRunRequest) -> Start:
         scope=_SCOPES[request.scope],
         bundle_id=request.bundle,
         bundle_version=request.bundle_version,
+        policy=request.policy,
     )
     return Start(request.pipeline_id, asked, request.artifact_id, _free(request.settings), _priority(request))
 
@@ -147,6 +149,10 @@ def run_message(run: Run) -> runs_pb2.Run:
         bundle_id=run.request.bundle_id,
         bundle_version=run.request.bundle_version,
     )
+    if run.request.policy_name:
+        asked = run.request
+        link = policies_pb2.PolicyLink(name=asked.policy_name, version=asked.policy_version, sha256=asked.policy_sha256)
+        message.policy.CopyFrom(link)
     for name in ("created_at", "started_at", "ended_at"):
         _set_time(message, name, getattr(run, name))
     if run.result is not None:
@@ -306,13 +312,13 @@ def _set_time(message: Any, name: str, at: datetime | None) -> None:
 # -- the intermediate representation ----------------------------------------------------------------------------------
 
 
-def node_message(node: model.Node, depth: int, *, whole: bool) -> ir_pb2.Node:
-    """A node on the wire; its blocks and evidence only where the whole is asked for."""
+def node_message(node: model.Node, depth: int, inline: Collection[str]) -> ir_pb2.Node:
+    """A node on the wire, with its blocks and evidence where these are asked for."""
     form = _form(node)
     form["parent_id"] = form["parent_id"] or ""
     form["constraints"] = _constraints_form(form["constraints"])
-    form["blocks"] = [_block_form(block) for block in form["blocks"]] if whole else []
-    form["evidence"] = form["evidence"] if whole else []
+    form["blocks"] = [_block_form(block) for block in form["blocks"]] if "blocks" in inline else []
+    form["evidence"] = form["evidence"] if "evidence" in inline else []
     form["depth"] = depth
     return wire_json.from_python(ir_pb2.Node, form)
 
@@ -323,7 +329,10 @@ def constraints_message(constraints: model.Constraints) -> ir_pb2.Constraints:
 
 
 def _constraints_form(form: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in form.items() if value is not None}
+    found = {key: value for key, value in form.items() if value is not None}
+    if terms := found.get("glossary"):
+        found |= {"glossary": [entry["term"] for entry in terms], "glossary_terms": terms}
+    return found
 
 
 def _block_form(block: dict[str, Any]) -> dict[str, Any]:
@@ -333,6 +342,12 @@ def _block_form(block: dict[str, Any]) -> dict[str, Any]:
 
 def action_of(message: ir_pb2.Action, default_key: str) -> Action:
     """An action as apply takes it; raises ValueError (msgspec.ValidationError) where it does not fit."""
+    action: Action = msgspec.convert(action_form(message, default_key), Action)
+    return action
+
+
+def action_form(message: ir_pb2.Action, default_key: str) -> dict[str, Any]:
+    """An action as the JSON of proposals has it; raises ValueError where it has not one kind."""
     form = wire_json.to_python(message)
     key = form.pop("idempotency_key", "") or default_key
     if len(form) != 1:
@@ -344,13 +359,18 @@ def action_of(message: ir_pb2.Action, default_key: str) -> Action:
         values["constraints"] = _constraints_of(values["constraints"])
     if "block" in values:
         values["block"] = _block_of(values["block"])
-    action: Action = msgspec.convert({"action": kind, "key": key, **values}, Action)
-    return action
+    return {"action": kind, "key": key, **values}
 
 
 def _constraints_of(form: Mapping[str, Any]) -> dict[str, Any]:
     """On the wire an empty list inherits; here what inherits is left out."""
-    return {key: value for key, value in form.items() if key not in FIELDS or value != []}
+    found = {key: value for key, value in form.items() if key not in FIELDS or value != []}
+    terms, names = found.pop("glossary_terms", []), found.pop("glossary", [])
+    if terms and names and names != [entry["term"] for entry in terms]:
+        raise ValueError("glossary and glossary_terms name other terms; give glossary_terms alone")
+    if terms or names:
+        found["glossary"] = terms or [{"term": name} for name in names]
+    return found
 
 
 def _block_of(form: dict[str, Any]) -> dict[str, Any]:
@@ -368,15 +388,16 @@ def _block_of(form: dict[str, Any]) -> dict[str, Any]:
 # -- artifacts -----------------------------------------------------------------------------------------------------
 
 
-def artifact_message(shown: Shown) -> artifacts_pb2.Artifact:
-    """A document on the wire, its nodes without blocks."""
+def artifact_message(shown: Shown, inline: Collection[str] = ()) -> artifacts_pb2.Artifact:
+    """A document on the wire, its nodes with no more than what is asked for."""
     message = record_message(shown.record)
     if shown.revision is not None:
+        message.title, message.language = shown.document.title, shown.document.language
         message.revision_id = shown.revision.revision_id
         message.ir_hash = shown.revision.ir_hash
         message.content_hash = shown.revision.content_hash
         message.ir_uri = shown.revision.ir_uri
-    message.nodes.extend(node_message(node, depth, whole=False) for depth, node in shown.document.walk())
+    message.nodes.extend(node_message(node, depth, inline) for depth, node in shown.document.walk())
     message.sources.extend(wire_json.from_python(ir_pb2.SourceRef, _form(source)) for source in shown.document.sources)
     return message
 
@@ -408,6 +429,8 @@ def revision_message(revision: Revision) -> artifacts_pb2.Revision:
         ir_uri=revision.ir_uri,
         run_id=revision.run_id,
         created_by=revision.created_by,
+        second_parent_revision_id=revision.second_parent_revision_id,
+        message=revision.message,
     )
     _set_time(message, "created_at", revision.created_at)
     return message
@@ -416,7 +439,7 @@ def revision_message(revision: Revision) -> artifacts_pb2.Revision:
 def shown_node_message(shown: ShownNode) -> artifacts_pb2.GetNodeResponse:
     """A section on the wire."""
     return artifacts_pb2.GetNodeResponse(
-        node=node_message(shown.node, shown.depth, whole=True),
+        node=node_message(shown.node, shown.depth, WHOLE),
         resolved_constraints=constraints_message(shown.constraints),
         constraint_trace=dict(shown.trace),
         child_ids=shown.child_ids,
@@ -424,26 +447,46 @@ def shown_node_message(shown: ShownNode) -> artifacts_pb2.GetNodeResponse:
     )
 
 
-def patch_of(request: artifacts_pb2.PatchArtifactRequest, idempotency_key: str) -> Patch:
-    """What a PatchArtifactRequest asks; raises ValueError for an action that does not fit."""
-    keys = [sha256_hex(f"{idempotency_key}/{index}".encode()) for index in range(len(request.actions))]
+_ON_CONFLICT: Mapping[int, OnConflict] = {
+    artifacts_pb2.CONFLICT_POLICY_UNSPECIFIED: "reject",
+    artifacts_pb2.CONFLICT_POLICY_REJECT: "reject",
+    artifacts_pb2.CONFLICT_POLICY_REBASE: "rebase",
+    artifacts_pb2.CONFLICT_POLICY_OVERWRITE: "overwrite",
+}
+
+
+def patch_of(request: artifacts_pb2.PatchArtifactRequest, actions: tuple[Action, ...]) -> Patch:
+    """What a PatchArtifactRequest of these actions asks."""
     return Patch(
         artifact_id=request.artifact_id,
-        actions=tuple(action_of(action, key) for action, key in zip(request.actions, keys, strict=True)),
+        actions=actions,
         base_revision_id=request.base_revision_id,
         etag=request.etag,
-        rebase=request.conflict_policy == artifacts_pb2.CONFLICT_POLICY_REBASE,
+        on_conflict=_ON_CONFLICT[request.conflict_policy],
+        branch=request.branch,
+        message=request.message,
     )
+
+
+def patched_message(shown: Shown, changes: Sequence[Change]) -> artifacts_pb2.PatchArtifactResponse:
+    """What came of a change, on the wire."""
+    message = artifact_message(shown)
+    return artifacts_pb2.PatchArtifactResponse(artifact=message, changes=change_messages(changes), etag=message.etag)
+
+
+def merge_patch_of(request: artifacts_pb2.MergePatchArtifactRequest) -> Patch:
+    """What a MergePatchArtifactRequest asks, but for the patch itself."""
+    return Patch(request.artifact_id, (), etag=request.etag, branch=request.branch, message=request.message)
+
+
+def wanted_artifacts_of(request: artifacts_pb2.ListArtifactsRequest) -> WantedArtifacts:
+    """Which documents a ListArtifactsRequest asks for."""
+    return WantedArtifacts(title=request.title, created_by=request.created_by, source_id=request.source_id)
 
 
 def change_messages(changes: Sequence[Change]) -> list[artifacts_pb2.ChangeEvent]:
     """Changes on the wire."""
     return [artifacts_pb2.ChangeEvent(**vars(change)) for change in changes]
-
-
-def verdict_message(row: Mapping[str, Any]) -> artifacts_pb2.Verdict:
-    """A verdict on the wire."""
-    return artifacts_pb2.Verdict(**{key: value for key, value in row.items() if key != "place"})
 
 
 def rollback_of(request: artifacts_pb2.RollbackArtifactRequest) -> Asked:
@@ -473,6 +516,8 @@ def preview_message(plan: Plan, found: Diff) -> artifacts_pb2.RollbackArtifactRe
     """What a rollback would change."""
     message = rollback_message(plan, None)
     message.diff.CopyFrom(diff_message(found))
+    # What the revisions are stored with: the comparison is of both in the newest schema.
+    message.diff.before_ir_hash, message.diff.after_ir_hash = plan.head.ir_hash, plan.target.ir_hash
     return message
 
 

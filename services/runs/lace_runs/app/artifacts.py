@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from lace_core.actions import Action, InsertBlock, Proposal, ReplaceBlock
-from lace_core.apply import Applied, Change, Policy, apply
+import msgspec
+
+from lace_core.actions import Action, InsertBlock, ReplaceBlock
+from lace_core.apply import Applied, Change
+from lace_core.canonical import canonical_json, sha256_hex
 from lace_core.constraints import resolve
 from lace_core.errors import Detail, LaceError, Reason
-from lace_core.grounding import Verdict, verify
 from lace_core.ids import derive
-from lace_core.ir import Artifact, Constraints, Evidence, Node, cited_parts, encode
+from lace_core.ir import Artifact, Constraints, Evidence, Node, Source, cited_parts
+from lace_core.merge_patch import merge_patch
 from lace_core.merkle import content_hash, ir_hash
 from lace_core.validate import Finding, errors, validate
-from lace_core.wording import statements
+from lace_core.verification.grounding import Verdict, verify
+from lace_core.verification.standing import grounds_of, pieces_of, quotes_of
+from lace_core.verification.wording import statements
+from lace_runs.app import heads, proposals
+from lace_runs.app.policies.guarding import refuse_loosened
 from lace_runs.app.ports import Caller, OpenUnitOfWork, Snapshots, Sources, UnitOfWork
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging, snapshot_key
-
-_PATCH_LOCK_S = 30
+from lace_runs.domain.verdicts import WantedVerdicts
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,24 @@ async def require_visible(work: UnitOfWork, caller: Caller, artifact_id: str, re
             raise LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
 
 
+async def list_verdicts(
+    work: UnitOfWork, tenant_id: str, wanted: WantedVerdicts, after: int, limit: int
+) -> Sequence[tuple[int, Mapping[str, Any]]]:
+    """A page of verdicts; raises LaceError ARTIFACT_NOT_FOUND, and REVISION_NOT_FOUND for what was never committed."""
+    await work.artifacts.get(tenant_id, wanted.artifact_id)
+    if wanted.revision_id:
+        await require_committed(work, tenant_id, wanted.artifact_id, wanted.revision_id)
+    return await work.artifacts.verdicts(tenant_id, wanted, after, limit)
+
+
+async def require_committed(work: UnitOfWork, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
+    """The revision; raises REVISION_NOT_FOUND where it was not committed: nothing is shown before it is verified."""
+    revision = await work.artifacts.revision(tenant_id, artifact_id, revision_id)
+    if revision.status != "committed":
+        raise LaceError(Reason.REVISION_NOT_FOUND, f"Artifact {artifact_id} has no committed revision {revision_id}.")
+    return revision
+
+
 @dataclass(frozen=True)
 class ShownNode:
     """A node with what holds for it."""
@@ -94,57 +120,90 @@ async def show_node(work: UnitOfWork, tenant_id: str, artifact_id: str, node_id:
 
 @dataclass(frozen=True)
 class Patch:
-    """Changes that a person asks for. `etag` and `base_revision_id` are empty where any head will do."""
+    """Changes that a person asks for. `etag` and `base_revision_id` are empty where any head will do.
+
+    `sources` are those that the actions cite beside the document's own; `title` and `language` are the document's own,
+    left as they are where None; `message` says why.
+    """
 
     artifact_id: str
     actions: tuple[Action, ...]
     base_revision_id: str = ""
     etag: str = ""
-    rebase: bool = False
+    on_conflict: proposals.OnConflict = "reject"
+    sources: tuple[Source, ...] = ()
+    branch: str = ""
+    message: str = ""
+    title: str | None = None
+    language: str | None = None
 
 
 async def patch(
     work: UnitOfWork, sources: Sources, caller: Caller, asked: Patch, now: datetime
 ) -> tuple[Shown, Sequence[Change]]:
-    """Apply the actions to the head, validate, and commit the revision that comes of it; the caller commits.
+    """Apply the actions to the head of a branch, validate, and commit what comes of it; the caller commits.
 
-    Raises LaceError ETAG_MISMATCH, REVISION_CONFLICT, ARTIFACT_LOCKED, PROPOSAL_REJECTED, IR_INVALID.
+    Raises LaceError ETAG_MISMATCH, REVISION_CONFLICT, ARTIFACT_LOCKED, BRANCH_NOT_FOUND, PERMISSION_DENIED,
+    PROPOSAL_REJECTED, POLICY_FORBIDS, IR_INVALID.
     """
     tenant_id, artifact_id = caller.tenant_id, asked.artifact_id
     owner = derive("pat", caller.principal_id, caller.idempotency_key)
-    await work.artifacts.lock(tenant_id, artifact_id, owner, _PATCH_LOCK_S)
-    shown = await show(work, tenant_id, artifact_id)
+    shown = await hold(work, tenant_id, artifact_id, asked.branch, owner)
+    await require_visible(work, caller, artifact_id, shown.record.head_revision_id)
     _check_base(shown, asked)
-    base_hash = ir_hash(shown.document) if shown.document.nodes else ""
-    applied = apply(shown.document, Proposal(base_hash=base_hash, actions=asked.actions), Policy(may_remove=True))
-    if applied.rejections:
-        first = applied.rejections[0]
-        raise LaceError(
-            Reason.PROPOSAL_REJECTED,
-            f"{first.pointer}: {first.message}",
-            details=[Detail(r.pointer, f"{r.code}: {r.message}") for r in applied.rejections],
-        )
-    await _check(applied, asked.actions, sources)
-    if not applied.changes:
-        await work.artifacts.unlock(tenant_id, artifact_id, owner)
+    proposals.require_overwrite(caller, asked.on_conflict)
+    document, retitled = _retitled(_citing(shown.document, asked.sources), asked)
+    head = shown.record.head_revision_id
+    proposed = proposals.Asked(asked.actions, head, asked.base_revision_id, asked.on_conflict)
+    applied = await proposals.applied_to(work, caller, document, proposed)
+    await refuse_loosened(work.policies, tenant_id, shown.document, applied.artifact, now)
+    await _check(shown.document, applied, asked.actions, sources)
+    changes = (*retitled, *applied.changes)
+    if not changes:
+        await heads.release(work, tenant_id, artifact_id, asked.branch, owner)
         return shown, ()
-    revision = _revision(caller, shown, applied.artifact, now)
-    await work.artifacts.stage(
-        tenant_id, Staging(revision=revision, document=applied.artifact, changes=applied.changes)
+    revision = replace(revision_of(caller, shown, applied.artifact, now), message=asked.message)
+    staging = Staging(
+        revision=revision, document=applied.artifact, changes=changes, verdicts_of=head, actions=applied.digests
     )
-    await work.artifacts.mark_validated(tenant_id, artifact_id, revision.revision_id)
-    await work.artifacts.commit(tenant_id, artifact_id, revision.revision_id, applied.artifact.title)
-    await work.artifacts.unlock(tenant_id, artifact_id, owner)
-    return await show(work, tenant_id, artifact_id), applied.changes
+    await work.artifacts.stage(tenant_id, staging)
+    await heads.move(work, revision, applied.artifact.title, asked.branch, owner)
+    return await show_line(work, tenant_id, artifact_id, revision.revision_id), changes
 
 
-async def keep_snapshot(open_work: OpenUnitOfWork, snapshots: Snapshots, tenant_id: str, artifact_id: str) -> None:
-    """After the commit, keep the head's snapshot for export and replay; doing it again changes nothing."""
+async def merge_patched(
+    work: UnitOfWork, sources: Sources, caller: Caller, asked: Patch, wanted: Any, now: datetime
+) -> tuple[Shown, Sequence[Change]]:
+    """The same for what a JSON Merge Patch (parsed) asks of the head; raises also UNKNOWN_FIELD, NODE_NOT_FOUND."""
+    owner = derive("pat", caller.principal_id, caller.idempotency_key)
+    shown = await hold(work, caller.tenant_id, asked.artifact_id, asked.branch, owner)
+    await require_visible(work, caller, asked.artifact_id, shown.record.head_revision_id)
+    found = merge_patch(shown.document, wanted, owner)
+    whole = replace(asked, actions=found.actions, title=found.title, language=found.language)
+    return await patch(work, sources, caller, whole, now)
+
+
+async def hold(work: UnitOfWork, tenant_id: str, artifact_id: str, branch: str, owner: str) -> Shown:
+    """The head of a branch, to be changed; see heads.hold."""
+    head = await heads.hold(work, tenant_id, artifact_id, branch, owner)
+    return await show_line(work, tenant_id, artifact_id, head)
+
+
+async def show_line(work: UnitOfWork, tenant_id: str, artifact_id: str, head: str) -> Shown:
+    """The document as the line of work with this head has it: the etag is the line's."""
+    shown = await show(work, tenant_id, artifact_id, head)
+    return replace(shown, record=replace(shown.record, head_revision_id=head))
+
+
+async def keep_snapshot(
+    open_work: OpenUnitOfWork, snapshots: Snapshots, tenant_id: str, artifact_id: str, ref: str = ""
+) -> None:
+    """After the commit, keep the snapshot of a branch's head for export and replay; doing it again changes nothing."""
     async with open_work(tenant_id) as work:
-        shown = await show(work, tenant_id, artifact_id)
-    if shown.revision is not None:
-        data = encode(shown.document)
-        await snapshots.put_snapshot(tenant_id, artifact_id, shown.revision.revision_id, data)
+        head_id = await heads.resolve(work, tenant_id, artifact_id, ref)
+        stored = await work.artifacts.stored(tenant_id, artifact_id, head_id) if head_id else None
+    if stored is not None:
+        await snapshots.put_snapshot(tenant_id, artifact_id, head_id, await asyncio.to_thread(stored.data))
 
 
 def etag_of(record: ArtifactRecord) -> str:
@@ -152,29 +211,67 @@ def etag_of(record: ArtifactRecord) -> str:
     return record.head_revision_id or "empty"
 
 
+def _retitled(document: Artifact, asked: Patch) -> tuple[Artifact, tuple[Change, ...]]:
+    """The document with its own fields as they are asked for, and that as a change; normalised like all text."""
+    asked_for = {"title": asked.title, "language": asked.language}
+    wanted = {name: unicodedata.normalize("NFC", value) for name, value in asked_for.items() if value is not None}
+    fresh = msgspec.structs.replace(document, **wanted)
+    before, after = (sha256_hex(canonical_json([each.title, each.language])) for each in (document, fresh))
+    return fresh, (Change(document.artifact_id, "replaced", before, after, "document"),) if before != after else ()
+
+
+def _citing(document: Artifact, more: Sequence[Source]) -> Artifact:
+    """The document with these sources beside its own."""
+    known = {source.source_id for source in document.sources}
+    fresh = tuple(source for source in more if source.source_id not in known)
+    return msgspec.structs.replace(document, sources=(*document.sources, *fresh)) if fresh else document
+
+
 def _check_base(shown: Shown, asked: Patch) -> None:
     if asked.etag and asked.etag != etag_of(shown.record):
         raise LaceError(Reason.ETAG_MISMATCH, "The document changed since you read it; read it again.")
     head = shown.record.head_revision_id
-    if asked.base_revision_id and asked.base_revision_id != head and not asked.rebase:
-        raise LaceError(Reason.REVISION_CONFLICT, f"The head is {head or 'empty'}, not {asked.base_revision_id}.")
+    if asked.base_revision_id and asked.base_revision_id != head and asked.on_conflict == "reject":
+        message = f"The head is {head or 'empty'}, not {asked.base_revision_id}; ask for rebase, or read the head."
+        raise LaceError(Reason.REVISION_CONFLICT, message)
 
 
-async def _check(applied: Applied, actions: Sequence[Action], sources: Sources) -> None:
-    given = [e for a in actions if isinstance(a, InsertBlock | ReplaceBlock) for e in a.evidence]
-    units = await sources.unit_texts((e.source_id, e.extraction) for e in given) if given else {}
+async def _check(before: Artifact, applied: Applied, actions: Sequence[Action], sources: Sources) -> None:
+    placed = {
+        f"/actions/{place}/evidence/{index}/quote": e
+        for place, a in enumerate(actions)
+        if isinstance(a, InsertBlock | ReplaceBlock)
+        for index, e in enumerate(a.evidence)
+    }
+    units = await _unit_texts(sources, {(e.source_id, e.extraction) for e in placed.values()})
     findings = errors(await asyncio.to_thread(validate, applied.artifact))
-    findings += [finding for e in given for finding in _misquoted(e, units.get(e.unit_id, ""))]
-    findings += _unsupported(applied)
+    for pointer, e in placed.items():
+        findings += [replace(finding, pointer=pointer) for finding in misquoted(e, units.get(e.unit_id, ""))]
+    findings += await asyncio.to_thread(_unsupported, before, applied)
     if findings:
         raise LaceError(
             Reason.IR_INVALID,
-            f"{findings[0].pointer}: {findings[0].message}",
+            f"{len(findings)} rules would be broken. {findings[0].message}",
             details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in findings[:50]],
         )
 
 
-def _misquoted(evidence: Evidence, unit: str) -> Iterator[Finding]:
+async def _unit_texts(sources: Sources, read_as: Set[tuple[str, str]]) -> Mapping[str, str]:
+    """Texts of units by their ids; a source that is not there has none, as a quote that is not there."""
+    try:
+        return await sources.unit_texts(read_as) if read_as else {}
+    except LaceError as error:
+        if error.reason is not Reason.SOURCE_NOT_FOUND:
+            raise
+        if len(read_as) == 1:
+            return {}
+    found: dict[str, str] = {}
+    for one in sorted(read_as):
+        found.update(await _unit_texts(sources, {one}))
+    return found
+
+
+def misquoted(evidence: Evidence, unit: str) -> Iterator[Finding]:
     """What is wrong with a quote that a person gives: it must be there, and stop where a statement stops."""
     at = f"/evidence/{evidence.evidence_id}"
     if unit[evidence.start : evidence.end] != evidence.quote:
@@ -183,23 +280,32 @@ def _misquoted(evidence: Evidence, unit: str) -> Iterator[Finding]:
         yield Finding("QUOTE_CUT", "error", at, "The quote cuts a statement; quote whole sentences, items or rows.")
 
 
-def _unsupported(applied: Applied) -> list[Finding]:
-    """Cited sentences of changed blocks that their evidence does not support."""
+def _unsupported(before: Artifact, applied: Applied) -> list[Finding]:
+    """Cited sentences of changed blocks that their evidence does not support.
+
+    What stood in the same words over the same evidence stands still: a person may have accepted it.
+    """
     changed = {change.subject_id for change in applied.changes if change.change in ("added", "replaced")}
-    found = []
+    refused: list[tuple[str, Finding]] = []
     for node in applied.artifact.nodes:
-        quotes = {evidence.evidence_id: evidence.quote for evidence in node.evidence}
+        known = {evidence.evidence_id: evidence for evidence in node.evidence}
         for block in node.blocks:
             for part in cited_parts(block) if block.block_id in changed else ():
-                judged = verify(part.text, [quotes[e] for e in part.evidence_ids]) if part.evidence_ids else None
+                cited = quotes_of(known[e] for e in part.evidence_ids)
+                judged = verify(part.text, cited) if cited else None
                 if judged is not None and judged.verdict is not Verdict.SUPPORTED:
                     at = f"/nodes/{node.node_id}/blocks/{block.block_id}/{part.part_id}"
                     message = f"The evidence does not support this ({judged.reasons[-1]})."
-                    found.append(Finding(f"SENTENCE_{judged.verdict.name}", "error", at, message))
-    return found
+                    finding = Finding(f"SENTENCE_{judged.verdict.name}", "error", at, message)
+                    refused.append((grounds_of(part.text, cited), finding))
+    if not refused:
+        return []
+    stood = {piece.grounds for piece in pieces_of(before)}
+    return [finding for grounds, finding in refused if grounds not in stood]
 
 
-def _revision(caller: Caller, shown: Shown, document: Artifact, now: datetime) -> Revision:
+def revision_of(caller: Caller, shown: Shown, document: Artifact, now: datetime) -> Revision:
+    """The row of the revision that a person's change makes of what is shown."""
     digest = ir_hash(document)
     head = shown.record.head_revision_id
     revision_id = derive("rev", document.artifact_id, head, digest, caller.idempotency_key)

@@ -13,6 +13,7 @@ from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Execution
 from lace_runs.app.extracting import FactsRun
 from lace_runs.app.ingesting import IngestRun
+from lace_runs.app.paragraphs.writing import ParagraphRun
 from lace_runs.app.restoring import RollbackRun
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
@@ -39,6 +40,8 @@ def bodies(writers: Writers) -> dict[str, Body]:
 async def _follow(execution: Execution, writers: Writers) -> Struct | None:
     """Read sources and take facts out of them where the pipeline does, then write, change or compile."""
     pipeline = execution.pipeline
+    if pipeline.is_of_paragraph:
+        return await ParagraphRun(execution, writers).follow()
     if pipeline.reads:
         await IngestRun(execution, writers.sources).ingest()
     if pipeline.takes_facts:

@@ -11,11 +11,13 @@ import msgspec
 import orjson
 
 from lace_core.errors import LaceError, Reason
-from lace_core.ir import Artifact, Source, encode
+from lace_core.ir import Source
+from lace_core.migrations.stored import Stored
 from lace_runs.app.execution import Execution
 from lace_runs.app.ports import OpenUnitOfWork
 from lace_runs.app.provenance import revision_entity
 from lace_runs.app.step_scope import StepScope, Target
+from lace_runs.app.verification_report import verification_of
 from lace_runs.domain import steps as out
 
 TOPIC = "compile.requested"
@@ -30,12 +32,12 @@ class Snapshot:
     sources: tuple[Source, ...]
 
 
-async def keep_snapshot(execution: Execution, artifact_id: str, revision_id: str, document: Artifact) -> Snapshot:
-    """Write a revision's snapshot; writing it again changes nothing."""
+async def keep_snapshot(execution: Execution, artifact_id: str, revision_id: str, stored: Stored) -> Snapshot:
+    """Write a revision's snapshot, in the form in which it is stored; writing it again changes nothing."""
     uri, sha256 = await execution.tools.snapshots.put_snapshot(
-        execution.run.tenant_id, artifact_id, revision_id, encode(document)
+        execution.run.tenant_id, artifact_id, revision_id, await asyncio.to_thread(stored.data)
     )
-    return Snapshot(uri, sha256, document.sources)
+    return Snapshot(uri, sha256, stored.artifact.sources)
 
 
 async def compile_targets(
@@ -43,13 +45,16 @@ async def compile_targets(
     committed: out.Committed,
     targets: Sequence[str],
     snapshot_of: Callable[[str], Awaitable[Snapshot]],
+    open_work: OpenUnitOfWork,
 ) -> list[out.Compiled]:
     """Compile a committed revision to every target at once. A target that fails is a warning: the revision stands."""
     snapshot = await snapshot_of(committed.revision_id)
+    run = execution.run
+    told = await verification_of(open_work, run.tenant_id, committed.artifact_id, committed.revision_id)
 
     async def one(target: str) -> out.Compiled:
         async def work(scope: StepScope) -> out.Compiled:
-            return await _compile(execution, scope, committed, target, snapshot)
+            return await _compile(execution, scope, committed, target, snapshot, told)
 
         compiled = await execution.step("compile", work, Target(target, target))
         assert isinstance(compiled, out.Compiled)
@@ -61,7 +66,7 @@ async def compile_targets(
 
 
 async def _compile(
-    execution: Execution, scope: StepScope, committed: out.Committed, target: str, snapshot: Snapshot
+    execution: Execution, scope: StepScope, committed: out.Committed, target: str, snapshot: Snapshot, told: str
 ) -> out.Compiled:
     settings = {k: v for k, v in execution.run.settings.items() if k.startswith("compile.")}
     payload = {
@@ -74,6 +79,7 @@ async def _compile(
         "ir_hash": committed.ir_hash,
         "target": target,
         "settings_json": orjson.dumps(settings, option=orjson.OPT_SORT_KEYS).decode(),
+        "verification_json": told,
     }
     done = (await execution.job(scope, TOPIC, payload))["compiled"]
     ok = done.get("status") == "succeeded"
@@ -134,7 +140,7 @@ class CompileRun:
         self.execution.set_total(1 + len(targets))
         committed = await self.execution.step("snapshot", self._find)
         assert isinstance(committed, out.Committed)
-        await compile_targets(self.execution, committed, targets, self._snapshot)
+        await compile_targets(self.execution, committed, targets, self._snapshot, self._open)
         return committed
 
     async def _find(self, scope: StepScope) -> out.Committed:
@@ -160,5 +166,5 @@ class CompileRun:
     async def _snapshot(self, revision_id: str) -> Snapshot:
         run = self.execution.run
         async with self._open(run.tenant_id) as work:
-            document = await work.artifacts.document(run.tenant_id, run.artifact_id, revision_id)
-        return await keep_snapshot(self.execution, run.artifact_id, revision_id, document)
+            stored = await work.artifacts.stored(run.tenant_id, run.artifact_id, revision_id)
+        return await keep_snapshot(self.execution, run.artifact_id, revision_id, stored)

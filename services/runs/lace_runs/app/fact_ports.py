@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lace_core.ir import Source
 from lace_core.librarian import Piece, Refusal, Stated
+from lace_runs.app.paragraphs.ports import FactReader
 
 Part = tuple[int, int, int, int]
 """Spans of a source: the place of the first unit and of its span, the place of the last unit and past its span."""
@@ -33,7 +34,7 @@ class Kept:
     refused: tuple[Refusal, ...]
 
 
-class Facts(Protocol):
+class Facts(FactReader, Protocol):
     """The facts of sources."""
 
     async def plan(self, source_id: str, max_characters: int) -> Plan:

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from lace_core.apply import Change
 from lace_core.contracts import Contract, SourceOutline
-from lace_core.ir import Artifact, Source
+from lace_core.ir import Source
 from lace_core.pipeline import Pipeline
 from lace_core.planning import Hit, Unit
-from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging
+from lace_core.policies.in_force import Link
+from lace_runs.app.artifact_ports import ArtifactRepository
+from lace_runs.app.evaluations.ports import EvaluationRepository
+from lace_runs.app.history.ports import HistoryRepository
+from lace_runs.app.paragraphs.ports import ParagraphRepository
+from lace_runs.app.policies.ports import PolicyRepository
+from lace_runs.app.publications.ports import PublicationRepository
+from lace_runs.app.reviews.ports import ReviewRepository
+from lace_runs.app.suites.ports import SuiteRepository
 from lace_runs.domain.citations import Citation, Cursor, Wanted
 from lace_runs.domain.events import Event, EventDraft
 from lace_runs.domain.pipelines import Registered
@@ -241,72 +248,6 @@ class EventNews(Protocol):
         """
 
 
-class ArtifactRepository(Protocol):
-    """Artifacts and revisions, within one transaction and tenant."""
-
-    async def insert(self, tenant_id: str, record: ArtifactRecord) -> None:
-        """Add an artifact; one that exists is left as it is."""
-
-    async def get(self, tenant_id: str, artifact_id: str) -> ArtifactRecord:
-        """An artifact; raises LaceError ARTIFACT_NOT_FOUND."""
-
-    async def list(
-        self, tenant_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
-    ) -> Sequence[ArtifactRecord]:
-        """Artifacts whose heads cite no source with other labels, newest first, after (created_at, artifact_id)."""
-
-    async def labels(self, tenant_id: str, artifact_id: str, revision_id: str) -> frozenset[str]:
-        """The labels of the sources that a revision cites; of the head's where the id is empty."""
-
-    async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
-        """A revision; raises LaceError REVISION_NOT_FOUND."""
-
-    async def revisions(
-        self, tenant_id: str, artifact_id: str, before: tuple[str, str] | None, limit: int
-    ) -> Sequence[Revision]:
-        """Revisions, newest first."""
-
-    async def document(self, tenant_id: str, artifact_id: str, revision_id: str) -> Artifact:
-        """The document as a revision has it; an empty revision id gives the empty document."""
-
-    async def stage(self, tenant_id: str, staging: Staging) -> None:
-        """Keep a staged revision; one that is there already stays as it is."""
-
-    async def stage_again(
-        self, tenant_id: str, revision: Revision, like_revision_id: str, changes: Sequence[Change]
-    ) -> None:
-        """Keep a staged revision with another's content and verdicts; one that is there already stays as it is."""
-
-    async def mark_validated(self, tenant_id: str, artifact_id: str, revision_id: str) -> None:
-        """Move a staged revision on."""
-
-    async def commit(
-        self, tenant_id: str, artifact_id: str, revision_id: str, title: str, run_id: str = "", epoch: int = 0
-    ) -> None:
-        """Commit a validated revision and move the head to it; doing it again changes nothing.
-
-        A run's revision is committed under that run and epoch only, and they hold until the transaction's end.
-        Raises LaceError RUN_FENCED, REVISION_CONFLICT when the head is not the revision's parent.
-        """
-
-    async def verdicts(
-        self, tenant_id: str, artifact_id: str, after: int, limit: int
-    ) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """Verdicts of the head revision, those of kept-out sentences first."""
-
-    async def lock(self, tenant_id: str, artifact_id: str, owner: str, ttl_s: int) -> None:
-        """Take the right to write for one change; raises LaceError ARTIFACT_LOCKED while another owner's is good."""
-
-    async def unlock(self, tenant_id: str, artifact_id: str, owner: str, epoch: int = 0) -> None:
-        """Give the right back; a later holder's stays."""
-
-    async def hold(self, tenant_id: str, artifact_id: str, run_id: str, epoch: int) -> None:
-        """Take the right to write for a run, or keep it; raises LaceError RUN_FENCED or ARTIFACT_LOCKED.
-
-        It is renewed while the run's worker holds the run; the run's next holder takes it at once.
-        """
-
-
 class CitationRepository(Protocol):
     """What documents cite, within one transaction and tenant."""
 
@@ -369,12 +310,40 @@ class UnitOfWork(Protocol):
         """What documents cite."""
 
     @property
+    def history(self) -> HistoryRepository:
+        """Branches, tags, and which revision changed what."""
+
+    @property
     def quotas(self) -> QuotaRepository:
         """What tenants may use at once."""
 
     @property
+    def paragraphs(self) -> ParagraphRepository:
+        """Paragraphs by specification."""
+
+    @property
     def pipelines(self) -> PipelineRepository:
         """Registered pipelines."""
+
+    @property
+    def evaluations(self) -> EvaluationRepository:
+        """Kept reports."""
+
+    @property
+    def policies(self) -> PolicyRepository:
+        """Rules of the organisation."""
+
+    @property
+    def suites(self) -> SuiteRepository:
+        """Tests of documents."""
+
+    @property
+    def publications(self) -> PublicationRepository:
+        """What is out."""
+
+    @property
+    def reviews(self) -> ReviewRepository:
+        """What could not be decided."""
 
     async def once(self, route: str, request: bytes, effect: Callable[[], Awaitable[bytes]]) -> tuple[bytes, bool]:
         """The answer to a mutation, and whether it is that of an earlier time; raises LaceError IDEMPOTENCY_*."""
@@ -401,19 +370,20 @@ class OpenUnitOfWork(Protocol):
 
 @dataclass(frozen=True)
 class Resolved:
-    """Pinned settings: values, their hash, where the snapshot is; and what the tenant may use at once."""
+    """Pinned settings: values, their hash, where the snapshot is; what the tenant may use at once; the policy."""
 
     values: Mapping[str, Any]
     settings_hash: str
     uri: str
     limits: Limits = UNLIMITED
+    policy: Link | None = None
 
 
 class Settings(Protocol):
     """Resolves settings for the caller of the call under way."""
 
-    async def resolve(self, overrides: Mapping[str, Any]) -> Resolved:
-        """Raises LaceError SETTING_*."""
+    async def resolve(self, overrides: Mapping[str, Any], policy: str = "") -> Resolved:
+        """Under the policy that is named, else the tenant's. Raises LaceError SETTING_*, POLICY_*."""
 
 
 @dataclass(frozen=True)

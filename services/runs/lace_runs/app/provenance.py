@@ -183,6 +183,10 @@ def _common(run: Run, worker_id: str) -> dict[str, Any]:
         uri = f"ingest://bundles/{asked.bundle_id}/versions/{asked.bundle_version}"
         entity = {"content_hash": asked.bundle_hash, "uri": uri, "kind": "bundle"}
         inputs.append({"entity_id": asked.bundle_id, **entity})
+    if asked.policy_name:
+        name = f"{asked.policy_name}@{asked.policy_version}"
+        uri = f"runs://policies/{asked.policy_name}/versions/{asked.policy_version}"
+        inputs.append({"entity_id": name, "content_hash": asked.policy_sha256, "uri": uri, "kind": "policy"})
     if inputs:
         common["inputs"] = inputs
     return common

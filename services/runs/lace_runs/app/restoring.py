@@ -12,7 +12,8 @@ from lace_core.canonical import sha256_hex
 from lace_core.diff import changes, diff
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
-from lace_core.ir import Artifact, cited_parts, encode
+from lace_core.ir import IR_SCHEMA_VERSION, Artifact, cited_parts
+from lace_core.migrations.stored import Stored
 from lace_core.validate import errors, validate
 from lace_runs.app.compiling import Snapshot, compile_targets, keep_snapshot
 from lace_runs.app.execution import Execution
@@ -48,7 +49,7 @@ class RollbackRun:
         await self.execution.step("restore", self._restore)
         done = await self.execution.step("validate", self._validate)
         assert isinstance(done, out.Committed)
-        await compile_targets(self.execution, done, targets, self._snapshot)
+        await compile_targets(self.execution, done, targets, self._snapshot, self._open)
         return done
 
     async def _recall(self, scope: StepScope) -> out.Recalled:
@@ -72,14 +73,15 @@ class RollbackRun:
         """Stage the revision once more, with what changes from the head to it, and its sentences' verdicts."""
         recalled = self.execution.result("recall", out.Recalled, scope)
         before = await self._head(scope, recalled.base_revision_id)
-        document = await self._document(recalled.revision_id)
+        stored = await self._stored(recalled.revision_id)
+        document = stored.artifact
         made = changes(await asyncio.to_thread(diff, before, document), f"{self.run.run_id}/rollback")
-        revision = self._revision(document, recalled)
+        revision = self._revision(recalled)
         async with self._open(self.run.tenant_id) as work:
             await work.artifacts.hold(*self._key, self.run.run_id, self.run.epoch)
             await work.artifacts.stage_again(self.run.tenant_id, revision, recalled.revision_id, made)
             await work.commit()
-        scope.lineage.used(self._entity(recalled.revision_id, document))
+        scope.lineage.used(self._entity(recalled.revision_id, stored))
         scope.lineage.rests_on(document.sources)
         blocks = sum(len(node.blocks) for node in document.nodes)
         size = {"applied": len(made), "nodes": len(document.nodes), "blocks": blocks}
@@ -99,11 +101,12 @@ class RollbackRun:
         """Check what was staged, commit it, and move the head; sources that changed since are told of."""
         recalled = self.execution.result("recall", out.Recalled)
         staged = self.execution.result("restore", out.Staged, scope)
-        document = await self._document(staged.revision_id)
+        stored = await self._stored(staged.revision_id)
+        document = stored.artifact
         # What was committed with more nodes than are allowed now may come back.
         most = max(int(self.run.settings["runs.max_nodes"]), len(document.nodes))
         findings = await asyncio.to_thread(validate, document, None, most)
-        told = {"stage": "document", "node_id": "", "findings": [vars(f) for f in findings]}
+        told = {"stage": "document", "node_id": "", "findings": [f.told() for f in findings]}
         scope.event("pipeline.validation.result", {"validation_result": told}, self.execution.tools.now())
         if broken := errors(findings):
             details = [Detail(f.pointer, f"{f.code}: {f.message}") for f in broken[:50]]
@@ -115,7 +118,7 @@ class RollbackRun:
             await work.artifacts.commit(*self._key, staged.revision_id, document.title, self.run.run_id, self.run.epoch)
             await work.artifacts.unlock(*self._key, self.run.run_id, self.run.epoch)
             await work.commit()
-        snapshot = await keep_snapshot(self.execution, self.run.artifact_id, staged.revision_id, document)
+        snapshot = await keep_snapshot(self.execution, self.run.artifact_id, staged.revision_id, stored)
         scope.lineage.made(revision_entity(staged.revision_id, snapshot.sha256, snapshot.uri))
         scope.lineage.validation = "passed"
         scope.summary = f"{staged.revision_id} is the head"
@@ -149,7 +152,7 @@ class RollbackRun:
             cited_sources=len({e.source_id for node in document.nodes for e in node.evidence}),
         )
 
-    def _revision(self, document: Artifact, recalled: out.Recalled) -> Revision:
+    def _revision(self, recalled: out.Recalled) -> Revision:
         base, digest = recalled.base_revision_id, recalled.ir_hash
         revision_id = derive("rev", self.run.artifact_id, self.run.run_id, base, digest)
         return Revision(
@@ -158,7 +161,7 @@ class RollbackRun:
             revision_id=revision_id,
             parent_revision_id=base,
             status="staged",
-            ir_schema_version=document.ir_schema_version,
+            ir_schema_version=IR_SCHEMA_VERSION,  # what is brought back keeps its own
             ir_hash=digest,
             content_hash=recalled.content_hash,
             ir_uri=f"lace-artifacts/{snapshot_key(*self._key, revision_id)}",
@@ -167,9 +170,9 @@ class RollbackRun:
             created_at=self.execution.tools.now(),
         )
 
-    def _entity(self, revision_id: str, document: Artifact) -> dict[str, str]:
+    def _entity(self, revision_id: str, stored: Stored) -> dict[str, str]:
         uri = f"lace-artifacts/{snapshot_key(*self._key, revision_id)}"
-        return revision_entity(revision_id, sha256_hex(encode(document)), uri)
+        return revision_entity(revision_id, sha256_hex(stored.data()), uri)
 
     async def _head(self, scope: StepScope, revision_id: str) -> Artifact:
         """The head; one that is damaged is no reason not to go back to what is whole."""
@@ -183,12 +186,15 @@ class RollbackRun:
             return Artifact(artifact_id=self.run.artifact_id, title="")
 
     async def _document(self, revision_id: str) -> Artifact:
+        return (await self._stored(revision_id)).artifact
+
+    async def _stored(self, revision_id: str) -> Stored:
         async with self._open(self.run.tenant_id) as work:
-            return await work.artifacts.document(*self._key, revision_id)
+            return await work.artifacts.stored(*self._key, revision_id)
 
     async def _snapshot(self, revision_id: str) -> Snapshot:
-        document = await self._document(revision_id)
-        return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, document)
+        stored = await self._stored(revision_id)
+        return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, stored)
 
 
 async def _result(committed: out.Committed) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.labels import is_owner_label
 from lace_core.pipeline import PIPELINES, Pipeline
+from lace_core.policies.in_force import Link
+from lace_core.policies.settings import refuse_models
 from lace_core.settings import check_values
 from lace_runs.app.pipelines import pipeline_of
 from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, SourceInfo, Sources, UnitOfWork
@@ -48,7 +50,9 @@ async def prepare(start: Start, settings: Settings, sources: Sources, pipeline: 
     for target in start.request.targets:
         if target not in TARGETS:
             raise LaceError(Reason.COMPILE_TARGET_UNKNOWN, f"No target {target}; use {', '.join(TARGETS)}.")
-    resolved = await settings.resolve(check_values(start.overrides, "request"))
+    resolved = await settings.resolve(check_values(start.overrides, "request"), start.request.policy)
+    if any(step.calls_model for step in asked.steps):
+        refuse_models(resolved.values)
     if start.pipeline_id == "noop10" and not resolved.values["runs.bench_pipelines"]:
         raise LaceError(Reason.PIPELINE_UNKNOWN, "noop10 is for measuring; switch on runs.bench_pipelines first.")
     given = await existing(sources, start.request.source_ids)
@@ -134,7 +138,7 @@ def new_run(
         pipeline_id=pipeline.pipeline_id,
         pipeline_version=pipeline.version,
         state=RunState.QUEUED,
-        request=start.request,
+        request=_held_to(start.request, resolved.policy),
         artifact_id=artifact_id,
         requested_by=caller.principal_id,
         settings=resolved.values,
@@ -150,6 +154,13 @@ def new_run(
         created_at=now,
         priority=start.priority,
     )
+
+
+def _held_to(request: Request, policy: Link | None) -> Request:
+    """The request with the policy that holds for it."""
+    if policy is None:
+        return request
+    return replace(request, policy_name=policy.policy, policy_version=policy.version, policy_sha256=policy.sha256)
 
 
 def asked_of(run: Run, now: datetime) -> EventDraft:

@@ -32,6 +32,8 @@ async def settle(
     shipped = PIPELINES.get(start.pipeline_id)
     if shipped is not None and "recall" in shipped.names:
         raise _invalid("/pipeline_id", f"{start.pipeline_id} is started by POST /v1/artifacts/{{id}}:rollback.")
+    if shipped is not None and shipped.is_of_paragraph:
+        raise _invalid("/pipeline_id", f"{start.pipeline_id} is started by POST /v1/paragraphs/{{id}}:generate.")
     if shipped is not None and shipped.imports:
         raise _invalid("/pipeline_id", f"{start.pipeline_id} is started by POST /v1/sources:import.")
     if shipped is not None and not shipped.edits:

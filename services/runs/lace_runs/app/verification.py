@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_core.ir import encode
-from lace_core.merkle import content_hash
 from lace_runs.app.ports import OpenUnitOfWork, Snapshots
 from lace_runs.app.results import read_result
 from lace_runs.domain.artifacts import Revision
@@ -86,16 +84,16 @@ async def _verify_revision(
     try:
         inspection.checked += 1
         async with open_work(revision.tenant_id) as work:
-            document = await work.artifacts.document(revision.tenant_id, revision.artifact_id, ident)
+            stored = await work.artifacts.stored(revision.tenant_id, revision.artifact_id, ident)
     except LaceError as error:
         inspection.found(error, ident, _RESTORE)
         return
-    if content_hash(document) != revision.content_hash:
+    if stored.content_hash() != revision.content_hash:
         wrong = LaceError(Reason.IR_CORRUPT, f"{ident} does not match its content hash.")
         inspection.found(wrong, ident, _RESTORE)
     try:
         inspection.checked += 1
-        await snapshots.get(revision.ir_uri, sha256_hex(encode(document)))
+        await snapshots.get(revision.ir_uri, sha256_hex(stored.data()))
     except LaceError as error:
         inspection.found(error, revision.ir_uri, _SNAPSHOT)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lace_core.apply import Change
@@ -25,8 +26,19 @@ class ArtifactRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WantedArtifacts:
+    """Which documents: with these words in their title, made by a principal, citing a source; any where empty."""
+
+    title: str = ""
+    created_by: str = ""
+    source_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision:
-    """The row of a revision. status: staged, validated, committed."""
+    """The row of a revision. status: staged, validated, committed. `second_parent_revision_id` is set where it was
+    merged, `message` where a person said why it was made.
+    """
 
     tenant_id: str
     artifact_id: str
@@ -40,13 +52,17 @@ class Revision:
     run_id: str
     created_by: str
     created_at: datetime
+    second_parent_revision_id: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Staging:
     """All that apply made, to be kept as one staged revision.
 
-    The verdicts of the revision `verdicts_of` still hold but for the nodes in `judged_anew`.
+    The verdicts of the revision `verdicts_of` still hold but for the nodes in `judged_anew`, and for the sentences of
+    `let_in`, which were kept out there and of which something else is known now. `actions` has the digest of each
+    action that was applied, by its key.
     """
 
     revision: Revision
@@ -55,6 +71,8 @@ class Staging:
     verdicts: tuple[tuple[str, SentenceVerdict], ...] = ()  # (node id, verdict)
     verdicts_of: str = ""
     judged_anew: tuple[str, ...] = ()
+    let_in: tuple[str, ...] = ()
+    actions: Mapping[str, str] = field(default_factory=dict)
 
 
 def snapshot_key(tenant_id: str, artifact_id: str, revision_id: str) -> str:

@@ -102,7 +102,9 @@ class Request:
     of a change, `node_id` (empty: the root) and `scope` (node or subtree) say how much. `asked_pipeline_id` is auto
     where the pipeline was chosen, and `chosen_because` says why it was. An import takes in the objects of the inbox
     whose names begin with `prefix`, and gives their sources these labels. `source_ids` may be those of a bundle's
-    version, of which `bundle_hash` is the SHA-256.
+    version, of which `bundle_hash` is the SHA-256. `paragraph_id` is what a paragraph's run writes or verifies.
+    `policy` is the one that was named at the start; the one that holds is pinned by its name, version and SHA-256, and
+    what it comes to with the settings.
     """
 
     title: str = ""
@@ -122,6 +124,11 @@ class Request:
     bundle_id: str = ""
     bundle_version: int = 0
     bundle_hash: str = ""
+    paragraph_id: str = ""
+    policy: str = ""
+    policy_name: str = ""
+    policy_version: int = 0
+    policy_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,9 @@ from lace_core.actions import Action
 from lace_core.contracts import Enriched, Intent, Outline, Patched, SourceOutline, Strategy, Written
 from lace_core.ir import Source
 from lace_core.planning import Grounds
+from lace_core.reviewing import Withheld
 from lace_core.writing import SentenceVerdict
+from lace_runs.domain.paragraphs.steps import Commissioned, Composed, SettledText, SupportedText
 
 
 class _Output(Struct, frozen=True, kw_only=True):
@@ -118,10 +120,11 @@ class NodeRevised(_Output, frozen=True):
 
 
 class NodeVerified(_Output, frozen=True):
-    """The verdicts on a section, and the actions that its supported part comes to."""
+    """The verdicts on a section, the actions that its supported part comes to, and what could not be decided."""
 
     verdicts: tuple[SentenceVerdict, ...]
     actions: tuple[Action, ...]
+    withheld: tuple[Withheld, ...] = ()
 
 
 class Recalled(_Output, frozen=True):
@@ -158,7 +161,10 @@ class Staged(_Output, frozen=True):
 
 
 class Committed(_Output, frozen=True):
-    """The committed revision, what it holds, and which citations of its base it does not hold any more."""
+    """The committed revision, what it holds, and which citations of its base it does not hold any more.
+
+    `review_items` counts the sentences of the run that wait for a person to decide.
+    """
 
     artifact_id: str
     revision_id: str
@@ -169,6 +175,7 @@ class Committed(_Output, frozen=True):
     cited_sources: int
     dropped: tuple[DroppedCitation, ...] = ()
     dropped_citations: int = 0
+    review_items: int = 0
 
 
 class ImportedObject(_Output, frozen=True):
@@ -264,6 +271,10 @@ OUTPUTS: Mapping[str, type[Struct]] = {
     "FactsKept": FactsKept,
     "Ingested": Ingested,
     "Compiled": Compiled,
+    "Commissioned": Commissioned,
+    "Composed": Composed,
+    "SupportedText": SupportedText,
+    "SettledText": SettledText,
     "Nothing": Nothing,
 }
 

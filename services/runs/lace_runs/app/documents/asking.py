@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lace_core import constraints, contracts, planning, revising
+from lace_core import contracts, planning, revising
 from lace_core import ir as model
 from lace_runs.app.documents.work import section_of
 from lace_runs.domain import steps as out
@@ -19,6 +19,7 @@ def more_input(
     base: model.Artifact,
     node: out.PlannedNode,
     grounds: Sequence[planning.Grounds],
+    rules: model.Constraints,
     *,
     audience: str,
     words: int,
@@ -26,25 +27,28 @@ def more_input(
 ) -> contracts.WriteMoreInput:
     """For the text of a section written anew, or for what is to be added to it."""
     there = node_in(base, node.node_id)
-    rules = constraints.resolve(base, node.node_id if there else node.parent_id)[0] if _known(base, node) else None
     siblings = [n.title for n in base.nodes if n.parent_id == node.parent_id and n.node_id != node.node_id]
     return contracts.WriteMoreInput(
         document_title=base.title,
         language=base.language,
-        audience=audience,
+        audience=rules.audience or audience,
         section=section_of(node),
         siblings=tuple(siblings),
         facts=tuple(g.fact for g in grounds),
-        target_words=words,
+        target_words=min(words, rules.max_words or words),
         must_cite=True,
-        forbidden_phrases=rules.forbidden_phrases or () if rules else (),
+        forbidden_phrases=rules.forbidden_phrases or (),
         instructions=run.request.instructions,
         existing=revising.existing_texts(there) if there and not anew else (),
     )
 
 
 def enrich_input(
-    base: model.Artifact, node: out.PlannedNode, grounds: Sequence[planning.Grounds], words: int
+    base: model.Artifact,
+    node: out.PlannedNode,
+    grounds: Sequence[planning.Grounds],
+    rules: model.Constraints,
+    words: int,
 ) -> contracts.EnrichInput:
     """For further evidence of what a section says, and what newer sources add to it."""
     return contracts.EnrichInput(
@@ -55,12 +59,16 @@ def enrich_input(
         facts=tuple(g.fact for g in grounds),
         new_fact_ids=_new_facts(base, grounds),
         target_words=max(_LEAST_WORDS, words // _SHARE_OF_ADDITIONS),
-        forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
+        forbidden_phrases=rules.forbidden_phrases or (),
     )
 
 
 def patch_input(
-    run: Run, base: model.Artifact, node: out.PlannedNode, grounds: Sequence[planning.Grounds]
+    run: Run,
+    base: model.Artifact,
+    node: out.PlannedNode,
+    grounds: Sequence[planning.Grounds],
+    rules: model.Constraints,
 ) -> contracts.PatchInput:
     """For the change of a section that the instructions ask for."""
     there = base.node(node.node_id)
@@ -73,18 +81,13 @@ def patch_input(
         blocks=revising.current_blocks(there, grounds),
         facts=tuple(g.fact for g in grounds),
         target_words=max(_LEAST_WORDS, words),
-        forbidden_phrases=constraints.resolve(base, node.node_id)[0].forbidden_phrases or (),
+        forbidden_phrases=rules.forbidden_phrases or (),
     )
 
 
 def node_in(document: model.Artifact, node_id: str) -> model.Node | None:
     """The node of that id; None where the document has none."""
     return next((node for node in document.nodes if node.node_id == node_id), None)
-
-
-def _known(document: model.Artifact, node: out.PlannedNode) -> bool:
-    """Whether the node or what it hangs below is in the document, so that its constraints can be told."""
-    return any(known.node_id in (node.node_id, node.parent_id) for known in document.nodes)
 
 
 def _new_facts(base: model.Artifact, grounds: Sequence[planning.Grounds]) -> tuple[str, ...]:

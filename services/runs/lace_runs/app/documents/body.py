@@ -52,6 +52,7 @@ class DocumentRun:
         self._writing = Writing(execution, writers)
         self._revising = Revising(execution, writers)
         self._landing = Landing(execution, writers)
+        self._open = writers.open
         self._edits = execution.pipeline.edits
         self._nodes: list[out.PlannedNode] = []
 
@@ -65,7 +66,7 @@ class DocumentRun:
                     self._nodes = await self._write_all()
             elif step.name == "compile":
                 assert committed is not None
-                await compile_targets(self.execution, committed, self._targets, self._landing.snapshot)
+                await compile_targets(self.execution, committed, self._targets, self._landing.snapshot, self._open)
             elif step.per == "run":
                 result = await self._run_step(step.name)
                 committed = result if isinstance(result, out.Committed) else committed

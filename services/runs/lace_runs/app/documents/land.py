@@ -9,8 +9,8 @@ import msgspec
 
 from lace_core import ir as model
 from lace_core import writing
-from lace_core.actions import Action, InsertNode, Proposal, SetConstraints
-from lace_core.apply import Applied, Policy, apply
+from lace_core.actions import Action, InsertNode, Proposal
+from lace_core.apply import Applied, Change, Policy, apply
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.merkle import content_hash, ir_hash
@@ -18,16 +18,21 @@ from lace_core.scope import Scope, Way, apply_within, dropped
 from lace_core.validate import errors, validate
 from lace_runs.app.compiling import Snapshot, keep_snapshot
 from lace_runs.app.documents.revise import WAYS
+from lace_runs.app.documents.ruling import constraint_actions
 from lace_runs.app.documents.scoping import merged_sources, refuse_conflict, without_unused_sources
 from lace_runs.app.documents.telling import tell_findings
 from lace_runs.app.documents.work import StepWork
+from lace_runs.app.ports import UnitOfWork
 from lace_runs.app.provenance import revision_entity
+from lace_runs.app.reviews import making as reviews
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 from lace_runs.domain.artifacts import Revision, Staging, snapshot_key
+from lace_runs.domain.reviews import Origin
 
 _MOST_DROPPED = 500
 _LONGEST_QUOTE = 300
+_ANEW = ("llm", "rewrite")  # writers that leave nothing of what a section said
 
 
 class Landing(StepWork):
@@ -40,7 +45,7 @@ class Landing(StepWork):
         selected = self.execution.result("sources", out.Selected, scope)
         base = await self._document(loaded.base_revision_id)
         actions, verdicts = self._collect(scope, nodes or (planned.root, *planned.sections))
-        actions.extend(self._rules(base, planned.root.node_id))
+        actions.extend(self._rules(base, nodes or (planned.root, *planned.sections), planned.root.node_id))
         start = msgspec.structs.replace(base, title=self.run.request.title or base.title, sources=selected.sources)
         # The plan was made for the base; its new title and sources are not what the base's hash is about.
         applied = apply(start, Proposal(base_hash="", actions=tuple(actions)), Policy(on_conflict="rebase"))
@@ -52,6 +57,7 @@ class Landing(StepWork):
             document=document,
             changes=applied.changes,
             verdicts=tuple(verdicts),
+            actions=applied.digests,
         )
         await self._stage(staging)
         return self._tell_staged(scope, staged_of(staging, len(actions)))
@@ -71,17 +77,18 @@ class Landing(StepWork):
         refuse(applied, len(actions))
         if not applied.changes:
             await self.execution.warn(scope, "NOTHING_CHANGED", "There was nothing to change; no revision was made.")
-            return self._tell_staged(scope, _unchanged(base, head_id))
-        document = without_unused_sources(applied.artifact)
+            return self._tell_staged(scope, _unchanged(base, await self._revision_of(head_id)))
+        document, ruled = await self._under_policy(scope, without_unused_sources(applied.artifact))
         scope.lineage.rests_on(document.sources)
         gone = {change.subject_id for change in applied.changes if change.change == "removed"}
         staging = Staging(
             revision=self._revision(document, head_id),
             document=document,
-            changes=applied.changes,
+            changes=(*applied.changes, *ruled),
             verdicts=tuple(verdicts),
             verdicts_of=head_id,
             judged_anew=tuple(n.node_id for n in base.nodes if any(block.block_id in gone for block in n.blocks)),
+            actions=applied.digests,
         )
         await self._stage(staging)
         lost = await self._told_dropped(scope, base, document)
@@ -89,6 +96,24 @@ class Landing(StepWork):
             staged_of(staging, len(actions)), dropped=lost[:_MOST_DROPPED], dropped_citations=len(lost)
         )
         return self._tell_staged(scope, staged)
+
+    async def _under_policy(
+        self, scope: StepScope, document: model.Artifact
+    ) -> tuple[model.Artifact, Sequence[Change]]:
+        """The document with the policy's constraints written down, where all of it meets them; else it is told.
+
+        What a change wrote is held to the policy already; what others wrote before is not the change's to take out.
+        """
+        if self.policy is None:
+            return document, ()
+        rules = constraint_actions(self.policy, document, (), document.root.node_id, self.run.run_id, must_cite=False)
+        applied = apply(document, Proposal(base_hash="", actions=tuple(rules)), Policy(on_conflict="rebase"))
+        broken = errors(await asyncio.to_thread(validate, applied.artifact)) if applied.changes else []
+        if not broken and not applied.rejections:
+            return applied.artifact, applied.changes
+        message = f"The document breaks {self.policy.link.name} in {len(broken)} places that this run leaves alone."
+        await self.execution.warn(scope, "POLICY_NOT_MET", message, document.root.node_id)
+        return document, ()
 
     async def _head(self, opened: out.Opened) -> tuple[str, model.Artifact]:
         """What the change is put on: its base, or a head that moved since but left the scope alone."""
@@ -103,6 +128,10 @@ class Landing(StepWork):
             await work.commit()
         refuse_conflict(base, head, opened.node_ids)
         return head_id, head
+
+    async def _revision_of(self, revision_id: str) -> Revision:
+        async with self._writers.open(self.run.tenant_id) as work:
+            return await work.artifacts.revision(self.run.tenant_id, self.run.artifact_id, revision_id)
 
     async def _told_dropped(
         self, scope: StepScope, base: model.Artifact, document: model.Artifact
@@ -158,13 +187,10 @@ class Landing(StepWork):
                 verdicts.extend((node.node_id, verdict) for verdict in verified.verdicts)
         return actions, verdicts
 
-    def _rules(self, base: model.Artifact, root_id: str) -> list[Action]:
-        """What the run asks of the document stays with it, for later changes too."""
-        if not self.settings["runs.must_cite"]:
-            return []
-        own = base.root.constraints if base.nodes else model.Constraints()
-        ruled = msgspec.structs.replace(own, must_cite=True)
-        return [SetConstraints(key=f"{self.run.run_id}/rules", node_id=root_id, constraints=ruled)]
+    def _rules(self, base: model.Artifact, nodes: Sequence[out.PlannedNode], root_id: str) -> list[Action]:
+        """What the run and its policy ask of the document stays with it, for later changes too."""
+        must_cite = bool(self.settings["runs.must_cite"])
+        return constraint_actions(self.policy, base, nodes, root_id, self.run.run_id, must_cite=must_cite)
 
     def _revision(self, document: model.Artifact, parent_revision_id: str) -> Revision:
         digest = ir_hash(document)
@@ -203,7 +229,7 @@ class Landing(StepWork):
             "contradicted": 0,
             "unsupported": 0,
         }
-        await tell_findings(self.execution, scope, payload, [vars(f) for f in findings])
+        await tell_findings(self.execution, scope, payload, [f.told() for f in findings])
         if broken := errors(findings):
             scope.lineage.validation = "failed"
             raise LaceError(
@@ -212,10 +238,10 @@ class Landing(StepWork):
                 details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in broken[:50]],
             )
         if staged.changed:
-            await self._commit(staged.revision_id, document.title)
+            waiting = await self._commit(staged.revision_id, document)
         else:
-            await self._let_go()
-        snapshot = await self._keep(document, staged.revision_id)
+            waiting = await self._let_go(document)
+        snapshot = await self.snapshot(staged.revision_id)
         scope.lineage.made(revision_entity(staged.revision_id, snapshot.sha256, snapshot.uri))
         scope.lineage.validation = "passed"
         parts = [p for node in document.nodes for block in node.blocks for p in model.cited_parts(block)]
@@ -230,29 +256,55 @@ class Landing(StepWork):
             cited_sources=len(cited),
             dropped=staged.dropped,
             dropped_citations=staged.dropped_citations,
+            review_items=waiting,
         )
 
-    async def _commit(self, revision_id: str, title: str) -> None:
+    async def _commit(self, revision_id: str, document: model.Artifact) -> int:
         key = (self.run.tenant_id, self.run.artifact_id)
         async with self._writers.open(self.run.tenant_id) as work:
             await self._hold(work)
             await work.artifacts.mark_validated(*key, revision_id)
-            await work.artifacts.commit(*key, revision_id, title, self.run.run_id, self.run.epoch)
+            await work.artifacts.commit(*key, revision_id, document.title, self.run.run_id, self.run.epoch)
+            waiting = await self._keep_undecided(work, document)
             await work.artifacts.unlock(*key, self.run.run_id, self.run.epoch)
             await work.commit()
+        return waiting
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, document: model.Artifact) -> int:
         key = (self.run.tenant_id, self.run.artifact_id)
         async with self._writers.open(self.run.tenant_id) as work:
+            await self._hold(work)
+            waiting = await self._keep_undecided(work, document)
             await work.artifacts.unlock(*key, self.run.run_id, self.run.epoch)
             await work.commit()
+        return waiting
+
+    async def _keep_undecided(self, work: UnitOfWork, document: model.Artifact) -> int:
+        """What the run could not decide goes to review, in the transaction that commits what it could."""
+        steps = [step_id for step_id in self.execution.checkpoints if step_id.startswith("verify:")]
+        if not steps:
+            return 0
+        verified = {step_id.partition(":")[2]: self.execution.result(step_id, out.NodeVerified) for step_id in steps}
+        selected = self.execution.result("sources", out.Selected)
+        origin = Origin(
+            tenant_id=self.run.tenant_id,
+            artifact_id=self.run.artifact_id,
+            run_id=self.run.run_id,
+            principal_id=self.run.requested_by,
+            at=self.execution.tools.now(),
+            titles={node.node_id: node.title for node in document.nodes},
+            sources={source.source_id: source for source in (*document.sources, *selected.sources)},
+        )
+        undecided = [item for result in verified.values() for item in result.withheld]
+        anew = list(verified) if self.execution.pipeline.writer in _ANEW else []
+        return await reviews.keep(work, undecided, origin, anew)
 
     async def snapshot(self, revision_id: str) -> Snapshot:
         """The committed revision's snapshot, for those who compile it."""
-        return await self._keep(await self._document(revision_id), revision_id)
-
-    async def _keep(self, document: model.Artifact, revision_id: str) -> Snapshot:
-        return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, document)
+        key = (self.run.tenant_id, self.run.artifact_id)
+        async with self._writers.open(self.run.tenant_id) as work:
+            stored = await work.artifacts.stored(*key, revision_id)
+        return await keep_snapshot(self.execution, self.run.artifact_id, revision_id, stored)
 
 
 def refuse(applied: Applied, count: int) -> None:
@@ -278,11 +330,12 @@ def staged_of(staging: Staging, applied: int) -> out.Staged:
     )
 
 
-def _unchanged(base: model.Artifact, revision_id: str) -> out.Staged:
+def _unchanged(base: model.Artifact, revision: Revision) -> out.Staged:
+    """The head stays; its hashes are those that it was stored with, whatever schema version that was."""
     return out.Staged(
-        revision_id=revision_id,
-        ir_hash=ir_hash(base),
-        content_hash=content_hash(base),
+        revision_id=revision.revision_id,
+        ir_hash=revision.ir_hash,
+        content_hash=revision.content_hash,
         nodes=len(base.nodes),
         blocks=sum(len(node.blocks) for node in base.nodes),
         applied=0,

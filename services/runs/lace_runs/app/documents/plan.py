@@ -105,7 +105,7 @@ class Planning(StepWork):
             self._writers.models, self.settings, contracts.OUTLINE, asked, selected.outlines
         )
         asked = msgspec.structs.replace(asked, sources=fitting)
-        outline = await self._ask(scope, contracts.OUTLINE, asked, contracts.Outline)
+        outline = await self._ask(scope, *self._ruled(contracts.OUTLINE, asked), contracts.Outline)
         if not outline.sections:
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing to make sections of.")
         scope.summary = f"{len(outline.sections)} sections"

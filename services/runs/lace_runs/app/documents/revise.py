@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from lace_core import actions as act
-from lace_core import contracts, planning, revising, writing
+from lace_core import contracts, planning, reviewing, revising, writing
 from lace_core import ir as model
 from lace_core.errors import Detail, LaceError, Reason
+from lace_core.policies.keeping_out import allowed_edits
 from lace_core.scope import Scope, Way, apply_within
 from lace_runs.app.documents.asking import enrich_input, more_input, node_in, patch_input
 from lace_runs.app.documents.verifying import Verifying
@@ -37,16 +38,18 @@ class Revising(Verifying):
             scope.summary = "no facts"
             return out.NodeWritten(written=contracts.Written(blocks=(), summary=""), call_id="")
         base = await self._base_document()
+        rules = await self._rules_for(node)
         asked = more_input(
             self.run,
             base,
             node,
             grounds,
+            rules,
             audience=self._audience(scope),
             words=self._words_for(node),
             anew=scope.step.name == "rewrite",
         )
-        written = await self._ask(scope, contracts.WRITE_MORE, asked, contracts.Written)
+        written = await self._ask(scope, *self._ruled(contracts.WRITE_MORE, asked, rules), contracts.Written)
         self._refuse_strangers(node, written.blocks, grounds)
         scope.summary = f"{len(written.blocks)} blocks"
         return out.NodeWritten(written=written, call_id=scope.lineage.calls[-1]["call_id"])
@@ -59,8 +62,9 @@ class Revising(Verifying):
         if not grounds:
             scope.summary = "no facts"
             return out.NodeRevised(call_id="", enriched=contracts.Enriched(citations=(), blocks=()))
-        asked = enrich_input(base, node, grounds, self._words_for(node))
-        enriched = await self._ask(scope, contracts.ENRICH, asked, contracts.Enriched)
+        rules = await self._rules_for(node)
+        asked = enrich_input(base, node, grounds, rules, self._words_for(node))
+        enriched = await self._ask(scope, *self._ruled(contracts.ENRICH, asked, rules), contracts.Enriched)
         _refuse_outside(node, revising.strange_citations(enriched, there))
         allowed = set(asked.new_fact_ids)
         self._refuse_strangers(node, enriched.blocks, [g for g in grounds if g.fact.fact_id in allowed])
@@ -72,8 +76,9 @@ class Revising(Verifying):
         self._rests_on(scope, node, grounds)
         base = await self._base_document()
         there = base.node(node.node_id)
-        asked = patch_input(self.run, base, node, grounds)
-        patched = await self._ask(scope, contracts.PATCH, asked, contracts.Patched)
+        rules = await self._rules_for(node)
+        asked = self._ruled(contracts.PATCH, patch_input(self.run, base, node, grounds, rules), rules)
+        patched = await self._ask(scope, *asked, contracts.Patched)
         _refuse_outside(node, revising.strange_edits(patched, there))
         self._refuse_strangers(node, revising.edited_blocks(patched), grounds)
         scope.summary = f"{len(patched.edits)} edits"
@@ -88,10 +93,12 @@ class Revising(Verifying):
         there = node_in(await self._base_document(), node.node_id)
         if writer in ("rewrite", "extend"):
             written = self.execution.result(f"{writer}:{node.node_id}", out.NodeWritten, scope).written
+            written = await self._allowed(scope, node, written, known)
             verdicts = await self.judged(scope, node, written, known)
-            made = writing.actions_of(written, verdicts, known, node.node_id, key)
+            made = await self._held(scope, node, writing.actions_of(written, verdicts, known, node.node_id, key))
             actions = made if there is None else _put(writer, there, made, key)
-            return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+            undecided = self._undecided(node, written.blocks, verdicts, known, key)
+            return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions), withheld=undecided)
         revised = self.execution.result(f"{writer}:{node.node_id}", out.NodeRevised, scope)
         assert there is not None
         if revised.enriched is not None:
@@ -117,14 +124,16 @@ class Revising(Verifying):
             await self.execution.warn(scope, "CITATIONS_KEPT_OUT", message, node.node_id)
         actions = revising.enriched_actions(there, further, key)
         verdicts: Sequence[writing.SentenceVerdict] = ()
-        if enriched.blocks:
-            written = contracts.Written(blocks=enriched.blocks, summary="")
+        written = await self._allowed(scope, node, contracts.Written(blocks=enriched.blocks, summary=""), known)
+        if written.blocks:
             verdicts = await self.judged(scope, node, written, known)
-            actions += revising.added_blocks(enriched.blocks, verdicts, known, node.node_id, key)
+            added = revising.added_blocks(written.blocks, verdicts, known, node.node_id, key)
+            actions += await self._held(scope, node, added)
         else:
             scope.lineage.validation = "passed"
         scope.summary = f"{sum(map(len, further.values()))} further citations"
-        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+        undecided = self._undecided(node, written.blocks, verdicts, known, key)
+        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions), withheld=undecided)
 
     async def _patched(
         self,
@@ -135,9 +144,12 @@ class Revising(Verifying):
         known: Mapping[str, planning.Grounds],
         key: str,
     ) -> out.NodeVerified:
+        patched, phrases = allowed_edits(patched, known, await self._rules_for(node))
+        await self._tell_blocks(scope, node, phrases)
         written = contracts.Written(blocks=revising.edited_blocks(patched), summary="")
         verdicts = await self.judged(scope, node, written, known)
         actions, refused = revising.patched_actions(patched, verdicts, known, there, key)
+        actions = await self._held(scope, node, actions)
         if refused:
             message = f"{refused} blocks of {node.title} stay as they were: what was to replace them is not supported."
             await self.execution.warn(scope, "EDITS_KEPT_OUT", message, node.node_id)
@@ -148,7 +160,20 @@ class Revising(Verifying):
             # It is shown like a sentence, and what it rested on is gone.
             actions.append(act.SetSummary(key=f"{key}/summary", node_id=node.node_id, summary=""))
         scope.summary = f"{len(actions)} actions"
-        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+        places = reviewing.places_of_edits(self.run.artifact_id, node.node_id, patched, key)
+        undecided = reviewing.withheld(written.blocks, places, verdicts, known)
+        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions), withheld=undecided)
+
+    def _undecided(
+        self,
+        node: out.PlannedNode,
+        blocks: Sequence[contracts.WrittenBlock],
+        verdicts: Sequence[writing.SentenceVerdict],
+        known: Mapping[str, planning.Grounds],
+        key: str,
+    ) -> tuple[reviewing.Withheld, ...]:
+        places = reviewing.places_of_blocks(self.run.artifact_id, node.node_id, blocks, key)
+        return reviewing.withheld(blocks, places, verdicts, known)
 
     async def _base_document(self) -> model.Artifact:
         if self._base is None:
@@ -164,8 +189,8 @@ class Revising(Verifying):
         if found:
             raise LaceError(
                 Reason.PROVIDER_OUTPUT_INVALID,
-                f"The section {node.title} cites facts that it was not given.",
-                details=[Detail(pointer, f"{fact_id} is not allowed here") for pointer, fact_id in found],
+                f"The section {node.title} cites facts that it was not given, at {found[0][0]}: {found[0][1]}.",
+                details=[Detail(pointer, f"FACT_NOT_ALLOWED: {fact_id}") for pointer, fact_id in found],
                 retryable=True,
             )
 

@@ -12,9 +12,11 @@ from lace_core import ir as model
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.merkle import ir_hash
 from lace_core.scope import conflicts, nodes_of
+from lace_runs.app.documents.allowing import Allowing
 from lace_runs.app.documents.asking import enrich_input, more_input, patch_input
 from lace_runs.app.documents.fitting import Draft, fitted
-from lace_runs.app.documents.work import StepWork, best_facts
+from lace_runs.app.documents.ruling import rules_for
+from lace_runs.app.documents.work import best_facts
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
@@ -24,7 +26,7 @@ _LONGEST_QUERY = 500
 _ASKED = frozenset({"amend", "extend"})
 
 
-class Scoping(StepWork):
+class Scoping(Allowing):
     """The steps open and scope, and context where a scope is set."""
 
     async def open(self, scope: StepScope) -> out.Opened:
@@ -83,9 +85,11 @@ class Scoping(StepWork):
         base = await self._document(opened.base_revision_id)
         taken = {node.node_id: self._taken(base, node.node_id, opened.node_ids) for node in scoped.nodes}
         chosen = await self._search(base, scoped, [s.source_id for s in selected.sources], taken)
+        found = {node.node_id: node.grounds for node in self._grounds(base, scoped, chosen, taken)}
+        allowed = await self.only_allowed(scope, [(node, found[node.node_id]) for node in scoped.nodes], taken)
         drafts = [
-            self._draft(scope, base, planned, node)
-            for planned, node in zip(scoped.nodes, self._grounds(base, scoped, chosen, taken), strict=True)
+            self._draft(scope, base, node, out.NodeGrounds(node_id=node.node_id, grounds=grounds))
+            for node, grounds in zip(scoped.nodes, allowed, strict=True)
         ]
         nodes = await fitted(self.execution, self._writers.models, scope, drafts)
         writer = self.execution.pipeline.writer
@@ -101,16 +105,19 @@ class Scoping(StepWork):
     def _draft(self, scope: StepScope, base: model.Artifact, node: out.PlannedNode, found: out.NodeGrounds) -> Draft:
         """The facts of a node with what will be asked; what the node cites must stay where it is to be amended."""
         writer = self.execution.pipeline.writer
+        rules = rules_for(self.policy, base, node)
         asked: tuple[tuple[contracts.Contract, Struct], ...] = ()
         fixed = 0
         if writer in ("rewrite", "extend"):
             audience, words = self._audience(scope), self._words_for(node)
-            more = more_input(self.run, base, node, (), audience=audience, words=words, anew=writer == "rewrite")
-            asked = ((contracts.WRITE_MORE, more),)
+            anew = writer == "rewrite"
+            more = more_input(self.run, base, node, (), rules, audience=audience, words=words, anew=anew)
+            asked = (self._ruled(contracts.WRITE_MORE, more, rules),)
         elif writer == "enrich":
-            asked = ((contracts.ENRICH, enrich_input(base, node, (), self._words_for(node))),)
+            enrich = enrich_input(base, node, (), rules, self._words_for(node))
+            asked = (self._ruled(contracts.ENRICH, enrich, rules),)
         elif writer == "amend":
-            asked = ((contracts.PATCH, patch_input(self.run, base, node, ())),)
+            asked = (self._ruled(contracts.PATCH, patch_input(self.run, base, node, (), rules), rules),)
             cited = {evidence.evidence_id for evidence in base.node(node.node_id).evidence}
             fixed = sum(any(piece.evidence_id in cited for piece in ground.pieces) for ground in found.grounds)
         return Draft(node, found.grounds, asked, fixed)

@@ -68,7 +68,7 @@ def _content(answer: ModelAnswer, hash_name: str) -> dict[str, str]:
 
 
 async def tell_findings(
-    execution: Execution, scope: StepScope, payload: Mapping[str, Any], findings: Sequence[Mapping[str, str]]
+    execution: Execution, scope: StepScope, payload: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]
 ) -> None:
     """What a check found; `payload` is all but the findings, whose messages quote the text."""
     told: dict[str, Any] = {}

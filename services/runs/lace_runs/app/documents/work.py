@@ -11,9 +11,13 @@ from msgspec import Struct
 
 from lace_core import contracts
 from lace_core import ir as model
-from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
 from lace_core.planning import Grounds
+from lace_core.policies.asking import kind_of, under_rules
+from lace_core.policies.in_force import pinned_in
+from lace_core.policies.ruling import instructions
+from lace_runs.app.documents.answers import answer_of
+from lace_runs.app.documents.ruling import rules_for
 from lace_runs.app.documents.telling import tell_call
 from lace_runs.app.execution import Execution
 from lace_runs.app.fact_ports import Facts
@@ -43,11 +47,33 @@ class StepWork:
         self.execution = execution
         self.run = execution.run
         self.settings = execution.run.settings
+        self.policy = pinned_in(execution.run.settings)
         self._writers = writers
+        self._started_from: model.Artifact | None = None
 
     async def _document(self, revision_id: str) -> model.Artifact:
         async with self._writers.open(self.run.tenant_id) as work:
             return await work.artifacts.document(self.run.tenant_id, self.run.artifact_id, revision_id)
+
+    async def _start(self) -> model.Artifact:
+        """The document that the run began with; empty for a new one."""
+        if self._started_from is None:
+            if "open" in self.execution.checkpoints:
+                revision_id = self.execution.result("open", out.Opened).base_revision_id
+            else:
+                revision_id = self.execution.result("load", out.Loaded).base_revision_id
+            self._started_from = await self._document(revision_id)
+        return self._started_from
+
+    async def _rules_for(self, node: out.PlannedNode) -> model.Constraints:
+        """What the policy and the document ask of a node."""
+        return rules_for(self.policy, await self._start(), node)
+
+    def _ruled(
+        self, contract: contracts.Contract, asked: Struct, rules: model.Constraints | None = None
+    ) -> tuple[contracts.Contract, Struct]:
+        """The question as the policy has it: with the house's rules, where it has some for it."""
+        return under_rules(contract, asked, instructions(self.policy, kind_of(contract), rules))
 
     async def _hold(self, work: UnitOfWork) -> None:
         """Within this transaction the run is ours, and so is the right to write its artifact."""
@@ -69,12 +95,7 @@ class StepWork:
             progress=lambda tokens: self.execution.progress(scope, tokens, 0, "Tokens of the model's answer."),
         )
         tell_call(scope, contract, answer, self.execution.tools.now())
-        try:
-            return msgspec.json.decode(answer.output, type=kind)
-        except msgspec.ValidationError as error:
-            raise LaceError(
-                Reason.PROVIDER_OUTPUT_INVALID, f"The answer breaks {contract.name}: {error}", retryable=True
-            ) from None
+        return answer_of(contract, answer.output, kind)
 
     def _rests_on(self, scope: StepScope, node: out.PlannedNode, grounds: Iterable[Grounds]) -> None:
         """Record what the work on a node comes from: the plan that made the node, its facts and their sources."""

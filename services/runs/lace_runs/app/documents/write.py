@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lace_core import constraints, contracts, planning, writing
+from lace_core import contracts, planning, reviewing, writing
+from lace_core import ir as model
 from lace_core.errors import Detail, LaceError, Reason
+from lace_runs.app.documents.allowing import Allowing
 from lace_runs.app.documents.fitting import Draft, fitted
 from lace_runs.app.documents.verifying import Verifying
-from lace_runs.app.documents.work import best_facts, section_of
+from lace_runs.app.documents.work import section_of
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
@@ -18,7 +20,7 @@ _LEAST_FACTS_TO_SPLIT = 10
 _MOST_CHILDREN = 6
 
 
-class Writing(Verifying):
+class Writing(Verifying, Allowing):
     """The steps context, strategy, llm and verify."""
 
     async def context(self, scope: StepScope) -> out.Context:
@@ -39,34 +41,38 @@ class Writing(Verifying):
         for (node_id, _), found in zip(queries, results, strict=True):
             hits[node_id].append(found)
         chosen = planning.assign(hits, units, int(self.settings["runs.facts_per_node"]))
-        drafts: list[Draft] = []
+        searched: list[tuple[out.PlannedNode, tuple[planning.Grounds, ...]]] = []
         first = 1
         for node in planned.sections:
-            grounds = planning.grounds_of(chosen[node.node_id], first)
-            first += len(grounds)
-            drafts.append(Draft(node, tuple(grounds), self._asked_of(scope, node, planned)))
+            searched.append((node, tuple(planning.grounds_of(chosen[node.node_id], first))))
+            first += len(searched[-1][1])
+        allowed = await self.only_allowed(scope, searched)
+        drafts: list[Draft] = []
+        for node, grounds in zip(planned.sections, allowed, strict=True):
+            drafts.append(Draft(node, grounds, await self._asked_of(scope, node, planned)))
             if not grounds:
                 await self.execution.warn(
                     scope, Reason.NO_EVIDENCE.value, f"Nothing was found for the section {node.title}.", node.node_id
                 )
-        if first == 1:
+        if not any(allowed):
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing about this title.")
-        best = best_facts([out.NodeGrounds(node_id=draft.node.node_id, grounds=draft.grounds) for draft in drafts])
-        drafts.append(Draft(planned.root, best, self._asked_of(scope, planned.root, planned)))
+        best = await self.best_allowed(planned.root, {draft.node.node_id: draft.grounds for draft in drafts})
+        drafts.append(Draft(planned.root, best, await self._asked_of(scope, planned.root, planned)))
         nodes = await fitted(self.execution, self._writers.models, scope, drafts)
         used = {piece.source_id for node in nodes for ground in node.grounds for piece in ground.pieces}
         scope.lineage.read(source for source in selected.sources if source.source_id in used)
-        scope.summary = f"{first - 1} facts out of {len(units)} units"
+        scope.summary = f"{sum(map(len, allowed))} facts out of {len(units)} units"
         return out.Context(nodes=tuple(nodes))
 
-    def _asked_of(
+    async def _asked_of(
         self, scope: StepScope, node: out.PlannedNode, planned: out.Planned
     ) -> tuple[tuple[contracts.Contract, Struct], ...]:
         """All that a node's facts will be told with: writing it, and where it may be split, deciding on that."""
         if self.execution.pipeline.writer != "llm":
             return ()
         siblings = tuple(other.title for other in planned.sections if other.node_id != node.node_id)
-        write = (contracts.WRITE, self._write_input(scope, node, (), siblings))
+        rules = await self._rules_for(node)
+        write = self._ruled(contracts.WRITE, self._write_input(scope, node, (), siblings, rules), rules)
         if node.depth == 0 or "strategy" not in self.execution.pipeline.names:
             return (write,)
         return (write, (contracts.STRATEGY, self._strategy_input(node, (), _MOST_CHILDREN)))
@@ -78,7 +84,7 @@ class Writing(Verifying):
         self._rests_on(scope, node, grounds)
         may_split = node.depth < int(self.settings["runs.max_depth"]) and len(grounds) >= _LEAST_FACTS_TO_SPLIT
         most = min(_MOST_CHILDREN, room) if may_split else 0
-        if most >= 2 and await self._may_not_split(node):
+        if most >= 2 and (await self._rules_for(node)).no_split:
             message = f"The section {node.title} was not split: its constraint no_split forbids it."
             await self.execution.warn(scope, "SPLIT_SUPPRESSED", message, node.node_id)
             most = 0
@@ -97,16 +103,6 @@ class Writing(Verifying):
             children=tuple(children),
             child_facts=tuple(child_facts),
         )
-
-    async def _may_not_split(self, node: out.PlannedNode) -> bool:
-        """Whether what holds for the node, or for what it is to hang below, keeps it in one piece."""
-        if "open" in self.execution.checkpoints:
-            base = await self._document(self.execution.result("open", out.Opened).base_revision_id)
-        else:
-            base = await self._document(self.execution.result("load", out.Loaded).base_revision_id)
-        known = {own.node_id for own in base.nodes}
-        at = next((i for i in (node.node_id, node.parent_id) if i in known), "")
-        return bool(at) and bool(constraints.resolve(base, at)[0].no_split)
 
     def _children(
         self, node: out.PlannedNode, decided: contracts.Strategy, allowed: set[str], most: int
@@ -136,14 +132,15 @@ class Writing(Verifying):
         if not grounds:
             scope.summary = "no facts"
             return out.NodeWritten(written=contracts.Written(blocks=(), summary=""), call_id="")
-        asked = self._write_input(scope, node, grounds, siblings)
-        written = await self._ask(scope, contracts.WRITE, asked, contracts.Written)
+        rules = await self._rules_for(node)
+        asked = self._ruled(contracts.WRITE, self._write_input(scope, node, grounds, siblings, rules), rules)
+        written = await self._ask(scope, *asked, contracts.Written)
         strangers = writing.unknown_facts(written, {g.fact.fact_id: g for g in grounds})
         if strangers:
             raise LaceError(
                 Reason.PROVIDER_OUTPUT_INVALID,
-                f"The section {node.title} cites facts that it was not given.",
-                details=[Detail(pointer, f"{fact_id} is not allowed here") for pointer, fact_id in strangers],
+                f"The section {node.title} cites facts that it was not given, at {strangers[0][0]}: {strangers[0][1]}.",
+                details=[Detail(pointer, f"FACT_NOT_ALLOWED: {fact_id}") for pointer, fact_id in strangers],
                 retryable=True,
             )
         scope.summary = f"{len(written.blocks)} blocks"
@@ -162,18 +159,24 @@ class Writing(Verifying):
         )
 
     def _write_input(
-        self, scope: StepScope, node: out.PlannedNode, grounds: Sequence[planning.Grounds], siblings: tuple[str, ...]
+        self,
+        scope: StepScope,
+        node: out.PlannedNode,
+        grounds: Sequence[planning.Grounds],
+        siblings: tuple[str, ...],
+        rules: model.Constraints,
     ) -> contracts.WriteInput:
+        words = self._words_for(node)
         return contracts.WriteInput(
             document_title=self.run.request.title,
             language=self.run.request.language,
-            audience=self.execution.result("intent", contracts.Intent, scope).audience,
+            audience=rules.audience or self.execution.result("intent", contracts.Intent, scope).audience,
             section=section_of(node),
             siblings=siblings,
             facts=tuple(g.fact for g in grounds),
-            target_words=self._words_for(node),
-            must_cite=bool(self.settings["runs.must_cite"]),
-            forbidden_phrases=(),
+            target_words=min(words, rules.max_words or words),
+            must_cite=bool(self.settings["runs.must_cite"]) or bool(rules.must_cite),
+            forbidden_phrases=rules.forbidden_phrases or (),
         )
 
     async def verify(
@@ -183,7 +186,10 @@ class Writing(Verifying):
         written = self.execution.result(f"llm:{node.node_id}", out.NodeWritten, scope).written
         self._rests_on(scope, node, grounds)
         known = {g.fact.fact_id: g for g in grounds}
+        written = await self._allowed(scope, node, written, known)
         verdicts = await self.judged(scope, node, written, known)
         key = f"{self.run.run_id}/{node.node_id}"
-        actions = writing.actions_of(written, verdicts, known, node.node_id, key)
-        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions))
+        actions = await self._held(scope, node, writing.actions_of(written, verdicts, known, node.node_id, key))
+        places = reviewing.places_of_blocks(self.run.artifact_id, node.node_id, written.blocks, key)
+        undecided = reviewing.withheld(written.blocks, places, verdicts, known)
+        return out.NodeVerified(verdicts=tuple(verdicts), actions=tuple(actions), withheld=undecided)

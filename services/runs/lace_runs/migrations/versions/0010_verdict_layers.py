@@ -7,7 +7,16 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
-STATEMENTS: tuple[str, ...] = ()
+# Rows from before keep empty layers and grounds. `grounds` names a text over its quotes: by it a sentence that stood
+# in a committed revision of its document is found again. `standing` is empty where a sentence was kept out.
+STATEMENTS: tuple[str, ...] = (
+    """ALTER TABLE runs.verdicts ADD COLUMN layers jsonb NOT NULL DEFAULT '[]',
+       ADD COLUMN grounds text NOT NULL DEFAULT '', ADD COLUMN standing text NOT NULL DEFAULT '',
+       ADD COLUMN acceptance jsonb""",
+    "UPDATE runs.verdicts SET standing = 'verified' WHERE in_document",
+    """CREATE INDEX verdicts_by_grounds ON runs.verdicts (tenant_id, artifact_id, grounds, revision_id)
+       WHERE in_document""",
+)
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""The built-in verifier in child processes."""

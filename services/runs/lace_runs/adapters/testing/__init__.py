@@ -1,0 +1,1 @@
+"""Running suites within limits."""

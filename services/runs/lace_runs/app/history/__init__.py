@@ -1,0 +1,1 @@
+"""The history of documents: one function per verb."""

@@ -1,0 +1,1 @@
+"""Paragraphs by specification: making, writing, editing, landing and rebuilding them."""

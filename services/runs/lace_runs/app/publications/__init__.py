@@ -1,0 +1,1 @@
+"""Publications: letting revisions of documents out, and withdrawing them."""

@@ -1,0 +1,1 @@
+"""Reviewing what could not be decided."""

@@ -1,0 +1,1 @@
+"""Suites: keeping them, running them over documents, and reading what came of it."""

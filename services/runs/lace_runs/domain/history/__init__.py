@@ -1,0 +1,1 @@
+"""The history of documents: lineages, names, and what is told of revisions."""

@@ -1,0 +1,1 @@
+"""Paragraphs by specification: their life, and what is kept of them."""
