@@ -12,7 +12,7 @@ _KEY = (
 )
 _INTENT = (
     "tenant_id text, call_id text, principal_id text, template_id text, template_version text, "
-    f"template_hash text, prompt_sample text, started_at timestamptz, {_KEY}, "
+    f"template_hash text, prompt_sample text, started_at timestamptz, trace_id text, {_KEY}, "
     "budget_lease text, reserved_tokens bigint, reserved_micro_usd bigint"
 )
 _OUTCOME = (

@@ -44,8 +44,8 @@ _USAGE_BY = {
 _UNSETTLED = Settlement(CallState.PENDING)
 
 
-def order_of(request: wire.GenerateRequest, principal_id: str = "") -> Order:
-    """What is asked for by whom; raises LaceError INVALID_ARGUMENT for settings that are no JSON object."""
+def order_of(request: wire.GenerateRequest, principal_id: str = "", traceparent: str | None = None) -> Order:
+    """What is asked for by whom in which trace; raises LaceError INVALID_ARGUMENT for settings that are no object."""
     return Order(
         contract=request.contract,
         input_json=request.input_json,
@@ -63,7 +63,14 @@ def order_of(request: wire.GenerateRequest, principal_id: str = "") -> Order:
         seed=request.seed if request.HasField("seed") else None,
         accept_partial=request.accept_partial,
         principal_id=principal_id,
+        trace_id=trace_id_of(traceparent),
     )
+
+
+def trace_id_of(traceparent: str | None) -> str:
+    """The trace that a W3C traceparent names; empty without one."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) == 4 else ""
 
 
 def stream_response(event: Piece | Told | Call) -> wire.StreamGenerateResponse:
@@ -124,6 +131,7 @@ def call_message(call: Call) -> wire.Call:
         trail=[_try(tried) for tried in settlement.trail],
         hedged=settlement.hedged,
         response_api=settlement.response_api,
+        trace_id=call.trace_id,
     )
     seconds, micros = divmod(round(call.started_at.timestamp() * 1_000_000), 1_000_000)
     message.started_at.seconds, message.started_at.nanos = seconds, micros * 1000

@@ -35,7 +35,7 @@ class GenerationServicer(llm_gateway_pb2_grpc.GenerationServiceServicer):
     async def Generate(self, request: wire.GenerateRequest, context: Any) -> wire.GenerateResponse:
         """Calls a model and records the call."""
         caller = current_call()
-        order = convert.order_of(request, caller.principal_id)
+        order = convert.order_of(request, caller.principal_id, caller.traceparent)
         return convert.generate_response(await generate(self._gateway, caller.tenant_id, order, caller.remaining()))
 
     async def StreamGenerate(
@@ -43,7 +43,7 @@ class GenerationServicer(llm_gateway_pb2_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[wire.StreamGenerateResponse]:
         """Calls a model and tells the answer while it comes."""
         caller = current_call()
-        order = convert.order_of(request.request, caller.principal_id)
+        order = convert.order_of(request.request, caller.principal_id, caller.traceparent)
         events = stream_generate(
             self._gateway, caller.tenant_id, order, caller.remaining(), progress_only=request.progress_only
         )

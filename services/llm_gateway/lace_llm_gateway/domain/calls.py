@@ -124,6 +124,7 @@ class Call:
     principal_id: str = ""
     template_id: str = ""
     template_version: str = ""
+    trace_id: str = ""
     held: Held = field(default=Held(), compare=False)
 
 

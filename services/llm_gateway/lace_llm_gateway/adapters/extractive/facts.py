@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lace_core.contracts import ExtractedFact, ExtractedFacts, ExtractFactsInput, LibrarianUnit, UnitSpan
 from lace_core.librarian import FULL
-from lace_core.qualifiers import qualifiers_of
+from lace_core.verification.qualifiers import qualifiers_of
 from lace_llm_gateway.adapters.extractive.commands import is_command
 from lace_llm_gateway.adapters.extractive.standing import Standing, screen
 

@@ -13,8 +13,9 @@ from lace_core import contracts
 from lace_core.errors import LaceError, Reason
 from lace_llm_gateway.adapters.extractive.facts import extract_facts
 from lace_llm_gateway.adapters.extractive.intent import understand
-from lace_llm_gateway.adapters.extractive.judge import judge
+from lace_llm_gateway.adapters.extractive.judge import judge, judge_document
 from lace_llm_gateway.adapters.extractive.outline import plan_outline
+from lace_llm_gateway.adapters.extractive.paragraph import write_paragraph
 from lace_llm_gateway.adapters.extractive.plain import answer_plainly
 from lace_llm_gateway.adapters.extractive.request import input_of
 from lace_llm_gateway.adapters.extractive.revise import enrich, patch, write_more
@@ -31,13 +32,20 @@ _PIECE = 200
 _ANSWERS: Mapping[str, Callable[[Any], msgspec.Struct]] = {
     contracts.INTENT.name: understand,
     contracts.OUTLINE.name: plan_outline,
+    contracts.RULED_OUTLINE.name: plan_outline,
     contracts.STRATEGY.name: decide,
     contracts.WRITE.name: write_section,
+    contracts.RULED_WRITE.name: write_section,
     contracts.WRITE_MORE.name: write_more,
+    contracts.RULED_WRITE_MORE.name: write_more,
     contracts.ENRICH.name: enrich,
+    contracts.RULED_ENRICH.name: enrich,
     contracts.PATCH.name: patch,
+    contracts.RULED_PATCH.name: patch,
     contracts.JUDGE.name: judge,
     contracts.EXTRACT_FACTS.name: extract_facts,
+    contracts.PARAGRAPH.name: write_paragraph,
+    contracts.DOCUMENT_JUDGE.name: judge_document,
 }
 
 

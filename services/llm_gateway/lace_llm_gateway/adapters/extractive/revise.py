@@ -25,7 +25,7 @@ from lace_core.contracts import (
     WrittenParagraph,
     WrittenSentence,
 )
-from lace_core.grounding import Verdict, verify
+from lace_core.verification.grounding import Verdict, verify
 from lace_llm_gateway.adapters.extractive.words import figures, overlap, stems, tokens
 from lace_llm_gateway.adapters.extractive.write import write_section
 

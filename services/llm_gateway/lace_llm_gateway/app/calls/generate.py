@@ -147,5 +147,6 @@ def _intent(gateway: Gateway, prepared: Prepared, call_id: str, reservation: Res
         principal_id=order.principal_id,
         template_id=order.template_id,
         template_version=order.template_version,
+        trace_id=order.trace_id,
         held=Held(reservation.lease_id, reservation.tokens, reservation.micro_usd),
     )

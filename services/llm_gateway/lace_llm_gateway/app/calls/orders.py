@@ -54,6 +54,7 @@ class Order:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     prompt: PromptTemplate | None = None
+    trace_id: str = ""
 
 
 @dataclass(frozen=True)
