@@ -25,6 +25,10 @@ class MemoryFacts:
         """The fact."""
         return self._kept.get((tenant_id, fact_id))
 
+    async def many(self, tenant_id: str, fact_ids: Sequence[str]) -> Sequence[Fact]:
+        """Those of these facts that there are."""
+        return [self._kept[tenant_id, each] for each in fact_ids if (tenant_id, each) in self._kept]
+
     async def page(
         self, tenant_id: str, source_id: str, wanted: FactFilter, limit: int, after: FactPlace | None
     ) -> Sequence[Fact]:

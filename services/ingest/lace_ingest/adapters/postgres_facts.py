@@ -35,6 +35,7 @@ _ADD = f"""
     SELECT count(*) AS added FROM added
 """
 _GET = f"SELECT {_COLUMNS} FROM ingest.facts WHERE tenant_id = :tenant_id AND fact_id = :fact_id"
+_MANY = f"SELECT {_COLUMNS} FROM ingest.facts WHERE tenant_id = :tenant_id AND fact_id = ANY(:fact_ids)"
 _PAGE = f"""
     SELECT {_COLUMNS} FROM ingest.facts
     WHERE tenant_id = :tenant_id AND source_id = :source_id AND state = :state
@@ -74,6 +75,12 @@ class PostgresFactRepository:
         """The fact."""
         row = await self._tx.fetch_one(_GET, {"tenant_id": tenant_id, "fact_id": fact_id})
         return None if row is None else _fact(row)
+
+    async def many(self, tenant_id: str, fact_ids: Sequence[str]) -> Sequence[Fact]:
+        """Those of these facts that there are."""
+        rows = await self._tx.fetch_all(_MANY, {"tenant_id": tenant_id, "fact_ids": list(fact_ids)})
+        found = {row.fact_id: _fact(row) for row in rows}
+        return [found[fact_id] for fact_id in fact_ids if fact_id in found]
 
     async def page(
         self, tenant_id: str, source_id: str, wanted: FactFilter, limit: int, after: FactPlace | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from lace_core.librarian import FULL, Piece, Refusal, Stated
 from lace_ingest.api.convert import source_to_wire, time_to_wire
 from lace_ingest.domain.documents import Span
 from lace_ingest.domain.fact_batches import FactBatch
-from lace_ingest.domain.facts import Fact, FactFilter, FactOrigin, FactState, Keeping, Making
+from lace_ingest.domain.facts import Fact, FactFilter, FactOrigin, FactState, Keeping, Making, StandingFact
 from lace_ingest.domain.sources import Source
 
 _STATES = {
@@ -62,6 +62,20 @@ def fact_to_wire(fact: Fact) -> pb.Fact:
     if fact.retired_at is not None:
         wire.retired_at.CopyFrom(time_to_wire(fact.retired_at))
     return wire
+
+
+def standing_to_wire(found: Sequence[StandingFact]) -> pb.GetFactsResponse:
+    """Facts with their sources and units, each once."""
+    sources = {each.source.source_id: each.source for each in found}
+    units = {each.unit.unit_id: each.unit for each in found}
+    return pb.GetFactsResponse(
+        facts=[fact_to_wire(each.fact) for each in found],
+        sources=map(source_to_wire, sources.values()),
+        units=[
+            pb.FactUnit(unit_id=unit.unit_id, text=unit.text, spans=map(_span_to_wire, unit.spans))
+            for unit in units.values()
+        ],
+    )
 
 
 def filter_of(wire: pb.ListFactsRequest) -> FactFilter:

@@ -46,6 +46,11 @@ class FactServicer(services.FactServiceServicer):
         """A fact."""
         return convert.fact_to_wire(await facts.get_fact(self._ingest, caller_of(current_call()), request.fact_id))
 
+    async def GetFacts(self, request: pb.GetFactsRequest, context: Any) -> pb.GetFactsResponse:
+        """Facts at once, with what they stand in."""
+        found = await facts.get_facts(self._ingest, caller_of(current_call()), list(request.fact_ids))
+        return convert.standing_to_wire(found)
+
     async def CreateFact(self, request: pb.CreateFactRequest, context: Any) -> pb.Fact:
         """A person's fact."""
         mutation = _mutation("CreateFact", request)

@@ -17,6 +17,9 @@ class FactRepository(Protocol):
     async def get(self, tenant_id: str, fact_id: str) -> Fact | None:
         """The fact, if the tenant has it."""
 
+    async def many(self, tenant_id: str, fact_ids: Sequence[str]) -> Sequence[Fact]:
+        """Those of these facts that the tenant has, in the order of the ids."""
+
     async def page(
         self, tenant_id: str, source_id: str, wanted: FactFilter, limit: int, after: FactPlace | None
     ) -> Sequence[Fact]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from msgspec.structs import replace as replaced
 
 from lace_core.librarian import Stated, check
-from lace_core.qualifiers import qualifiers_of
+from lace_core.verification.qualifiers import qualifiers_of
 from lace_ingest.app.extractions import get_unit
 from lace_ingest.app.ports import Caller, Ingest, Mutation, UnitOfWork
 from lace_ingest.app.sources import get_source
@@ -19,6 +19,7 @@ from lace_ingest.domain.facts import (
     FactFilter,
     FactPlace,
     FactState,
+    StandingFact,
     as_retired,
     fact_not_found,
     new_fact,
@@ -41,6 +42,23 @@ async def get_fact(ingest: Ingest, caller: Caller, fact_id: str) -> Fact:
     """A fact. Raises FACT_NOT_FOUND."""
     async with ingest.units_of_work(caller.tenant_id) as work:
         return await _visible(work, caller, fact_id)
+
+
+async def get_facts(ingest: Ingest, caller: Caller, fact_ids: Sequence[str]) -> Sequence[StandingFact]:
+    """These facts with what they stand in, as far as they are there and the caller may see them, each once."""
+    async with ingest.units_of_work(caller.tenant_id) as work:
+        facts = await work.facts.many(caller.tenant_id, list(dict.fromkeys(fact_ids)))
+        source_ids = list(dict.fromkeys(fact.source_id for fact in facts))
+        seen = await work.intake.many(caller.tenant_id, caller.labels, source_ids) if facts else ()
+        sources = {source.source_id: source for source in seen}
+        unit_ids = list(dict.fromkeys(fact.unit_id for fact in facts if fact.source_id in sources))
+        found = await work.units.get(caller.tenant_id, unit_ids) if unit_ids else ()
+    units = {unit.unit_id: unit for _, unit in found}
+    return [
+        StandingFact(fact, sources[fact.source_id], units[fact.unit_id])
+        for fact in facts
+        if fact.source_id in sources and fact.unit_id in units
+    ]
 
 
 async def create_fact(ingest: Ingest, caller: Caller, source_id: str, stated: Stated, mutation: Mutation) -> Fact:

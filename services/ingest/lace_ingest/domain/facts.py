@@ -10,10 +10,11 @@ from enum import StrEnum
 from lace_core.canonical import sha256_hex
 from lace_core.contracts import Qualifier
 from lace_core.errors import LaceError, Reason
-from lace_core.grounding import Verdict
 from lace_core.ids import derive
 from lace_core.librarian import Checked, Refusal, Stated
+from lace_core.verification.grounding import Verdict
 from lace_ingest.domain.documents import Span, Unit
+from lace_ingest.domain.sources import Source
 
 
 class FactOrigin(StrEnum):
@@ -72,6 +73,15 @@ class Fact:
     created_at: datetime
     retired_by: str = ""
     retired_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StandingFact:
+    """A fact with its source and the unit that it stands in."""
+
+    fact: Fact
+    source: Source
+    unit: Unit
 
 
 @dataclass(frozen=True)
