@@ -12,7 +12,8 @@ from lace_compiler.domain.settings import CompileSettings, PageSize
 from lace_compiler.domain.target import Target, filename
 from lace_core import ir
 from lace_core.errors import LaceError, Reason
-from lace_core.merkle import ir_hash
+from lace_core.migrations.stored import Stored, stored_of
+from lace_core.verification.report import Report, decode
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     page_size: str
     toc_depth: int
     quotes: bool
+    appendices: bool = True
+    verification: bytes = b""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,9 +53,12 @@ def run(argument: bytes) -> bytes:
 def compile_one(request: Request) -> Response:
     """The pure function that compiling is: the same request gives the same response in every process."""
     artifact = _artifact(request)
-    settings = CompileSettings(PageSize(request.page_size), request.toc_depth, request.quotes)
     target = Target(request.target)
-    document = compose(artifact, request.revision_id, request.ir_hash, settings)
+    # The ontology is data: leaving its evidence out would leave nothing that it is for.
+    appendices = request.appendices or target is Target.OWL
+    settings = CompileSettings(PageSize(request.page_size), request.toc_depth, request.quotes, appendices)
+    report = _report(request.verification) if request.verification else None
+    document = compose(artifact, request.revision_id, request.ir_hash, settings, report)
     rendered = renderer_of(target).render(document, settings)
     return Response(
         data=rendered.data,
@@ -63,18 +69,25 @@ def compile_one(request: Request) -> Response:
     )
 
 
+def _report(verification: bytes) -> Report:
+    try:
+        return decode(verification)
+    except ValueError as error:
+        raise LaceError(Reason.IR_INVALID, f"The report on the revision's verification is none: {error}.") from error
+
+
 def _artifact(request: Request) -> ir.Artifact:
     try:
-        artifact = ir.decode(request.ir)
+        stored = stored_of(request.ir)
     except ValueError as error:
         raise LaceError(Reason.IR_INVALID, f"The revision's snapshot is no document: {error}.") from error
-    if request.ir_hash and _root_of(artifact) != request.ir_hash:
+    if request.ir_hash and _root_of(stored) != request.ir_hash:
         raise LaceError(Reason.BLOB_CORRUPT, f"The snapshot is not revision {request.revision_id}: its root differs.")
-    return artifact
+    return stored.artifact
 
 
-def _root_of(artifact: ir.Artifact) -> str:
+def _root_of(stored: Stored) -> str:
     try:
-        return ir_hash(artifact)
+        return stored.ir_hash()
     except (ValueError, TypeError) as error:
         raise LaceError(Reason.IR_INVALID, f"The revision's snapshot has no hash: {error}.") from error

@@ -59,6 +59,8 @@ def _request(work: Work) -> child.Request:
         page_size=work.settings.page_size.value,
         toc_depth=work.settings.toc_depth,
         quotes=work.settings.quotes,
+        appendices=work.settings.appendices,
+        verification=work.verification,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lace_compiler.adapters.turtle import Turtle, collection, iri, string
 
 VOCABULARY = "https://w3id.org/lace/document"
-VOCABULARY_VERSION = "1.0.0"
+VOCABULARY_VERSION = "1.1.0"
 NAMESPACE = VOCABULARY + "#"
 ARTIFACTS = "https://w3id.org/lace/artifact/"
 
@@ -231,6 +231,16 @@ DATA_PROPERTIES = (
     _data("pageCount", "page count", "Pages of the source.", ("lace:SourceDocument",), _ORDINAL),
     _data("sha256", "SHA-256", "Of the source's raw bytes.", ("lace:SourceDocument",), _STRING),
     OwlProperty("securityLabel", "security label", "A label of the source.", ("lace:SourceDocument",), _STRING),
+    _data("supportedPieces", "supported pieces", "Pieces of text that evidence supports.", ("lace:Document",), _COUNT),
+    _data("acceptedPieces", "accepted pieces", "Pieces that a person vouches for.", ("lace:Document",), _COUNT),
+    _data(
+        "authoredPieces", "authored pieces", "Pieces that a person wrote without evidence.", ("lace:Document",), _COUNT
+    ),
+    _data("withheldSentences", "withheld sentences", "Sentences that were kept out.", ("lace:Document",), _COUNT),
+    OwlProperty("verifier", "verifier", "A version of the rules that verified.", ("lace:Document",), _STRING),
+    _data("acceptedBy", "accepted by", "Id of the person who vouches for it.", _CITING, _STRING),
+    _data("acceptedAt", "accepted at", "When it was accepted, as ISO 8601.", _CITING, _STRING),
+    _data("acceptedBecause", "accepted because", "Why, in that person's words.", _CITING, _STRING),
 )
 
 _EXTERNAL = (

@@ -41,6 +41,7 @@ from lace_compiler.domain.settings import CompileSettings, PageSize
 _CONTENTS_FROM = 3
 _CONTENTS_ALONE_FROM = 14
 _SOURCES_ANCHOR = "sources"
+_VERIFICATION_ANCHOR = "verification"
 # Width and height in twentieths of a point.
 _PAPERS = {PageSize.A4: (11906, 16838), PageSize.US_LETTER: (12240, 15840)}
 _MARGINS = {"top": 1530, "bottom": 1420, "left": 1446, "right": 1446, "header": 720, "footer": 680, "gutter": 0}
@@ -77,6 +78,7 @@ class _Body:
             for block in section.blocks:
                 yield from self._block(block)
         yield from self._sources(document)
+        yield from self._verification(document)
 
     # -- contents and headings --
 
@@ -87,6 +89,8 @@ class _Body:
             return
         if document.sources:
             entries.append((1, wording.SOURCES_AND_EVIDENCE, _SOURCES_ANCHOR))
+        if document.verification is not None:
+            entries.append((1, wording.VERIFICATION, _VERIFICATION_ANCHOR))
         yield paragraph("ContentsHeading", run(wording.CONTENTS))
         opening = [field_mark("begin"), field_code(f'TOC \\o "1-{depth}" \\h \\z \\u'), field_mark("separate")]
         for level, text, anchor in entries:
@@ -193,7 +197,27 @@ class _Body:
         if document.uncited:
             yield paragraph("Heading2", run(wording.NOT_CITED), properties=_unnumbered())
             for name in document.uncited:
-                yield paragraph("ListBullet", run(name), properties=[w("numPr", val("ilvl", 0), val("numId", BULLETS))])
+                yield _bullet(run(name))
+
+    # -- verification --
+
+    def _verification(self, document: Document) -> Iterator[Element]:
+        view = document.verification
+        if view is None:
+            return
+        bookmarked = self._bookmarked(_VERIFICATION_ANCHOR, run(wording.VERIFICATION))
+        yield paragraph("Heading1", *bookmarked, properties=[w("pageBreakBefore"), *_unnumbered()])
+        yield paragraph("Normal", run(view.summary))
+        for fact in view.facts:
+            yield _bullet(run(fact))
+        if view.accepted:
+            yield paragraph("Heading2", run(wording.ACCEPTED), properties=_unnumbered())
+            for part in view.accepted:
+                yield _bullet(run(f"“{part.text}” "), run(part.told, "Place"))
+        yield paragraph("Heading2", run(wording.WITHHELD), properties=_unnumbered())
+        yield paragraph("Normal", run(view.withheld_summary))
+        for line in view.withheld:
+            yield _bullet(run(line))
 
     def _source(self, source: CitedSource) -> Iterator[Element]:
         yield paragraph("Heading2", run(source.filename), properties=_unnumbered())
@@ -214,6 +238,10 @@ class _Body:
             run(place, "Place"),
             run(f"  “{reference.quote}”") if reference.quote else None,
         )
+
+
+def _bullet(*content: Element) -> Element:
+    return paragraph("ListBullet", *content, properties=[w("numPr", val("ilvl", 0), val("numId", BULLETS))])
 
 
 def _bookmark_name(heading: Heading) -> str:

@@ -8,6 +8,7 @@ from lace_compiler.adapters.markdown_text import fence, heading, inline, line_st
 from lace_compiler.app.ports import Rendered
 from lace_compiler.domain import wording
 from lace_compiler.domain.document import (
+    AcceptedView,
     BlockView,
     CalloutView,
     CitedSource,
@@ -30,6 +31,7 @@ _DEEPEST = 6
 _CONTENTS_FROM = 3
 _ALERTS = {"note": "NOTE", "tip": "TIP", "warning": "WARNING", "danger": "CAUTION"}
 _SOURCES_ANCHOR = "sources"
+_VERIFICATION_ANCHOR = "verification"
 
 
 class MarkdownRenderer:
@@ -53,6 +55,7 @@ def _document(document: Document, settings: CompileSettings) -> Iterator[str]:
             yield _heading(section.heading)
         yield from filter(None, _blocks(section.blocks))
     yield from _sources(document)
+    yield from _verification(document)
 
 
 def _contents(document: Document, depth: int) -> Iterator[str]:
@@ -63,6 +66,8 @@ def _contents(document: Document, depth: int) -> Iterator[str]:
     entries = [f"{'  ' * (h.level - 1)}- [{inline(h.text)}](#{h.anchor})" for h in listed]
     if document.sources:
         entries.append(f"- [{wording.SOURCES_AND_EVIDENCE}](#{_SOURCES_ANCHOR})")
+    if document.verification is not None:
+        entries.append(f"- [{wording.VERIFICATION}](#{_VERIFICATION_ANCHOR})")
     yield "\n".join(entries)
 
 
@@ -167,6 +172,7 @@ def _sources(document: Document) -> Iterator[str]:
         yield f"## {wording.SOURCES_AND_EVIDENCE} {_anchor(_SOURCES_ANCHOR)}"
     for source in document.sources:
         yield _source(source)
+        yield _version(source)
         yield "\n".join(_reference(source, reference) for reference in source.references)
     if document.uncited:
         yield f"### {wording.NOT_CITED}"
@@ -176,6 +182,32 @@ def _sources(document: Document) -> Iterator[str]:
 def _source(source: CitedSource) -> str:
     title = f" — {source.title}" if source.title else ""
     return f"### {heading(source.filename + title)}"
+
+
+def _version(source: CitedSource) -> str:
+    pages = wording.counted(source.source.page_count, "page") + " · " if source.source.page_count else ""
+    return f"*{pages}SHA-256 {inline(source.source.version)}*"
+
+
+def _verification(document: Document) -> Iterator[str]:
+    view = document.verification
+    if view is None:
+        return
+    yield f"## {wording.VERIFICATION} {_anchor(_VERIFICATION_ANCHOR)}"
+    yield line_start(inline(view.summary))
+    if view.facts:
+        yield "\n".join("- " + line_start(inline(fact)) for fact in view.facts)
+    if view.accepted:
+        yield f"### {wording.ACCEPTED}"
+        yield "\n".join(_accepted(part) for part in view.accepted)
+    yield f"### {wording.WITHHELD}"
+    yield line_start(inline(view.withheld_summary))
+    if view.withheld:
+        yield "\n".join("- " + line_start(inline(line)) for line in view.withheld)
+
+
+def _accepted(part: AcceptedView) -> str:
+    return f"- “{inline(part.text)}” — {inline(part.told)}"
 
 
 def _reference(source: CitedSource, reference: Reference) -> str:

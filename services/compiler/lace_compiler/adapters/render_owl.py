@@ -32,6 +32,7 @@ from lace_core.ir import (
     Table,
     cited_parts,
 )
+from lace_core.verification.report import AcceptedPart, Report
 
 Triples = list[tuple[str, str]]
 
@@ -65,6 +66,9 @@ class _Writer:
             for source in document.sources
             for reference in source.references
         }
+
+        report = document.report
+        self._accepted = {part.part_id: _vouched(part) for part in report.accepted} if report else {}
 
     def text(self) -> str:
         self._header()
@@ -109,6 +113,7 @@ class _Writer:
         triples += _optional("lace:revision", document.revision_id) + _optional("lace:irHash", document.ir_hash)
         triples += [("lace:hasSection", self._name("section", node.node_id)) for node in roots]
         triples += [("lace:usesSource", self._name("source", s.source_id)) for s in self._artifact.sources]
+        triples += _verified(document.report) if document.report else []
         self._turtle.subject(iri(f"{self._base}/document"), triples)
 
     def _section(self, node: Node, children: Sequence[Node], place: Triples) -> None:
@@ -125,7 +130,7 @@ class _Writer:
     def _block(self, block: Block, place: Triples) -> None:
         kind = "List" if isinstance(block, ListBlock) else type(block).__name__
         triples = _described(kind, block.block_id, f"{kind.lower()} {block.block_id}")
-        triples += self._placed("block", place) + _content(block)
+        triples += self._placed("block", place) + _content(block) + self._accepted.get(block.block_id, [])
         triples += self._cited(getattr(block, "evidence_ids", ()))
         parts = [part for part in cited_parts(block) if part.part_id != block.block_id]
         triples += [("lace:hasStatement", self._name("statement", part.part_id)) for part in parts]
@@ -144,6 +149,7 @@ class _Writer:
             row: Row | None = rows.get(part.part_id)
             triples = _described(kind, part.part_id, f"{kind.lower()} {part.part_id}")
             triples += [*self._placed("statement", places[part.part_id]), ("lace:text", _literal(part.text))]
+            triples += self._accepted.get(part.part_id, [])
             # A row without citations of its own stands under those of its table, which the table itself states.
             triples += self._cited(row.evidence_ids if row else part.evidence_ids)
             cells = row.cells if row else ()
@@ -250,6 +256,25 @@ def _source_triples(source: Source) -> Triples:
         ("lace:fileName", _literal(source.filename)),
         ("lace:mediaType", _literal(source.media_type)),
         ("lace:sha256", _literal(source.version)),
+    ]
+
+
+def _verified(report: Report) -> Triples:
+    counts = {
+        "supportedPieces": report.supported,
+        "acceptedPieces": len(report.accepted),
+        "authoredPieces": report.authored,
+        "withheldSentences": report.withheld,
+    }
+    triples = [(f"lace:{name}", typed(str(count), "nonNegativeInteger")) for name, count in counts.items()]
+    return [*triples, *(("lace:verifier", _literal(version)) for version in report.verifiers)]
+
+
+def _vouched(part: AcceptedPart) -> Triples:
+    return [
+        *_optional("lace:acceptedBy", part.accepted_by),
+        *_optional("lace:acceptedAt", part.accepted_at),
+        *_optional("lace:acceptedBecause", part.reason),
     ]
 
 

@@ -24,6 +24,7 @@ from lace_compiler.domain.document import (
     QuoteView,
     Section,
     TableView,
+    VerificationView,
 )
 from lace_compiler.domain.settings import CompileSettings, PageSize
 
@@ -96,6 +97,7 @@ class _TemplateData:
             "sources": [self._source(source) for source in document.sources],
             "uncited_title": wording.NOT_CITED,
             "uncited": [self._words(name) for name in document.uncited],
+            "verification": document.verification and self._verification(document.verification),
         }
 
     def _running_head(self, text: str) -> str | list[str]:
@@ -196,6 +198,18 @@ class _TemplateData:
             ],
         }
 
+    def _verification(self, view: VerificationView) -> Json:
+        return {
+            "title": wording.VERIFICATION,
+            "summary": self._words(view.summary),
+            "facts": [self._words(fact) for fact in view.facts],
+            "accepted_title": wording.ACCEPTED,
+            "accepted": [{"text": self._words(part.text), "told": self._words(part.told)} for part in view.accepted],
+            "withheld_title": wording.WITHHELD,
+            "withheld_summary": self._words(view.withheld_summary),
+            "withheld": [self._words(line) for line in view.withheld],
+        }
+
     def _words(self, text: str, longest: int = _LONG_WORD) -> str | list[str]:
         """The text, or where a word is longer than a line its pieces, between which the template may break."""
         mended = self._mend(text)
@@ -220,8 +234,10 @@ def _chapters(document: Document) -> list[str]:
     """Titles of the level-1 headings in the order of the pages."""
     titles = [heading.text for heading in document.headings if heading.level == 1]
     if document.sources:
-        return [*titles, wording.SOURCES_AND_EVIDENCE]
-    return [*titles, wording.NOT_CITED] if document.uncited else titles
+        titles.append(wording.SOURCES_AND_EVIDENCE)
+    elif document.uncited:
+        titles.append(wording.NOT_CITED)
+    return [*titles, wording.VERIFICATION] if document.verification is not None else titles
 
 
 def _shortened(text: str) -> str:

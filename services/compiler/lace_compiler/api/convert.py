@@ -35,6 +35,7 @@ def order_of(payload: bytes) -> Order:
         ir_hash=message.ir_hash,
         target=message.target,
         settings=_settings(message.settings_json),
+        verification=message.verification_json.encode(),
     )
 
 

@@ -10,6 +10,7 @@ from lace_compiler.domain.attempt import Cause, Compiled, Order, Origin, Transfo
 from lace_compiler.domain.settings import CompileSettings, limits_of, settings_of
 from lace_compiler.domain.target import target_of
 from lace_compiler.domain.version import COMPILER_VERSION
+from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError
 from lace_core.ids import derive
 
@@ -65,11 +66,13 @@ async def _compile(using: Compiling, order: Order) -> tuple[Compiled, Origin]:
     target = target_of(order.target)
     settings, limits = settings_of(order.settings), limits_of(order.settings)
     ir = await using.files.read_ir(order.ir_uri, order.ir_sha256)
-    work = Work(ir, order.revision_id, order.ir_hash, target, settings)
+    work = Work(ir, order.revision_id, order.ir_hash, target, settings, order.verification)
     result = await using.worker.compile(work, limits)
     # Addressed by all that the bytes depend on: other bytes under the same key would be a broken promise, which
     # the store refuses.
-    key = f"{order.artifact_id}/{order.revision_id}/{COMPILER_VERSION}/{settings.settings_hash}.{target.extension}"
+    told = f"-{sha256_hex(order.verification)[:16]}" if order.verification else ""
+    name = f"{settings.settings_hash}{told}.{target.extension}"
+    key = f"{order.artifact_id}/{order.revision_id}/{COMPILER_VERSION}/{name}"
     bundle = await using.files.write_bundle(order.tenant_id, key, result.data, target.media_type, result.filename)
     blank = _record(order, settings, using.clock())
     made = replace(blank, bundle=bundle, warnings=result.warnings, labels=result.origin.labels)

@@ -35,13 +35,16 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker needs to compile one target; `ir` is the revision's snapshot as it is stored."""
+    """What a worker needs to compile one target; `ir` is the revision's snapshot as it is stored, `verification` the
+    report on it as JSON or empty.
+    """
 
     ir: bytes
     revision_id: str
     ir_hash: str
     target: Target
     settings: CompileSettings
+    verification: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One target of one revision to compile, for a run that waits for it. `target` is as it was asked for."""
+    """One target of one revision to compile, for a run that waits for it. `target` is as it was asked for.
+
+    `verification` is the report on the revision (lace_core.verification.report) as JSON, empty where there is none.
+    """
 
     job_id: str
     run_id: str
@@ -30,6 +33,7 @@ class Order:
     ir_hash: str
     target: str
     settings: Mapping[str, Any]
+    verification: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from lace_compiler.domain.document import (
 )
 from lace_compiler.domain.settings import CompileSettings
 from lace_compiler.domain.text import one_line, verbatim
+from lace_compiler.domain.verification import verification_view
 from lace_core.ir import (
     Artifact,
     Block,
@@ -48,18 +49,21 @@ from lace_core.ir import (
     Table,
     cited_parts,
 )
+from lace_core.verification.report import Report
 
 # The shape of a BCP 47 tag; anything else is shown as English, since a wrong tag can make a file unreadable.
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 
-def compose(artifact: Artifact, revision_id: str, ir_hash: str, settings: CompileSettings) -> Document:
-    """The document of one revision; a pure function.
+def compose(
+    artifact: Artifact, revision_id: str, ir_hash: str, settings: CompileSettings, report: Report | None = None
+) -> Document:
+    """The document of one revision, with what its verification came to; a pure function.
 
     Raises IR_INVALID where the tree has a cycle or a lost node, an id occurs twice or a citation leads nowhere.
     """
     check(artifact)
-    composer = _Composer(artifact, settings.quotes)
+    composer = _Composer(artifact, settings, report)
     title = composer.line(artifact.title) or wording.UNTITLED
     sections = _Outline(title).sections(artifact, composer)
     sources = composer.cited_sources()
@@ -72,11 +76,18 @@ def compose(artifact: Artifact, revision_id: str, ir_hash: str, settings: Compil
         language=artifact.language if _LANGUAGE.fullmatch(artifact.language) else "en",
         summary=_summary(statistics, one_line(revision_id)),
         sections=sections,
-        sources=sources,
-        uncited=composer.uncited_filenames(),
+        sources=sources if settings.appendices else (),
+        uncited=composer.uncited_filenames() if settings.appendices else (),
         statistics=statistics,
         notices=composer.notices(),
+        verification=verification_view(report, _texts(artifact)) if report and settings.appendices else None,
+        report=report,
     )
+
+
+def _texts(artifact: Artifact) -> dict[str, str]:
+    parts = (part for node in artifact.nodes for block in node.blocks for part in cited_parts(block))
+    return {part.part_id: one_line(part.text) for part in parts}
 
 
 class _Outline:
@@ -115,8 +126,10 @@ class _Outline:
 class _Composer:
     """Blocks to views; numbers each piece of evidence at its first citation and counts what it had to change."""
 
-    def __init__(self, artifact: Artifact, quotes: bool) -> None:
-        self._quotes = quotes
+    def __init__(self, artifact: Artifact, settings: CompileSettings, report: Report | None) -> None:
+        self._vouched = {part.part_id for part in report.accepted} if report and settings.appendices else set[str]()
+        self._quotes = settings.quotes
+        self._shows_numbers = settings.appendices
         self._sources = artifact.sources
         self._evidence = {e.evidence_id: e for node in artifact.nodes for e in node.evidence}
         self._numbers: dict[str, int] = {}
@@ -140,7 +153,7 @@ class _Composer:
                 label = wording.TONES.get(block.tone) or self.line(block.tone) or wording.TONES["note"]
                 return CalloutView(tone, label, self._sentences(block.sentences))
             case ListBlock():
-                items = tuple(Passage(self.line(i.text), self._cite(i.evidence_ids)) for i in block.items)
+                items = tuple(self._passage(i.item_id, i.text, i.evidence_ids) for i in block.items)
                 return ListView(items, block.ordered)
             case Table():
                 return self._table(block)
@@ -173,7 +186,12 @@ class _Composer:
         return tuple(Notice(code, _NOTICES[code].format(n=count)) for code, count in sorted(self._notices.items()))
 
     def _sentences(self, sentences: tuple[Sentence, ...]) -> tuple[Passage, ...]:
-        return tuple(Passage(self.line(s.text), self._cite(s.evidence_ids)) for s in sentences)
+        return tuple(self._passage(s.sentence_id, s.text, s.evidence_ids) for s in sentences)
+
+    def _passage(self, part_id: str, text: str, evidence_ids: tuple[str, ...]) -> Passage:
+        """What stands on a person's word bears a mark: numbers alone would say that its evidence supports it."""
+        mark = f" {wording.VOUCHED}" if part_id in self._vouched else ""
+        return Passage(self.line(text) + mark, self._cite(evidence_ids))
 
     def _table(self, block: Table) -> TableView:
         self._tables += 1
@@ -199,7 +217,7 @@ class _Composer:
 
     def _cite(self, evidence_ids: tuple[str, ...]) -> tuple[int, ...]:
         numbers = dict.fromkeys(self._numbers.setdefault(e, len(self._numbers) + 1) for e in evidence_ids)
-        return tuple(sorted(numbers))
+        return tuple(sorted(numbers)) if self._shows_numbers else ()
 
     def _cited_source(self, source: Source, references: list[Reference]) -> CitedSource:
         filename, title = self.line(source.filename) or source.source_id, self.line(source.title)

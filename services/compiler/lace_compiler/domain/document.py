@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lace_core.ir import Artifact, Evidence, Source
+from lace_core.verification.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,32 @@ class CitedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedView:
+    """A piece of the text that a person vouches for: who, on which day, why."""
+
+    text: str
+    by: str
+    on: str
+    reason: str
+
+    @property
+    def told(self) -> str:
+        """Who vouches for it, when and why, as one line."""
+        return f"{self.by}, {self.on}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationView:
+    """By what right the text stands, in lines, and how much was kept out for which reasons, but not what."""
+
+    summary: str
+    facts: tuple[str, ...]
+    accepted: tuple[AcceptedView, ...]
+    withheld_summary: str
+    withheld: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Counts over the document; a statement is a sentence, a list item or a table row."""
 
@@ -172,7 +199,11 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One compiled revision before it takes a format."""
+    """One compiled revision before it takes a format.
+
+    `sources`, `uncited` and `verification` are its appendices, empty where they are not to be shown; `report` is there
+    for formats that hold data.
+    """
 
     artifact: Artifact
     revision_id: str
@@ -185,6 +216,8 @@ class Document:
     uncited: tuple[str, ...]
     statistics: Statistics
     notices: tuple[Notice, ...] = ()
+    verification: VerificationView | None = None
+    report: Report | None = None
 
     @property
     def headings(self) -> tuple[Heading, ...]:

@@ -23,12 +23,13 @@ class CompileSettings:
     """Choices of form; what a document says never depends on them.
 
     `toc_depth` is the deepest heading level in the table of contents; `quotes` shows the quoted spans in the list
-    of sources.
+    of sources; without `appendices` the text stands alone, and numbers that would lead nowhere are left out with them.
     """
 
     page_size: PageSize = PageSize.A4
     toc_depth: int = 3
     quotes: bool = True
+    appendices: bool = True
 
     @property
     def settings_hash(self) -> str:
@@ -50,6 +51,7 @@ def settings_of(snapshot: Mapping[str, Any]) -> CompileSettings:
         page_size=PageSize(_value(snapshot, "compile.page_size")),
         toc_depth=_value(snapshot, "compile.toc_depth"),
         quotes=_value(snapshot, "compile.quotes"),
+        appendices=_value(snapshot, "compile.appendices"),
     )
 
 

@@ -6,6 +6,10 @@ from typing import Final
 
 CONTENTS: Final = "Contents"
 SOURCES_AND_EVIDENCE: Final = "Sources and evidence"
+VERIFICATION: Final = "Verification"
+WITHHELD: Final = "Withheld"
+VOUCHED: Final = "†"
+ACCEPTED: Final = f"Accepted by a person ({VOUCHED})"
 NOT_CITED: Final = "Read, but not cited"
 EMPTY_DOCUMENT: Final = "This document has no content yet."
 UNTITLED: Final = "Untitled document"
