@@ -12,11 +12,14 @@ Kind = Literal["user", "service", "run"]
 
 SYSTEM_ADMIN = "system_admin"
 TENANT_ADMIN = "tenant_admin"
+REVIEWER = "reviewer"
 MEMBER = "member"
 SERVICE = "service"
 ADMIN = "admin"
 # Prompts and answers whole: more than a member's token, and a run's grant, is for.
 PAYLOADS_READ = "payloads:read"
+# Deciding what the verification could not: who has documents written does not vouch for them by that alone.
+REVIEWS_WRITE = "reviews:write"
 
 MEMBER_SCOPES = frozenset(
     {
@@ -33,12 +36,18 @@ MEMBER_SCOPES = frozenset(
         "sources:write",
     }
 )
-SCOPES = MEMBER_SCOPES | {ADMIN, PAYLOADS_READ}
+SCOPES = MEMBER_SCOPES | {ADMIN, PAYLOADS_READ, REVIEWS_WRITE}
 
-_SCOPES_OF_ROLE = {SYSTEM_ADMIN: SCOPES, TENANT_ADMIN: SCOPES, MEMBER: MEMBER_SCOPES}
+_SCOPES_OF_ROLE = {
+    SYSTEM_ADMIN: SCOPES,
+    TENANT_ADMIN: SCOPES,
+    REVIEWER: MEMBER_SCOPES | {REVIEWS_WRITE},
+    MEMBER: MEMBER_SCOPES,
+}
 _ROLES_BELOW = {
-    SYSTEM_ADMIN: frozenset({SYSTEM_ADMIN, TENANT_ADMIN, MEMBER}),
-    TENANT_ADMIN: frozenset({TENANT_ADMIN, MEMBER}),
+    SYSTEM_ADMIN: frozenset({SYSTEM_ADMIN, TENANT_ADMIN, REVIEWER, MEMBER}),
+    TENANT_ADMIN: frozenset({TENANT_ADMIN, REVIEWER, MEMBER}),
+    REVIEWER: frozenset({REVIEWER, MEMBER}),
     MEMBER: frozenset({MEMBER}),
 }
 
