@@ -17,12 +17,22 @@ from starlette.types import ASGIApp
 from lace.ingest.v1 import ingest_pb2
 from lace_core.errors import LaceError
 from lace_core.settings import SETTINGS
-from lace_gateway.api import documentation, downloads, event_streams, openai_api, problems, uploads
+from lace_gateway.api import (
+    documentation,
+    downloads,
+    event_streams,
+    merge_patches,
+    openai_api,
+    problems,
+    test_reports,
+    uploads,
+)
 from lace_gateway.api.authentication import Authentication
 from lace_gateway.api.edge import Edge
 from lace_gateway.api.event_streams import EventStreams
 from lace_gateway.api.openapi import by_hand, openai_operations
 from lace_gateway.api.openapi.document import Schema, openapi_document
+from lace_gateway.api.openapi.merge_patches import with_merge_patch
 from lace_gateway.api.openapi.operations import operation_of
 from lace_gateway.api.operations import Operations
 from lace_gateway.api.rest_routes import Endpoint, in_matching_order, resource_paths, rest_endpoint, service_name
@@ -67,8 +77,12 @@ def create_application(surroundings: Surroundings) -> FastAPI:
     methods = rest_methods()
     locations = resource_paths(methods)
     for method in in_matching_order(methods):
-        endpoint = rest_endpoint(method, surroundings.channels[service_name(method)], surroundings.settings, locations)
-        _add(app, method.http_verb, method.path, endpoint, operation_of(method, locations))
+        channel, operation = surroundings.channels[service_name(method)], operation_of(method, locations)
+        endpoint = rest_endpoint(method, channel, surroundings.settings, locations)
+        if method.full_name == merge_patches.METHOD:
+            endpoint = merge_patches.or_merge_patch(endpoint, channel, surroundings.settings)
+            operation = with_merge_patch(operation)
+        _add(app, method.http_verb, method.path, endpoint, operation)
     return app
 
 
@@ -86,6 +100,8 @@ def _add_routes_by_hand(app: FastAPI, surroundings: Surroundings) -> None:
     _add(app, "GET", "/", operations.welcome, by_hand.welcome())
     _add(app, "POST", uploads.PATH, uploads.ingest_endpoint(surroundings.sources), by_hand.ingest())
     _add(app, "GET", downloads.PATH, downloads.download_endpoint(surroundings.blobs), by_hand.download())
+    report = test_reports.report_endpoint(surroundings.channels["runs"], surroundings.settings)
+    _add(app, "GET", test_reports.PATH, report, by_hand.test_report())
     streams = EventStreams(
         surroundings.feeds, surroundings.authenticator, surroundings.settings, surroundings.allowed_origins
     )

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from starlette.requests import ClientDisconnect, Request
 
 from lace_core.errors import Detail, LaceError, Reason
-from lace_gateway.domain.request_headers import if_match_of, prefers_async
+from lace_gateway.domain.request_headers import if_match_of, preferred_format, prefers_async
 from lace_gateway.domain.settings import GatewaySettings
 from lace_proto.descriptors import Parameter, RestMethod
 from lace_proto.json import from_python, from_text, parse
@@ -27,6 +27,7 @@ async def read_message(method: RestMethod, request: Request, settings: GatewaySe
     _add_query(method, request, values)
     _add_etag(method, request, values)
     _add_preference(method, request, values)
+    _add_format(method, request, values)
     _refuse_nul(values)
     return from_python(method.input_class, values, max_depth=settings.max_json_depth)
 
@@ -34,6 +35,11 @@ async def read_message(method: RestMethod, request: Request, settings: GatewaySe
 def takes_preference(method: RestMethod) -> bool:
     """Whether `Prefer: respond-async` means something to the method."""
     return "respond_async" in method.input.fields_by_name
+
+
+def takes_format(method: RestMethod) -> bool:
+    """Whether the method answers in other forms than JSON, too."""
+    return "format" in method.input.fields_by_name and "rendered" in method.output.fields_by_name
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -110,6 +116,12 @@ def _add_preference(method: RestMethod, request: Request, values: dict[str, Any]
     """`Prefer: respond-async` (RFC 7240) as the field of that name, where the method has it."""
     if prefers_async(request.headers.getlist("prefer")) and takes_preference(method):
         values["respond_async"] = True
+
+
+def _add_format(method: RestMethod, request: Request, values: dict[str, Any]) -> None:
+    """What the Accept header prefers, where the method has several forms and the query names none."""
+    if takes_format(method) and not values.get("format"):
+        values["format"] = preferred_format(request.headers.get("accept", ""))
 
 
 def _refuse_nul(value: Any, pointer: str = "") -> None:

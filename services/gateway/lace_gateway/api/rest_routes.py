@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lace_gateway.api.exchange import exchange_of
-from lace_gateway.api.rest_requests import read_message
+from lace_gateway.api.rest_requests import read_message, takes_format
 from lace_gateway.domain.request_headers import entity_tag, idempotency_key_of, none_match
 from lace_gateway.domain.settings import GatewaySettings
 from lace_platform.rpc import HTTP_STATUS, acting_as
@@ -98,6 +98,7 @@ def _status(method: RestMethod, said: Mapping[str, Any]) -> int:
 
 def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Request, Message, int], Response]:
     location = location_of(method, locations)
+    is_rendered = takes_format(method)
     has_etag = method.rest.etag and "etag" in method.output.fields_by_name
 
     def answer(request: Request, message: Any, status: int) -> Response:
@@ -113,6 +114,18 @@ def _answerer(method: RestMethod, locations: Mapping[str, str]) -> Callable[[Req
             headers["etag"] = entity_tag(message.etag)
             if method.http_verb == "GET" and none_match(request.headers.get("if-none-match", ""), message.etag):
                 return Response(status_code=304, headers=headers)
+        if is_rendered:
+            headers["vary"] = "accept"
+            if message.next_page_token:
+                headers["link"] = f'<{_next_page(request, message.next_page_token)}>; rel="next"'
+            if message.rendered:
+                return Response(message.rendered, status, headers, message.media_type)
         return Response(to_json(message), status, headers, JSON)
 
     return answer
+
+
+def _next_page(request: Request, token: str) -> str:
+    """The address of the next page, relative to the host (RFC 8288)."""
+    url = request.url.include_query_params(page_token=token)
+    return f"{url.path}?{url.query}"

@@ -14,6 +14,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[\x21\x23-\x7e]+")
+_FORMATS = {"application/json": "json", "*/*": "json", "text/markdown": "markdown", "text/html": "html"}
 _ENTITY_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
@@ -95,6 +96,25 @@ def prefers_async(values: Iterable[str]) -> bool:
     """Whether the Prefer headers (RFC 7240) hold `respond-async`; preferences that are not known are passed over."""
     tokens = (preference.partition(";")[0].strip().lower() for value in values for preference in value.split(","))
     return "respond-async" in tokens
+
+
+def preferred_format(accept: str) -> str:
+    """Of json, markdown and html what an Accept header (RFC 9110) likes best; json where it does not say."""
+    best, best_quality = "json", 0.0
+    for item in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality = next((_quality(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
+        name = _FORMATS.get(kind)
+        if name is not None and quality > best_quality:
+            best, best_quality = name, quality
+    return best
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0
 
 
 def _key_invalid(problem: str) -> LaceError:

@@ -8,7 +8,9 @@ from lace.common.v1 import event_pb2
 from lace.ingest.v1 import ingest_pb2
 from lace_gateway.api.openapi.errors import error_responses
 from lace_gateway.api.openapi.example_values import example_of
-from lace_gateway.api.openapi.examples import EVENT, RUN
+from lace_gateway.api.openapi.examples import ARTIFACT, EVENT, RUN
+from lace_gateway.api.openapi.examples_suites import JUNIT as _JUNIT
+from lace_gateway.api.openapi.examples_suites import TEST
 from lace_gateway.api.openapi.operations import header
 from lace_proto.descriptors import reference
 
@@ -149,6 +151,27 @@ def download() -> Schema:
             **error_responses(403, 404, 410, 500, 503),
         },
         "security": [],
+    }
+
+
+def test_report() -> Schema:
+    """GET /v1/artifacts/{artifact_id}/tests/{test_id}/junit.xml."""
+    return {
+        "operationId": "gateway_GetTestReport",
+        "summary": "A test of a document as JUnit XML",
+        "description": "What `GET /v1/artifacts/{artifact_id}/tests/{test_id}` says, with a test case for each check.",
+        "tags": ["Suites"],
+        "parameters": [
+            _parameter("artifact_id", "path", "The artifact.", ARTIFACT),
+            _parameter("test_id", "path", "The test.", TEST),
+        ],
+        "responses": {
+            "200": {
+                "description": "The file.",
+                "content": {"application/xml": {"schema": {"type": "string"}, "example": _JUNIT}},
+            },
+            **error_responses(401, 403, 404, 429, 500, 503),
+        },
     }
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from lace_gateway.api.openapi import examples_bundles, examples_facts, examples_intake
+from lace_gateway.api.openapi import (
+    examples_bundles,
+    examples_evaluations,
+    examples_facts,
+    examples_history,
+    examples_intake,
+    examples_paragraphs,
+    examples_policies,
+    examples_reviews,
+    examples_suites,
+)
 from lace_gateway.api.openapi.examples_diffs import DIFFS
 
 TENANT = "ten_01kahx2v5r8c3n6q9t1w4y7z0b"
@@ -202,6 +212,12 @@ FIELDS: dict[str, Any] = {
     **examples_bundles.BUNDLES,
     **examples_intake.INTAKE,
     **examples_facts.FACTS,
+    **examples_history.HISTORY,
+    **examples_policies.POLICIES,
+    **examples_paragraphs.PARAGRAPHS,
+    **examples_reviews.REVIEWS,
+    **examples_suites.SUITES,
+    **examples_evaluations.EVALUATIONS,
     # documents
     "title": "Heat pumps in old buildings",
     "Node.title": "Seasonal performance",
@@ -311,7 +327,7 @@ FIELDS: dict[str, Any] = {
     "EventContent.content": '[{"content":"Write the section Seasonal performance.","role":"user"}]',
     "EventContent.content_hash": "9680d0daaf1068f374b5c660597b8f2b577be61331285e648b8601b5f2904439",
     "EventContent.size_bytes": 69,
-    "ir_schema_version": 1,
+    "ir_schema_version": 2,
     "event_type": "pipeline.step.completed",
     "redaction_level": "none",
     "sentences": 96,
@@ -510,6 +526,7 @@ FIELDS: dict[str, Any] = {
 }
 
 CHOICES = {
+    **examples_evaluations.CHOICES,
     "Block.kind": "paragraph",
     "Action.kind": "replace_block",
     "EventPayload.kind": "step_completed",
@@ -561,6 +578,11 @@ REQUESTS: dict[str, Any] = {
     **examples_bundles.REQUESTS,
     **examples_intake.REQUESTS,
     **examples_facts.REQUESTS,
+    **examples_policies.REQUESTS,
+    **examples_paragraphs.REQUESTS,
+    **examples_reviews.REQUESTS,
+    **examples_suites.REQUESTS,
+    **examples_evaluations.REQUESTS,
     "ResolveSettings": {"overrides": {"runs.target_words": 1200}},
     "ValidateProvider": {"provider": "extractive"},
 }

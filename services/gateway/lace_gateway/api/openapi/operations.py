@@ -8,7 +8,7 @@ from typing import Any
 
 from lace_gateway.api.openapi.errors import error_responses
 from lace_gateway.api.openapi.example_values import field_example, request_example, response_example
-from lace_gateway.api.rest_requests import takes_preference
+from lace_gateway.api.rest_requests import takes_format, takes_preference
 from lace_gateway.api.rest_routes import location_of
 from lace_proto.descriptors import Parameter, RestMethod, body_schema, reference
 from lace_proto.json_schema import is_required
@@ -128,7 +128,24 @@ def _success(method: RestMethod, locations: Mapping[str, str]) -> Schema:
     return {
         "description": _SUCCESS[method.rest.success_status],
         "headers": headers,
-        "content": {_JSON: {"schema": reference(method.output), "example": response_example(method)}},
+        "content": {
+            _JSON: {"schema": reference(method.output), "example": response_example(method)},
+            **_rendered(method),
+        },
+    }
+
+
+def _rendered(method: RestMethod) -> Schema:
+    """The other forms that an answer may have."""
+    if not takes_format(method):
+        return {}
+    text: Schema = {"type": "string"}
+    return {
+        "text/markdown": {
+            "schema": text,
+            "example": "## Costs\n\n- **changed** sentence: It cost ~~five~~ **six** pounds.",
+        },
+        "text/html": {"schema": text, "example": "<!DOCTYPE html>…"},
     }
 
 
