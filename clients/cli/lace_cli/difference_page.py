@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING
 
 from lace.ingest.v1 import diffs_pb2 as pb
 from lace_cli.comparison import BundleComparison
-from lace_cli.difference_style import STYLE
 from lace_cli.difference_text import counted, named
-from lace_cli.printable import printable, visible
+from lace_core.differences.marks import END, anchor, head, mark, safe, table_row, what
 from lace_proto.json import to_python
 
 if TYPE_CHECKING:
     from lace_cli.comparison import SourceComparison
 
-_SIGNS = {
-    pb.DIFF_CHANGE_ADDED: ("+", "added"),
-    pb.DIFF_CHANGE_REMOVED: ("−", "removed"),
-    pb.DIFF_CHANGE_CHANGED: ("~", "changed"),
-    pb.DIFF_CHANGE_MOVED: ("→", "moved"),
-    pb.DIFF_CHANGE_UNCHANGED: ("", "unchanged"),
+_NAMES = {
+    pb.DIFF_CHANGE_ADDED: "added",
+    pb.DIFF_CHANGE_REMOVED: "removed",
+    pb.DIFF_CHANGE_CHANGED: "changed",
+    pb.DIFF_CHANGE_MOVED: "moved",
+    pb.DIFF_CHANGE_UNCHANGED: "unchanged",
 }
 
 
@@ -33,50 +32,34 @@ def page_of(comparison: SourceComparison | BundleComparison, url: str) -> str:
     """The whole page; documents link to the API at `url`."""
     body: list[str] = []
     if isinstance(comparison, BundleComparison):
-        name = _text(comparison.bundle)
+        name = safe(comparison.bundle)
         title = f"{name}: version {comparison.before} to version {comparison.after}"
         body += _bundle(comparison)
         for compared in comparison.comparisons:
-            body.append(f'<section id="{_id(compared.after.source_id)}">')
-            body.append(f"<h2>{_text(named(compared.before))} → {_text(named(compared.after))}</h2>")
+            body.append(f'<section id="{anchor(compared.after.source_id)}">')
+            body.append(f"<h2>{safe(named(compared.before))} → {safe(named(compared.after))}</h2>")
             body += [*_source(compared, url, 3), "</section>"]
     else:
-        title = f"{_text(named(comparison.before))} → {_text(named(comparison.after))}"
+        title = f"{safe(named(comparison.before))} → {safe(named(comparison.after))}"
         body += _source(comparison, url, 2)
-    return "\n".join((*_head(title), *body, "</main>", "</body>", "</html>", ""))
-
-
-def _head(title: str) -> Iterator[str]:
-    yield "<!DOCTYPE html>"
-    yield '<html lang="en">'
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    yield "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>Changes: {title}</title>"
-    yield f"<style>{STYLE}</style>"
-    yield "</head>"
-    yield "<body>"
-    yield "<main>"
-    yield f"<h1>{title}</h1>"
-    yield '<p class="key"><del>struck through</del> was removed, <ins>underlined</ins> was added.</p>'
+    return "\n".join((*head(title), *body, *END))
 
 
 def _bundle(comparison: BundleComparison) -> Iterator[str]:
     yield f"<p>Sources: {counted(comparison.counts)}.</p>"
     yield '<div class="wide" tabindex="0" role="region" aria-label="Sources"><table>'
     yield "<caption>Sources</caption>"
-    yield _row("th", ("What", "Before", "After", "Text", "Units"), scope="col")
+    yield table_row("th", ("What", "Before", "After", "Text", "Units"), scope="col")
     for change in comparison.sources:
         compared = any(one.after.source_id == change.after.source_id for one in comparison.comparisons)
-        after = _text(named(change.after)) if change.HasField("after") else ""
+        after = safe(named(change.after)) if change.HasField("after") else ""
         if compared:
-            after = f'<a href="#{_id(change.after.source_id)}">{after}</a>'
+            after = f'<a href="#{anchor(change.after.source_id)}">{after}</a>'
         has_counts = change.HasField("summary")
-        text = counted(change.summary.paragraphs) if has_counts else _text(change.error_code)
+        text = counted(change.summary.paragraphs) if has_counts else safe(change.error_code)
         units = counted(change.summary.units) if has_counts else ""
-        before = _text(named(change.before)) if change.HasField("before") else ""
-        yield _row("td", (_what(change.change), before, after, text, units))
+        before = safe(named(change.before)) if change.HasField("before") else ""
+        yield table_row("td", (_what(change.change), before, after, text, units))
     yield "</table></div>"
 
 
@@ -112,16 +95,16 @@ def _impact(comparison: SourceComparison, url: str, level: int) -> Iterator[str]
     yield f"<h{level}>What it touches</h{level}>"
     yield '<div class="wide" tabindex="0" role="region" aria-label="Citations"><table>'
     yield "<caption>Citations of the earlier source, and how each stands in the later one</caption>"
-    yield _row("th", ("Standing", "Document", "What it says", "Quote", "What stands there now"), scope="col")
+    yield table_row("th", ("Standing", "Document", "What it says", "Quote", "What stands there now"), scope="col")
     for impact in comparison.citations:
         citation = impact.citation
         standing: str = to_python(impact)["standing"]
         address = f"{url}/v1/artifacts/{citation.artifact_id}"
-        title = _text(citation.artifact_title or citation.artifact_id)
-        document = f'<a href="{escape(address)}">{title}</a><br>{_text(citation.node_title)}'
-        says = "".join(f'<p dir="auto">{_text(part.text)}</p>' for part in citation.parts)
-        quote = _linked(f"“{_text(citation.evidence.quote)}”", citation.evidence.unit_id, told)
-        yield _row("td", (standing, document, says, quote, _linked(_now(impact, standing), impact.unit_id, told)))
+        title = safe(citation.artifact_title or citation.artifact_id)
+        document = f'<a href="{escape(address)}">{title}</a><br>{safe(citation.node_title)}'
+        says = "".join(f'<p dir="auto">{safe(part.text)}</p>' for part in citation.parts)
+        quote = _linked(f"“{safe(citation.evidence.quote)}”", citation.evidence.unit_id, told)
+        yield table_row("td", (standing, document, says, quote, _linked(_now(impact, standing), impact.unit_id, told)))
     yield "</table></div>"
 
 
@@ -129,20 +112,20 @@ def _now(impact: pb.CitationImpact, standing: str) -> str:
     if standing == "gone":
         return "nothing like it"
     if standing == "changed":
-        return f"“{_text(impact.text)}” ({impact.similarity / 10:g} % alike)"
+        return f"“{safe(impact.text)}” ({impact.similarity / 10:g} % alike)"
     return "the same, elsewhere" if standing == "moved" else "the same"
 
 
 def _linked(shown: str, unit_id: str, told: set[str]) -> str:
     """To the unit, where the page tells of it."""
-    return f'<a href="#{_id(unit_id)}">{shown}</a>' if unit_id and unit_id in told else shown
+    return f'<a href="#{anchor(unit_id)}">{shown}</a>' if unit_id and unit_id in told else shown
 
 
 def _text_section(comparison: SourceComparison, level: int) -> Iterator[str]:
     yield f"<h{level}>Text</h{level}>"
     yield '<div class="wide" tabindex="0" role="region" aria-label="Text"><table class="sides">'
     yield "<caption>Paragraph by paragraph; the later text on the right</caption>"
-    yield _row("th", ("What", "Before", "After"), scope="col")
+    yield table_row("th", ("What", "Before", "After"), scope="col")
     for passage in comparison.passages:
         if passage.skipped:
             yield f'<tr class="skipped"><td colspan="3">{passage.skipped} unchanged</td></tr>'
@@ -150,14 +133,14 @@ def _text_section(comparison: SourceComparison, level: int) -> Iterator[str]:
         tag = "strong" if passage.kind == "heading" else "span"
         before, after = _sides(passage)
         cells = [f'<{tag} dir="auto">{side}</{tag}>' if side else "" for side in (before, after)]
-        yield _row("td", (_what(passage.change), *cells))
+        yield table_row("td", (_what(passage.change), *cells))
     yield "</table></div>"
 
 
 def _sides(passage: pb.Passage) -> tuple[str, str]:
     if passage.words:
         return _words(passage.words, pb.DIFF_CHANGE_REMOVED), _words(passage.words, pb.DIFF_CHANGE_ADDED)
-    before, after = _text(passage.before), _text(passage.after)
+    before, after = safe(passage.before), safe(passage.after)
     if passage.change == pb.DIFF_CHANGE_REMOVED:
         return f"<del>{before}</del>", ""
     return (before, after) if passage.change != pb.DIFF_CHANGE_ADDED else ("", f"<ins>{after}</ins>")
@@ -167,14 +150,14 @@ def _units(comparison: SourceComparison, level: int) -> Iterator[str]:
     yield f"<h{level}>Units</h{level}>"
     yield '<div class="wide" tabindex="0" role="region" aria-label="Units"><table>'
     yield "<caption>What was read out of the sources, unit by unit</caption>"
-    yield _row("th", ("What", "Where", "Text"), scope="col")
+    yield table_row("th", ("What", "Where", "Text"), scope="col")
     for change in comparison.units:
         shown = change.after if change.HasField("after") else change.before
         ids = [unit.unit_id for unit in (change.before, change.after) if unit.unit_id]
-        anchors = "".join(f'<span id="{_id(ident)}"></span>' for ident in dict.fromkeys(ids))
-        where = [" › ".join(map(_text, shown.heading_path)), f"page {shown.page}" if shown.page else "", _kinds(change)]
+        anchors = "".join(f'<span id="{anchor(ident)}"></span>' for ident in dict.fromkeys(ids))
+        where = [" › ".join(map(safe, shown.heading_path)), f"page {shown.page}" if shown.page else "", _kinds(change)]
         what = _what(change.change) + ("<br>and moved" if change.moved and change.fields else "")
-        yield _row("td", (what, anchors + "<br>".join(filter(None, where)), _content(change)))
+        yield table_row("td", (what, anchors + "<br>".join(filter(None, where)), _content(change)))
     yield "</table></div>"
 
 
@@ -187,16 +170,16 @@ def _kinds(change: pb.UnitChange) -> str:
 
 def _content(change: pb.UnitChange) -> str:
     if change.cells:
-        rows = [_row("th", ("What", "Row", "Column", "Before", "After"), scope="col")]
+        rows = [table_row("th", ("What", "Row", "Column", "Before", "After"), scope="col")]
         for cell in change.cells:
             row = str((cell.after_row if cell.after_row >= 0 else cell.before_row) + 1)
-            told = (_text(cell.column), _mark("del", cell.before), _mark("ins", cell.after))
-            rows.append(_row("td", (_what(cell.change), row, *told)))
+            told = (safe(cell.column), mark("del", cell.before), mark("ins", cell.after))
+            rows.append(table_row("td", (_what(cell.change), row, *told)))
         return f"<table><caption>Cells</caption>{''.join(rows)}</table>"
     if change.words:
         return f'<span dir="auto">{_words(change.words)}</span>'
     shown = change.after if change.HasField("after") else change.before
-    text = _text(shown.text)
+    text = safe(shown.text)
     tag = {pb.DIFF_CHANGE_ADDED: "ins", pb.DIFF_CHANGE_REMOVED: "del"}.get(change.change, "span")
     return f'<{tag} dir="auto">{text}</{tag}>'
 
@@ -206,31 +189,11 @@ def _words(words: Iterable[pb.WordChange], side: pb.DiffChange.ValueType | None 
     shown = []
     for word in words:
         if word.change == pb.DIFF_CHANGE_UNCHANGED:
-            shown.append(_text(word.text))
+            shown.append(safe(word.text))
         elif side in (None, word.change):
-            shown.append(_mark("ins" if word.change == pb.DIFF_CHANGE_ADDED else "del", word.text))
+            shown.append(mark("ins" if word.change == pb.DIFF_CHANGE_ADDED else "del", word.text))
     return "".join(shown)
 
 
-def _mark(tag: str, text: str) -> str:
-    """Said aloud as well: many readers pass over the meaning of ins and del."""
-    said = "added" if tag == "ins" else "removed"
-    return f'<{tag}><span class="said"> {said}: </span>{_text(text)}</{tag}>' if text else ""
-
-
 def _what(change: pb.DiffChange.ValueType) -> str:
-    sign, name = _SIGNS[change]
-    return f'<span class="{name}">{f"{sign} {name}".strip()}</span>'
-
-
-def _row(tag: str, cells: Iterable[str], scope: str = "") -> str:
-    mark = f' scope="{scope}"' if scope else ""
-    return f"<tr>{''.join(f'<{tag}{mark}>{cell}</{tag}>' for cell in cells)}</tr>"
-
-
-def _text(text: str) -> str:
-    return escape(visible(text))
-
-
-def _id(ident: str) -> str:
-    return escape(printable(ident).replace(" ", "-"))
+    return what(_NAMES[change])

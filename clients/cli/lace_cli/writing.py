@@ -83,6 +83,9 @@ def finish(api: LaceClient, run_id: str, doing: str, out: Path, as_json: bool, *
         typer.echo(path)
     if done.dropped_citations:
         typer.echo(f"{done.dropped_citations} citations were dropped; see them: lace runs --json")
+    if done.review_items:
+        wait = "sentence waits" if done.review_items == 1 else "sentences wait"
+        typer.echo(f"{done.review_items} {wait} for review: lace review --run {run_id}")
     if done.sentences:
         typer.echo(citation_line(done))
 

@@ -26,14 +26,22 @@ from lace.runs.v1 import artifacts_pb2, runs_pb2
 from lace_client.bundles import Bundles
 from lace_client.contexts import Contexts
 from lace_client.diffs import Diffs
+from lace_client.documents import Documents
+from lace_client.evaluations import Evaluations
 from lace_client.events import watch
 from lace_client.facts import Facts
+from lace_client.history import History
 from lace_client.intake import Intake
 from lace_client.models import Models
+from lace_client.paragraphs import Paragraphs
+from lace_client.policies import Policies
 from lace_client.readings import Readings
 from lace_client.retrieval import Retrieval
+from lace_client.reviews import Reviews
+from lace_client.suites import Suites
 from lace_client.templates import Templates
 from lace_client.transport import Transport, corrupt, segment
+from lace_client.verdicts import Verdicts
 from lace_proto.json import from_json, from_python
 
 M = TypeVar("M", bound=Message)
@@ -75,9 +83,17 @@ class LaceClient:
         self.retrieval = Retrieval(self._transport)
         self.contexts = Contexts(self._transport)
         self.diffs = Diffs(self._transport)
+        self.documents = Documents(self._transport)
+        self.evaluations = Evaluations(self._transport)
         self.facts = Facts(self._transport)
+        self.reviews = Reviews(self._transport)
+        self.suites = Suites(self._transport)
+        self.history = History(self._transport)
+        self.verdicts = Verdicts(self._transport)
         self.intake = Intake(self._transport)
         self.models = Models(self._transport)
+        self.paragraphs = Paragraphs(self._transport)
+        self.policies = Policies(self._transport)
         self.templates = Templates(self._transport)
 
     def __enter__(self) -> LaceClient:
@@ -156,6 +172,7 @@ class LaceClient:
         priority: int | None = None,
         bundle: str = "",
         bundle_version: int = 0,
+        policy: str = "",
         key: str | None = None,
     ) -> runs_pb2.StartRunResponse:
         """Start a run of a pipeline: one that ships, a registered one, or auto, which chooses and says why.
@@ -164,7 +181,7 @@ class LaceClient:
 
         What changes a document (regenerate, expand, enrich, patch) takes `node_id` (the root where empty), `scope`
         ("node" or "subtree") and the revision that you read. Of your runs that wait those of the highest `priority`
-        (0 to 9, 5 where None) are begun first.
+        (0 to 9, 5 where None) are begun first. `policy` is name or name@version of one that extends the tenant's.
         """
         body: dict[str, Any] = {
             "title": title,
@@ -181,6 +198,8 @@ class LaceClient:
             body["priority"] = priority
         if bundle:
             body.update(bundle=bundle, bundle_version=bundle_version)
+        if policy:
+            body["policy"] = policy
         if settings:
             body["settings"] = dict(settings)
         return self._change(runs_pb2.StartRunResponse, "POST", f"/v1/runs/{segment(pipeline_id)}", body, key=key)
@@ -277,10 +296,16 @@ class LaceClient:
 
     # -- documents ------------------------------------------------------------------------------------------------
 
-    def get_artifact(self, artifact_id: str, *, revision_id: str = "") -> artifacts_pb2.Artifact:
-        """A document: its committed head, or another committed revision."""
+    def get_artifact(
+        self, artifact_id: str, *, revision_id: str = "", ref: str = "", inline: Sequence[str] = ()
+    ) -> artifacts_pb2.Artifact:
+        """A document: its committed head, or another committed revision, by id or as a `ref` (branch or tag).
+
+        `inline` names what its nodes are to hold: blocks, and evidence with its quotes.
+        """
         path = f"/v1/artifacts/{segment(artifact_id)}"
-        return self._transport.read(artifacts_pb2.Artifact, path, {"revision_id": revision_id})
+        asked = {"revision_id": revision_id, "ref": ref, "inline": list(inline)}
+        return self._transport.read(artifacts_pb2.Artifact, path, asked)
 
     def get_node(self, artifact_id: str, node_id: str) -> artifacts_pb2.GetNodeResponse:
         """A section with its blocks and evidence."""

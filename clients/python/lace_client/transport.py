@@ -90,9 +90,10 @@ class Transport:
         *,
         key: str | None = None,
         etag: str = "",
+        media_type: str = "application/json",
     ) -> bytes:
         """The body of a mutation's answer; tried again under the same Idempotency-Key."""
-        headers = {"Idempotency-Key": key or new_key(), "Content-Type": "application/json"}
+        headers = {"Idempotency-Key": key or new_key(), "Content-Type": media_type}
         if etag:
             headers["If-Match"] = f'"{etag}"'
         content = orjson.dumps(dict(body))

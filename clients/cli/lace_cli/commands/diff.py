@@ -25,6 +25,12 @@ class Level(StrEnum):
     EXTRACTION = "extraction"
     IMPACT = "impact"
     ALL = "all"
+    NODE = "node"
+    BLOCK = "block"
+    SENTENCE = "sentence"
+
+
+_OF_DOCUMENTS = (Level.NODE, Level.BLOCK, Level.SENTENCE)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,26 +40,54 @@ def add_to(app: typer.Typer) -> None:
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="SOURCE", help="A source (id or file name), or a bundle: NAME@1.")],
+    first: Annotated[
+        str,
+        typer.Argument(metavar="THING", help="A document (art_…), a source (id or file name), or a bundle: NAME@1."),
+    ],
     second: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="The later one; left out: the first and the version before it.")
+        str,
+        typer.Argument(
+            metavar="BEFORE", help="Of a document the earlier revision, branch or tag; else the later source or bundle."
+        ),
+    ] = "",
+    third: Annotated[
+        str, typer.Argument(metavar="AFTER", help="Of a document the later revision, branch or tag; main if left out.")
     ] = "",
     level: Annotated[
-        Level, typer.Option("--level", help="The counts, the text by words, the units, the citations touched, or all.")
-    ] = Level.SUMMARY,
+        Level | None,
+        typer.Option(
+            "--level",
+            help="Sources: summary, document (by words), extraction, impact, all. Documents: summary, node, block, "
+            "sentence.",
+        ),
+    ] = None,
     context: Annotated[int, typer.Option("--context", min=0, max=100, help="Paragraphs around changed ones.")] = 1,
     every: Annotated[bool, typer.Option("--all", help="Show units and citations that did not change, too.")] = False,
+    node: Annotated[str, typer.Option("--node", help="Of a document only this section and what is below it.")] = "",
     html: Annotated[
         Path | None, typer.Option("--html", help="Write one page that needs nothing else, to read or print.")
     ] = None,
     exit_code: ExitCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two sources, or two versions of a bundle.
+    """Compare two sources, two versions of a bundle, or two revisions of a document.
 
     Examples:  lace diff src_1 src_2   ·   lace diff report.pdf --level document   ·
-    lace diff dossier@1 dossier@2 --html changes.html
+    lace diff dossier@1 dossier@2 --html changes.html   ·   lace diff art_…   ·   lace diff art_… as-sent main
     """
+    if first.startswith("art_"):
+        _refuse_level(level, level is not None and level is not Level.SUMMARY and level not in _OF_DOCUMENTS, first)
+        differs = _of_document(first, second, third, level, node, html, as_json)
+    else:
+        _refuse_level(level, level in _OF_DOCUMENTS or bool(third or node), first)
+        differs = _of_sources(first, second, level or Level.SUMMARY, context, every, html, as_json)
+    if exit_code and differs:
+        raise typer.Exit(1)
+
+
+def _of_sources(
+    first: str, second: str, level: Level, context: int, every: bool, html: Path | None, as_json: bool
+) -> bool:
     from lace_cli.comparison import LEVELS, Asked
     from lace_cli.connection import connect
 
@@ -73,8 +107,46 @@ def diff(
         typer.echo(f"Written: {html}")
     else:
         _print(found)
-    if exit_code and found.differs:
-        raise typer.Exit(1)
+    return found.differs
+
+
+def _of_document(
+    artifact: str, before: str, after: str, level: Level | None, node: str, html: Path | None, as_json: bool
+) -> bool:
+    from lace_cli.connection import connect
+    from lace_cli.history_text import difference_lines
+
+    close = "" if level in (None, Level.SUMMARY) else str(level)
+    asked = {"before": before, "after": after, "node_id": node, "level": close}
+    with connect() as api:
+        pages = list(api.history.diff(artifact, **asked))
+        if html is not None:
+            html.write_text(api.history.diff_page(artifact, "html", **asked), encoding="utf-8")
+    if as_json:
+        differences = [difference for page in pages for difference in page.differences]
+        first = pages[0]
+        ends = {"from_revision_id": first.from_revision_id, "to_revision_id": first.to_revision_id}
+        print_json({**ends, "counts": dict(first.counts), "differences": differences})
+    elif html is not None:
+        typer.echo(f"Written: {html}")
+    else:
+        for line in difference_lines(pages, counts_only=level is Level.SUMMARY):
+            typer.echo(line)
+    return pages[0].total > 0
+
+
+def _refuse_level(level: Level | None, wrong: bool, first: str) -> None:
+    from lace_cli.failures import WRONG_USE, CommandError
+
+    if wrong:
+        kind = "a document" if first.startswith("art_") else "a source or bundle"
+        raise CommandError(
+            f"{first} is {kind}; what you ask for is of the other kind.",
+            code="WRONG_USE",
+            advice="Documents: lace diff art_… BEFORE AFTER [--node NODE] [--level node|block|sentence]. "
+            "Sources: lace diff SOURCE SOURCE [--level document|extraction|impact|all].",
+            exit_code=WRONG_USE,
+        )
 
 
 def impact(

@@ -36,6 +36,10 @@ Priority = Annotated[
         "--priority", min=0, max=9, help="Of your runs that wait the highest is begun first; 5 where left out."
     ),
 ]
+PolicyName = Annotated[
+    str,
+    typer.Option("--policy", help="Hold it to this policy, NAME or NAME@VERSION: one that extends the one that holds."),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")]
 
 
@@ -52,6 +56,7 @@ def generate(
     instructions: Instructions = "",
     source: SourceIds = None,
     bundle: BundleName = "",
+    policy: PolicyName = "",
     target: Targets = None,
     language: Annotated[str, typer.Option("--language", help="Of the document, as a BCP 47 tag.")] = "",
     artifact: Annotated[str, typer.Option("--artifact", help="An outlined artifact to write out.")] = "",
@@ -85,6 +90,7 @@ def generate(
             priority=priority,
             bundle=named,
             bundle_version=number,
+            policy=policy,
         )
         if detach:
             tell_detached(started, as_json)
@@ -97,6 +103,7 @@ def outline(
     instructions: Instructions = "",
     source: SourceIds = None,
     bundle: BundleName = "",
+    policy: PolicyName = "",
     override: Overrides = None,
     priority: Priority = None,
     as_json: AsJson = False,
@@ -118,6 +125,7 @@ def outline(
             priority=priority,
             bundle=named,
             bundle_version=number,
+            policy=policy,
         )
         with watched(started.run_id):
             follow_to_end(api, started.run_id, "Planning", quiet=as_json)

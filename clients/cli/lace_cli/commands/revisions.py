@@ -29,7 +29,7 @@ def revisions(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the revisions of a document, newest first; the first committed one is what is shown."""
+    """List the revisions of a document on all its branches, newest first; those that led to what is shown: lace log."""
     from itertools import islice
 
     from lace_cli.connection import connect
