@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.bench import (
+    apply,
     demo,
     diffs,
     extraction,
     gateway_overhead,
+    history,
     ingest,
     kill,
     llm_gateway,
@@ -24,6 +26,7 @@ from tests.bench import (
     streams,
     time_to_ready,
     uploads,
+    verify,
 )
 from tests.bench.figures import Figure, table, write_section
 
@@ -41,7 +44,10 @@ BENCHMARKS: Mapping[str, Callable[[int], list[Figure]]] = {
     "extraction": extraction.measure,
     "reingest": reingest.measure,
     "uploads": uploads.measure,
+    "apply": apply.measure,
     "diff": diffs.measure,
+    "history": history.measure,
+    "verify": verify.measure,
     "search": search.measure,
     "retrieval": retrieval.measure,
 }

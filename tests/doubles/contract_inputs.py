@@ -72,6 +72,19 @@ INPUTS: dict[str, msgspec.Struct] = {
     "lace.judge.v1": contracts.JudgeInput(
         sentences=(contracts.JudgedSentence(sentence_id="s1", text=FACTS[0].text, quotes=(FACTS[0].text,)),)
     ),
+    "lace.paragraph.v1": contracts.ParagraphInput(
+        section="Cost", title="What it cost", purpose="To say what was paid.", questions=("What did it cost?",),
+        audience="all", tone="plain", language="en",
+        facts=tuple(
+            contracts.ParagraphFact(
+                fact_id=fact.fact_id, statement=fact.text, quote=fact.text, source=fact.source,
+                heading_path=fact.heading_path, page=fact.page,
+            )
+            for fact in FACTS
+        ),
+        required_fact_ids=(FACTS[0].fact_id,), min_sentences=1, max_sentences=5, min_words=0, max_words=100,
+        forbidden_phrases=(), house_rules=(),
+    ),
     "lace.extract_facts.v1": contracts.ExtractFactsInput(
         filename="brief.md", title="Programme brief", language="en", max_facts=10,
         units=(
@@ -81,4 +94,25 @@ INPUTS: dict[str, msgspec.Struct] = {
             ),
         ),
     ),
+    "lace.document_judge.v1": contracts.DocumentJudgeInput(
+        title="Report", language="en",
+        passages=tuple(
+            contracts.DocumentPassage(passage_id=f"s{at}", section=("Cost",), text=fact.text)
+            for at, fact in enumerate(FACTS, 1)
+        ),
+        criteria=(
+            contracts.DocumentCriterion(
+                criterion_id="tone", criterion="Every passage is written soberly.", passage_ids=("s1", "s2")
+            ),
+        ),
+    ),
 }  # fmt: skip
+_RULES = ("Write soberly.",)
+for _plain, _ruled, _kind in (
+    ("lace.outline.v1", "lace.outline.v2", contracts.RuledOutlineInput),
+    ("lace.write.v1", "lace.write.v3", contracts.RuledWriteInput),
+    ("lace.write.v2", "lace.write.v4", contracts.RuledWriteMoreInput),
+    ("lace.enrich.v1", "lace.enrich.v2", contracts.RuledEnrichInput),
+    ("lace.patch.v1", "lace.patch.v2", contracts.RuledPatchInput),
+):
+    INPUTS[_ruled] = _kind(**msgspec.structs.asdict(INPUTS[_plain]), house_rules=_RULES)

@@ -8,6 +8,7 @@ from typing import Any
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Source
 from lace_core.librarian import Piece, Stated, check
+from lace_core.paragraphs.facts import StatedFact
 from lace_core.planning import Unit
 from lace_runs.app.fact_ports import Kept, Part, Plan
 
@@ -19,6 +20,7 @@ class MemoryFactStore:
         self._sources = sources
         self._units = units
         self.unread: set[str] = set()
+        self.facts: dict[str, StatedFact] = {}
         self.kept: dict[tuple[str, int, int, str], tuple[Stated, Mapping[str, Any]]] = {}
 
     async def plan(self, source_id: str, max_characters: int) -> Plan:
@@ -47,6 +49,31 @@ class MemoryFactStore:
             self.kept.setdefault(key, (each, call))
         added = len(self.kept) - before
         return Kept(added, len(given) - added, 0, tuple(refused))
+
+    async def stated(self, fact_ids: Sequence[str]) -> Mapping[str, StatedFact]:
+        """Those that were stated by `state` and are not hidden."""
+        return {fact_id: self.facts[fact_id] for fact_id in fact_ids if fact_id in self.facts}
+
+    def state(self, fact_id: str, unit_id: str, quote: str, **more: Any) -> StatedFact:
+        """A fact whose quote stands in a unit, to be had under that id."""
+        unit = self._units[unit_id]
+        start = unit.text.index(quote)
+        fact = StatedFact(
+            fact_id=fact_id,
+            statement=more.pop("statement", quote),
+            quote=quote,
+            start=start,
+            end=start + len(quote),
+            unit_id=unit_id,
+            extraction=unit.extraction,
+            text=unit.text,
+            source=self._sources[unit.source_id],
+            spans=unit.spans,
+            heading_path=unit.heading_path,
+            **more,
+        )
+        self.facts[fact_id] = fact
+        return fact
 
     def _of(self, source_id: str) -> list[Unit]:
         own = [unit for unit in self._units.values() if unit.source_id == source_id]

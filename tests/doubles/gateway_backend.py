@@ -42,8 +42,29 @@ from lace.llm_gateway.v1 import (
     templates_pb2_grpc,
 )
 from lace.provenance.v1 import provenance_pb2, provenance_pb2_grpc
-from lace.runs.v1 import artifacts_pb2, artifacts_pb2_grpc, runs_pb2, runs_pb2_grpc
+from lace.runs.v1 import (
+    artifacts_pb2,
+    artifacts_pb2_grpc,
+    evaluations_pb2,
+    evaluations_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    paragraphs_pb2,
+    paragraphs_pb2_grpc,
+    policies_pb2,
+    policies_pb2_grpc,
+    publications_pb2,
+    publications_pb2_grpc,
+    reviews_pb2,
+    reviews_pb2_grpc,
+    runs_pb2,
+    runs_pb2_grpc,
+    suites_pb2,
+    suites_pb2_grpc,
+)
 from lace_core.errors import LaceError, Reason
+from lace_core.ir import Artifact
+from lace_core.merge_patch import merge_patch
 from lace_core.settings import resolve
 from lace_gateway.adapters.control_identities import ControlIdentities
 from lace_gateway.adapters.run_events import RpcEventLog
@@ -59,7 +80,7 @@ from lace_platform.auth import Identity, IdentitySigner, IdentityVerifier, gener
 from lace_platform.blobs.folder import FolderBlobStore
 from lace_platform.blobs.signing import UrlSigner
 from lace_platform.rpc import CallContext, RpcServer, current_call, open_channel
-from lace_proto.json import from_python
+from lace_proto.json import from_python, parse
 from tests.doubles.model_services import Generation, Measuring, Providers
 
 SERVICES = ("control", "runs", "ingest", "llm_gateway", "compiler", "provenance")
@@ -480,7 +501,14 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
     async def upload(self: Any, request_iterator: Any, context: Any) -> Any:
         return await sources.UploadSource(request_iterator, context)
 
+    async def merge_patch_artifact(self: Any, request: Any, context: Any) -> Any:
+        merge_patch(Artifact(artifact_id=request.artifact_id, title=""), parse(request.patch), "key")
+        return from_python(
+            artifacts_pb2.PatchArtifactResponse, example_of(artifacts_pb2.PatchArtifactResponse.DESCRIPTOR)
+        )
+
     but: dict[str, dict[str, Any]] = {
+        "ArtifactService": {"MergePatchArtifact": merge_patch_artifact},
         "AuthService": {"Authenticate": authenticate},
         "SourceService": {"UploadSource": upload},
     }
@@ -489,6 +517,13 @@ def _add_examples(server: RpcServer, auth: Auth, sources: Sources) -> None:
         (dead_letters_pb2_grpc, dead_letters_pb2),
         (runs_pb2_grpc, runs_pb2),
         (artifacts_pb2_grpc, artifacts_pb2),
+        (history_pb2_grpc, history_pb2),
+        (evaluations_pb2_grpc, evaluations_pb2),
+        (paragraphs_pb2_grpc, paragraphs_pb2),
+        (policies_pb2_grpc, policies_pb2),
+        (publications_pb2_grpc, publications_pb2),
+        (reviews_pb2_grpc, reviews_pb2),
+        (suites_pb2_grpc, suites_pb2),
         (ingest_pb2_grpc, ingest_pb2),
         (diffs_pb2_grpc, diffs_pb2),
         (facts_pb2_grpc, facts_pb2),

@@ -84,10 +84,33 @@ class ModelRules:
             )
         )
 
+    def paragraph(self, asked: contracts.ParagraphInput) -> contracts.ParagraphText:
+        """Each fact's quote, as far as sentences are allowed; the lie is said of the first."""
+        said = [contracts.WrittenSentence(text=fact.quote, fact_ids=(fact.fact_id,)) for fact in asked.facts]
+        if self.lie and asked.facts:
+            said.insert(1, contracts.WrittenSentence(text=self.lie, fact_ids=(asked.facts[0].fact_id,)))
+        return contracts.ParagraphText(sentences=tuple(said[: asked.max_sentences]))
+
     def judge(self, asked: contracts.JudgeInput) -> contracts.Judgement:
         return contracts.Judgement(
             verdicts=tuple(
                 contracts.JudgeVerdict(sentence_id=s.sentence_id, verdict="supported", reason="")
                 for s in asked.sentences
+            )
+        )
+
+    def document_judge(self, asked: contracts.DocumentJudgeInput) -> contracts.DocumentJudgement:
+        """Fails the passages that hold the words of a criterion."""
+        texts = {passage.passage_id: passage.text for passage in asked.passages}
+        return contracts.DocumentJudgement(
+            verdicts=tuple(
+                contracts.DocumentVerdict(
+                    criterion_id=each.criterion_id,
+                    verdict="fail" if wrong else "pass",
+                    reason=f"{len(wrong)} passages",
+                    remarks=tuple(contracts.DocumentRemark(passage_id=ident, remark="It says so.") for ident in wrong),
+                )
+                for each in asked.criteria
+                for wrong in [[ident for ident in each.passage_ids if each.criterion in texts[ident]]]
             )
         )

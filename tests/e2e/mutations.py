@@ -12,6 +12,8 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 
+from tests.e2e import paragraph_items, review_items
+
 Body = dict[str, Any]
 _CLAIM = "The bridge cost ten pounds."
 
@@ -229,6 +231,42 @@ async def _rollback(stage: Stage) -> Asked:
     return Asked({"artifact_id": artifact_id}, body, {**body, "reason": "Another one."})
 
 
+async def _branch(stage: Stage) -> Asked:
+    body = {"name": _named()}
+    return Asked({"artifact_id": await stage.document(1)}, body, {"name": _named()}, body["name"])
+
+
+async def _branch_gone(stage: Stage) -> Asked:
+    artifact_id, names = await stage.document(1), [_named(), _named()]
+    for name in names:
+        await stage.change("POST", f"/v1/artifacts/{artifact_id}/branches", {"name": name})
+    path = {"artifact_id": artifact_id}
+    return Asked({**path, "name": names[0]}, {}, {}, artifact_id, other_path={**path, "name": names[1]})
+
+
+async def _merge(stage: Stage) -> Asked:
+    artifact_id, name = await stage.document(1), _named()
+    path = f"/v1/artifacts/{artifact_id}"
+    await stage.change("POST", f"{path}/branches", {"name": name})
+    root = (await stage.api.get(path)).json()["nodes"][0]["node_id"]
+    summed = {"idempotency_key": name, "set_summary": {"node_id": root, "summary": "Short."}}
+    await stage.change("PATCH", path, {"actions": [summed], "branch": name})
+    return Asked({"artifact_id": artifact_id}, {"from": name}, {"from": name, "message": "Another."}, artifact_id)
+
+
+async def _tag(stage: Stage) -> Asked:
+    body = {"name": _named()}
+    return Asked({"artifact_id": await stage.document(1)}, body, {**body, "message": "Another."}, body["name"])
+
+
+async def _tag_gone(stage: Stage) -> Asked:
+    artifact_id, names = await stage.document(1), [_named(), _named()]
+    for name in names:
+        await stage.change("POST", f"/v1/artifacts/{artifact_id}/tags", {"name": name})
+    path = {"artifact_id": artifact_id}
+    return Asked({**path, "name": names[0]}, {}, {}, artifact_id, other_path={**path, "name": names[1]})
+
+
 async def _dead_letter(stage: Stage) -> Asked:
     first, second = await stage.dead_letter(), await stage.dead_letter()
     return Asked({"dead_letter_id": first}, {}, {}, other_path={"dead_letter_id": second})
@@ -309,6 +347,87 @@ def _controlled(state: str) -> Callable[[Stage], Awaitable[Asked]]:
     return prepare
 
 
+async def _paragraph(stage: Stage) -> Asked:
+    spec = await paragraph_items.spec(stage)
+    return Asked({}, {"spec": spec}, {"spec": {**spec, "purpose": "Another one."}}, spec["title"])
+
+
+async def _paragraph_spec(stage: Stage) -> Asked:
+    made, spec = await paragraph_items.draft(stage), await paragraph_items.spec(stage)
+    other = {"spec": {**spec, "purpose": "Another one."}}
+    return Asked({"paragraph_id": made["paragraph_id"]}, {"spec": spec}, other, made["paragraph_id"])
+
+
+async def _paragraph_run(stage: Stage) -> Asked:
+    made = await paragraph_items.written(stage)
+    return Asked({"paragraph_id": made["paragraph_id"]}, {}, {"settings": {"runs.judge": False}})
+
+
+async def _paragraph_edit(stage: Stage) -> Asked:
+    made = await paragraph_items.draft(stage)
+    said, ident = paragraph_items.sentences(made), made["paragraph_id"]
+    return Asked({"paragraph_id": ident}, {"sentences": said}, {"sentences": said * 2}, ident)
+
+
+async def _paragraph_landing(stage: Stage) -> Asked:
+    artifact_id = await stage.document(1)
+    made, other = [await paragraph_items.written(stage, artifact_id=artifact_id) for _ in range(2)]
+    path, another = {"paragraph_id": made["paragraph_id"]}, {"paragraph_id": other["paragraph_id"]}
+    return Asked(path, {}, {}, artifact_id, other_path=another)
+
+
+async def _deleted_paragraph(stage: Stage) -> Asked:
+    made, other = [await paragraph_items.draft(stage) for _ in range(2)]
+    path, another = {"paragraph_id": made["paragraph_id"]}, {"paragraph_id": other["paragraph_id"]}
+    return Asked(path, {}, {}, made["paragraph_id"], other_path=another)
+
+
+def _reviewed(body: Body, other: Body) -> Callable[[Stage], Awaitable[Asked]]:
+    async def prepare(stage: Stage) -> Asked:
+        item_id = await review_items.open_item(stage)
+        return Asked({"review_item_id": item_id}, body, {**body, **other}, item_id)
+
+    return prepare
+
+
+async def _policy(_: Stage) -> Asked:
+    name = _named()
+    body = {"yaml": f"policy: {name}\nversion: 1\n"}
+    return Asked({}, body, {"yaml": f"policy: {name}\nversion: 2\n"}, name)
+
+
+async def _activation(_: Stage) -> Asked:
+    reason = _named()  # the policy that ships, which asks for nothing: the tenant's other tests are not to notice
+    return Asked({"name": "default"}, {"reason": reason}, {"reason": reason, "version": 1}, reason)
+
+
+def _suite_text(name: str, most: int = 3) -> str:
+    return f"lace_suite: 1\nname: {name}\nchecks:\n- {{rule: max_depth, at_most: {most}}}\n"
+
+
+async def _suite(_: Stage) -> Asked:
+    name = _named()
+    return Asked({}, {"text": _suite_text(name)}, {"text": _suite_text(name, 4)}, name)
+
+
+async def _test_of_a_document(stage: Stage) -> Asked:
+    artifact_id = await stage.document(1)
+    body = {"text": _suite_text("depth")}
+    return Asked({"artifact_id": artifact_id}, body, {"text": _suite_text("depth", 4)}, artifact_id)
+
+
+async def _publication(stage: Stage) -> Asked:
+    artifact_id = await stage.document(1)
+    return Asked({"artifact_id": artifact_id}, {}, {"note": "Another one."}, artifact_id)
+
+
+async def _withdrawal(stage: Stage) -> Asked:
+    artifact_id = await stage.document(1)
+    ident = (await stage.change("POST", f"/v1/artifacts/{artifact_id}:publish", {}))["publication_id"]
+    path = {"artifact_id": artifact_id, "publication_id": ident}
+    return Asked(path, {"reason": "a"}, {"reason": "b"}, ident)
+
+
 def _audited(prepare: Callable[[Stage], Awaitable[Asked]], once: tuple[str, ...] = ()) -> Mutation:
     """Control writes every mutation into the audit log, in the mutation's own transaction."""
     return Mutation(prepare, "SELECT count(*) FROM control.audit_log WHERE correlation_id = %(mark)s", once)
@@ -318,6 +437,8 @@ _RUNS = "SELECT count(*) FROM runs.runs WHERE correlation_id = %(mark)s"
 _COMMANDS = "SELECT count(*) FROM runs.run_control_commands WHERE run_id = %(subject)s"
 
 
+_PARAGRAPH = "FROM runs.paragraphs WHERE paragraph_id = %(subject)s"
+_REVIEWED = "SELECT count(*) FROM runs.review_events WHERE review_item_id = %(subject)s"
 _BUNDLE = "SELECT count(*) FROM ingest.bundles WHERE name = %(subject)s"
 # The first was made with the bundle.
 _BUNDLE_VERSIONS = "SELECT version - 1 FROM ingest.bundles WHERE name = %(subject)s"
@@ -329,6 +450,13 @@ _BATCH_TOLD = (
 
 def _named() -> str:
     return f"n{uuid.uuid4().hex[:12]}"
+
+
+async def _evaluation(_: Stage) -> Asked:
+    title = _named()
+    evidence = [{"quote": "It did not rain."}]
+    pair = {"id": "a", "kind": "k", "label": "not", "sentence": "It rained.", "evidence": evidence}
+    return Asked({}, {"title": title, "pairs": [pair]}, {"title": title, "set": "golden"}, title)
 
 
 # By the name of the method. A method of the contract that is idempotent and not here fails a test.
@@ -350,6 +478,16 @@ MUTATIONS: Mapping[str, Mutation] = {
         _patch, "SELECT count(*) - 1 FROM runs.artifact_revisions WHERE artifact_id = %(subject)s"
     ),
     "RollbackArtifact": Mutation(_rollback, _RUNS),
+    "CreateBranch": Mutation(_branch, "SELECT count(*) FROM runs.artifact_branches WHERE name = %(subject)s"),
+    "DeleteBranch": Mutation(
+        _branch_gone, "SELECT 2 - count(*) FROM runs.artifact_branches WHERE artifact_id = %(subject)s"
+    ),
+    "MergeArtifact": Mutation(
+        _merge,
+        "SELECT count(second_parent_revision_id) FROM runs.artifact_revisions WHERE artifact_id = %(subject)s",
+    ),
+    "CreateTag": Mutation(_tag, "SELECT count(*) FROM runs.artifact_tags WHERE name = %(subject)s"),
+    "DeleteTag": Mutation(_tag_gone, "SELECT 2 - count(*) FROM runs.artifact_tags WHERE artifact_id = %(subject)s"),
     "StartRun": Mutation(_plain(lambda: {"title": "Once"}, {"title": "Twice"}, pipeline_id="outline"), _RUNS),
     "StartCompile": Mutation(_compile, _RUNS),
     "StartImport": Mutation(_plain(lambda: {"prefix": f"{_named()}/"}, {"priority": 1}), _RUNS),
@@ -373,5 +511,30 @@ MUTATIONS: Mapping[str, Mutation] = {
     "RunTemplate": Mutation(
         _template_run, "SELECT count(*) FROM llm_gateway.template_runs WHERE template_id = %(subject)s"
     ),
+    "CreateEvaluation": Mutation(_evaluation, "SELECT count(*) FROM runs.evaluations WHERE title = %(subject)s"),
+    "CreateParagraph": Mutation(_paragraph, "SELECT count(*) FROM runs.paragraphs WHERE title = %(subject)s"),
+    "UpdateParagraphSpec": Mutation(_paragraph_spec, f"SELECT spec_version - 1 {_PARAGRAPH}"),
+    "GenerateParagraph": Mutation(_paragraph_run, _RUNS),
+    "VerifyParagraph": Mutation(_paragraph_run, _RUNS),
+    "EditParagraph": Mutation(_paragraph_edit, f"SELECT texts {_PARAGRAPH}"),
+    "LandParagraph": Mutation(
+        _paragraph_landing, "SELECT count(*) - 1 FROM runs.artifact_revisions WHERE artifact_id = %(subject)s"
+    ),
+    "DeleteParagraph": Mutation(_deleted_paragraph, f"SELECT count(*) {_PARAGRAPH} AND state = 'deleted'"),
     "CreatePipeline": Mutation(_pipeline, "SELECT count(*) FROM runs.pipelines WHERE pipeline_id = %(subject)s"),
+    "CreatePolicyVersion": Mutation(_policy, "SELECT count(*) FROM runs.policies WHERE name = %(subject)s"),
+    "ActivatePolicy": Mutation(_activation, "SELECT count(*) FROM runs.policy_activations WHERE reason = %(subject)s"),
+    "AcceptReviewItem": Mutation(_reviewed({"reason": "a"}, {"reason": "b"}), _REVIEWED),
+    "RejectReviewItem": Mutation(_reviewed({"reason": "a"}, {"reason": "b"}), _REVIEWED),
+    "RewriteReviewItem": Mutation(_reviewed({"reason": "a", "text": review_items.QUOTE}, {"reason": "b"}), _REVIEWED),
+    "AssignReviewItem": Mutation(_reviewed({"assignee": "prn_1"}, {"assignee": "prn_2"}), _REVIEWED),
+    "CreateSuite": Mutation(_suite, "SELECT count(*) FROM runs.suites WHERE name = %(subject)s"),
+    "TestArtifact": Mutation(
+        _test_of_a_document, "SELECT count(*) FROM runs.document_tests WHERE artifact_id = %(subject)s"
+    ),
+    "PublishArtifact": Mutation(_publication, "SELECT count(*) FROM runs.publications WHERE artifact_id = %(subject)s"),
+    "WithdrawPublication": Mutation(
+        _withdrawal,
+        "SELECT count(*) FROM runs.publications WHERE publication_id = %(subject)s AND withdrawn_at IS NOT NULL",
+    ),
 }

@@ -181,3 +181,26 @@ def test_the_run_names_what_it_committed(outcome: Outcome) -> None:
     assert outcome.artifact.revision_id == outcome.run.result.revision_id
     assert outcome.artifact.content_hash == outcome.run.result.content_hash
     assert outcome.artifact.ir_hash == outcome.run.result.ir_hash
+
+
+async def test_the_document_passes_the_suite_that_comes_with_it(outcome: Outcome, client: LaceClient) -> None:
+    text = (ROOT / "examples" / "suites" / "harrow-bay.yaml").read_text()
+    found = await asyncio.to_thread(client.suites.test, outcome.artifact.artifact_id, text=text)
+    failed = {check.check_id: check.message for check in found.checks if check.findings}
+    assert (failed, found.passed, found.skipped) == ({}, 24, 1)
+
+
+async def test_it_fails_a_suite_that_forbids_what_it_says_and_asks_what_it_does_not(
+    outcome: Outcome, client: LaceClient
+) -> None:
+    text = """
+lace_suite: 1
+name: strict
+checks:
+- {id: closed, rule: answers, question: When did the old pumping station close?}
+- {id: cost, rule: forbidden_claim, claim: The final cost of Harrow Bay Water Renewal is £30.64 million.}
+- {id: deep, rule: max_depth, at_most: 1}
+"""
+    found = await asyncio.to_thread(client.suites.test, outcome.artifact.artifact_id, text=text)
+    codes = {check.check_id: {finding.code for finding in check.findings} for check in found.checks}
+    assert codes == {"closed": {"QUESTION_UNCLEAR"}, "cost": {"CLAIM_STATED"}, "deep": {"SECTION_TOO_DEEP"}}

@@ -72,6 +72,18 @@ async def test_it_writes_the_four_files(
     assert printed.count("pipeline.run.completed") == 2
 
 
+@pytest.mark.slow
+async def test_it_writes_a_paragraph_out_of_chosen_facts(installation: RunningInstallation, folder: Path) -> None:
+    arguments = (str(folder / SOURCES[0]), "budget")
+    code, printed, complaints = await called(
+        "write_a_paragraph.py", *arguments, token=installation.token, url=installation.url
+    )
+    assert code == 0, complaints
+    assert "budget" in printed
+    assert "    fct_" in printed
+    assert printed.endswith("made again, it is the same: True\n")
+
+
 async def test_openais_client_asks_a_model(installation: RunningInstallation) -> None:
     program, question = "ask_with_openai.py", "Is it open? The bridge is open since May."
     code, printed, complaints = await called(program, question, token=installation.token, url=installation.url)

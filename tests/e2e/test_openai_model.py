@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from lace_client import LaceClient
 from lace_core import contracts
 from lace_platform import telemetry
 from lace_platform.config import load_process_config
+from lace_proto.descriptors import rest_methods
 from lace_standalone.bootstrap import run
 from lace_standalone.embedded_postgres import EmbeddedPostgres
 from tests.doubles.openai_server import OpenAIDouble, dripping, error, serving, text
@@ -182,6 +184,38 @@ def test_a_false_number_is_kept_out_and_told(written: Written) -> None:
         assert verdict["verdict"] == "contradicted"
         assert verdict["reasons"][-1] == "numbers: 9.9 is not in the evidence"
     assert written.run.result.warnings > 0
+
+
+# Where what was kept out may be read, as what it is: verdicts, the queue of those who decide, and what was withheld.
+_TOLD_AS_SUCH = ("ListVerdicts", "ListReviews", "GetReview", "ListReviewEvents")
+
+
+async def test_what_was_kept_out_is_content_nowhere(desk: Desk, written: Written) -> None:
+    looked = await asyncio.to_thread(_read_everything, desk, written.run.artifact_id)
+    assert {"GetArtifact", "GetNode", "ListRevisions", "ListVerdicts"} <= {name for name, _ in looked}
+    assert [name for name, text in looked if "9.9" in text and name not in _TOLD_AS_SUCH] == []
+    assert {verdict["text"] for verdict in written.verdicts if not verdict.get("in_document")} == {FALSE}
+    assert {verdict["standing"] for verdict in written.verdicts if verdict.get("in_document")} == {"verified"}
+    judges = [layer for v in written.verdicts for layer in v["layers"] if layer["layer"] == "judge"]
+    assert judges
+    assert {layer["call_id"] for layer in judges} <= {call["call_id"] for call in written.calls}
+
+
+def _read_everything(desk: Desk, artifact_id: str) -> list[tuple[str, str]]:
+    """What every read of a document answers that takes no more than the document, its revision and its nodes."""
+    shown = desk.ask(f"/v1/artifacts/{artifact_id}")
+    ids = {"artifact_id": artifact_id, "revision_id": shown["revision_id"], "ref": shown["revision_id"]}
+    found = []
+    with httpx.Client(headers={"authorization": f"Bearer {desk.token}"}, timeout=30) as client:
+        for method in rest_methods():
+            names = set(re.findall(r"{(\w+)", method.path))
+            if method.http_verb.lower() != "get" or "artifact_id" not in names or not names <= {*ids, "node_id"}:
+                continue
+            for node in shown["nodes"] if "node_id" in names else shown["nodes"][:1]:
+                values = {**ids, "node_id": node["node_id"]}
+                path = re.sub(r"{(\w+)[^}]*}", lambda match: values[match[1]], method.path)  # noqa: B023
+                found.append((method.name, client.get(f"{desk.url}{path}").text))
+    return found
 
 
 def test_the_ledger_has_every_answer_of_the_model(written: Written) -> None:

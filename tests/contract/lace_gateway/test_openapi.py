@@ -25,6 +25,7 @@ BY_HAND = {
     ("POST", "/v1/sources:ingest"),
     ("GET", "/v1/runs/{run_id}/stream"),
     ("GET", "/v1/blobs/{token}"),
+    ("GET", "/v1/artifacts/{artifact_id}/tests/{test_id}/junit.xml"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),

@@ -10,8 +10,8 @@ import pytest
 
 from lace_core.canonical import sha256_hex
 from lace_core.contracts import Qualifier
-from lace_core.grounding import Verdict
 from lace_core.librarian import Checked, Stated
+from lace_core.verification.grounding import Verdict
 from lace_ingest.adapters.memory import MemoryWork
 from lace_ingest.adapters.postgres_work import PostgresWork
 from lace_ingest.app.ports import UnitsOfWork
@@ -153,3 +153,13 @@ async def test_a_retired_fact_stays_and_is_listed_as_such(shelf: Shelf) -> None:
         assert await unit_of_work.facts.get(shelf.tenant_id, fact.fact_id) == retired
     assert await shelf.keep(fact) == 0
     assert await shelf.page() == []
+
+
+async def test_many_facts_come_in_the_order_asked_for(shelf: Shelf) -> None:
+    first, second = shelf.fact(0, 29), shelf.fact(30, len(TEXT), order=1)
+    await shelf.keep(first, second)
+    asked = [second.fact_id, "fct_none", first.fact_id]
+    async with shelf.work(shelf.tenant_id) as unit_of_work:
+        assert list(await unit_of_work.facts.many(shelf.tenant_id, asked)) == [second, first]
+    async with shelf.work(new_id("ten")) as unit_of_work:
+        assert list(await unit_of_work.facts.many(new_id("ten"), asked)) == []

@@ -60,8 +60,9 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
 
 def call(key: CallKey = KEY, after_s: float = 0.0, **more: Any) -> Call:
     return Call(
-        new_id("cal"), key, "c" * 64, "a prompt", START + timedelta(seconds=after_s), principal_id="prn_1", **more
-    )
+        new_id("cal"), key, "c" * 64, "a prompt", START + timedelta(seconds=after_s), principal_id="prn_1",
+        trace_id="0af7651916cd43dd8448eb211c80319c", **more,
+    )  # fmt: skip
 
 
 async def made(ledger: Ledger, tenant_id: str, *calls: Call) -> None:

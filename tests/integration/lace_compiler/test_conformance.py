@@ -64,16 +64,18 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     return run
 
 
-async def compiled(data: bytes, target: Target, path: Path) -> Path:
-    work = Work(data, "rev_golden", "", target, CompileSettings())
+async def compiled(data: bytes, target: Target, path: Path, verification: bytes = b"") -> Path:
+    work = Work(data, "rev_golden", "", target, CompileSettings(), verification)
     path.write_bytes((await ChildWorker(1).compile(work, limits_of({}))).data)
     return path
 
 
 async def test_pdf(check: Check, golden_ir: Callable[[str], bytes], tmp_path: Path) -> None:
     found = [await compiled(golden_ir(name), Target.PDF, tmp_path / f"{name}.pdf") for name in DOCUMENTS]
+    told = tmp_path / "kiln-verified.pdf"
+    found.append(await compiled(golden_ir("kiln"), Target.PDF, told, golden_ir("verification")))
     findings = check("pdfcheck", ["ua1,2a"], found)
-    assert len(findings) == 2 * len(DOCUMENTS)
+    assert len(findings) == 2 * len(found)
     assert [f for f in findings if not f.get("compliant")] == []
 
 
@@ -97,8 +99,10 @@ async def test_three_hundred_pages_are_compiled_within_the_default_limits(
 
 async def test_owl(check: Check, golden_ir: Callable[[str], bytes], tmp_path: Path) -> None:
     found = [await compiled(golden_ir(name), Target.OWL, tmp_path / f"{name}.ttl") for name in DOCUMENTS]
+    told = tmp_path / "kiln-verified.ttl"
+    found.append(await compiled(golden_ir("kiln"), Target.OWL, told, golden_ir("verification")))
     findings = check("owlcheck", [], found)
-    assert len(findings) == len(DOCUMENTS)
+    assert len(findings) == len(found)
     for finding in findings:
         assert (finding["owl2_dl"], finding["consistent"], finding["unsatisfiable"]) == (True, True, []), finding
 

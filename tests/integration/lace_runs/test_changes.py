@@ -13,6 +13,7 @@ from lace_core.ir import Artifact, Node, NodeState, Paragraph, Sentence, cited_p
 from lace_platform.clock import utc_now
 from lace_runs.app import artifacts
 from lace_runs.domain.runs import Run, RunState
+from lace_runs.domain.verdicts import WantedVerdicts
 from tests.doubles.runs_world import RuleModel, World
 
 MORE = {
@@ -123,7 +124,7 @@ async def test_regenerate_writes_anew_within_its_scope_and_tells_what_is_gone(wo
     assert done.result is not None
     assert [item["quote"] for item in done.result["dropped"]] == _texts(cost)[1:]
     async with world.open(world.tenant_id) as work:
-        verdicts = await work.artifacts.verdicts(world.tenant_id, written.artifact_id, 0, 100)
+        verdicts = await work.artifacts.verdicts(world.tenant_id, WantedVerdicts(written.artifact_id), 0, 100)
     by_node = {row["node_id"] for _, row in verdicts}
     assert _section(after, "Safety").node_id in by_node, "what was found of untouched sections still holds"
 

@@ -234,7 +234,7 @@ async def document(world: World, folder: Path) -> tuple[str, str, str]:
 async def _renamed(world: World, artifact_id: str, title: str) -> str:
     async with world.open(world.tenant_id) as work:
         root = (await artifacts.show(work, world.tenant_id, artifact_id)).document.root
-        asked = artifacts.Patch(artifact_id, (UpdateNode(key="k", node_id=root.node_id, title=title),))
+        asked = artifacts.Patch(artifact_id, (UpdateNode(key=f"rename to {title}", node_id=root.node_id, title=title),))
         shown, _ = await artifacts.patch(work, world.sources, world.caller(), asked, utc_now())
         await work.commit()
     return shown.record.head_revision_id

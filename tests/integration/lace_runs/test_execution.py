@@ -12,6 +12,7 @@ from lace_core.errors import LaceError, Reason
 from lace_core.ir import cited_parts
 from lace_runs.app.ports import Boundary
 from lace_runs.domain.runs import Run, RunState, Trigger
+from lace_runs.domain.verdicts import WantedVerdicts
 from tests.doubles.runs_world import RuleModel, World
 
 
@@ -59,7 +60,7 @@ async def test_unsupported_sentences_stay_out_and_are_kept_for_review(world: Wor
         done = await world.until(run.run_id, "succeeded", "failed")
     async with world.open(world.tenant_id) as work:
         document = await work.artifacts.document(world.tenant_id, run.artifact_id, _result(done)["revision_id"])
-        verdicts = await work.artifacts.verdicts(world.tenant_id, run.artifact_id, 0, 100)
+        verdicts = await work.artifacts.verdicts(world.tenant_id, WantedVerdicts(run.artifact_id), 0, 100)
     texts = {part.text for node in document.nodes for block in node.blocks for part in cited_parts(block)}
     assert world.model.lie not in texts
     kept_out = [row for _, row in verdicts if not row["in_document"]]

@@ -113,7 +113,7 @@ class _Unread(MemorySources):
 
 
 class _Settings:
-    async def resolve(self, overrides: Any) -> Resolved:
+    async def resolve(self, overrides: Any, policy: str = "") -> Resolved:
         return Resolved(resolve([]).values, "", "")
 
 

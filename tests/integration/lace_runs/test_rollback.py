@@ -16,6 +16,7 @@ from lace_runs.app import artifacts, rollback
 from lace_runs.app.ports import Resolved
 from lace_runs.domain.artifacts import Revision, Staging
 from lace_runs.domain.runs import Run, RunState, Trigger
+from lace_runs.domain.verdicts import WantedVerdicts
 from tests.doubles.runs_world import SOURCE, World
 
 SETTINGS = Resolved({**resolve([]).values, "compile.targets": []}, "", "")
@@ -34,8 +35,8 @@ class Document:
         return shown.revision, shown.document
 
     async def rename(self, title: str) -> str:
-        _, document = await self.head()
-        action = UpdateNode(key="k", node_id=document.root.node_id, title=title)
+        head, document = await self.head()
+        action = UpdateNode(key=f"{head.revision_id}/{title}", node_id=document.root.node_id, title=title)
         asked = artifacts.Patch(self.artifact_id, (action,))
         async with self.world.open(self.world.tenant_id) as work:
             shown, _ = await artifacts.patch(work, self.world.sources, self.world.caller(), asked, utc_now())
@@ -94,12 +95,12 @@ async def test_the_new_revision_has_the_old_hash_and_the_head_as_its_parent(worl
 async def test_it_tells_what_it_changed_and_keeps_the_verdicts(world: World, document: Document) -> None:
     old, _ = await document.head()
     async with world.open(world.tenant_id) as work:
-        before = await work.artifacts.verdicts(world.tenant_id, document.artifact_id, 0, 100)
+        before = await work.artifacts.verdicts(world.tenant_id, WantedVerdicts(document.artifact_id), 0, 100)
     await document.rename("Another title")
     async with world.worker():
         done = await document.back_to(old.revision_id)
     async with world.open(world.tenant_id) as work:
-        after = await work.artifacts.verdicts(world.tenant_id, document.artifact_id, 0, 100)
+        after = await work.artifacts.verdicts(world.tenant_id, WantedVerdicts(document.artifact_id), 0, 100)
     assert [row for _, row in after] == [row for _, row in before]
     assert after
     async with world.system.transaction() as tx:

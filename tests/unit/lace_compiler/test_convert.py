@@ -28,8 +28,13 @@ REQUESTED = {
     "ir_hash": "bb",
     "target": "pdf",
     "settings_json": '{"compile.toc_depth":2}',
+    "verification_json": '{"revision_id":"rev_1"}',
 }
-ORDER = Order(**{k: v for k, v in REQUESTED.items() if k != "settings_json"}, settings={"compile.toc_depth": 2})
+ORDER = Order(
+    **{k: v for k, v in REQUESTED.items() if not k.endswith("_json")},
+    settings={"compile.toc_depth": 2},
+    verification=b'{"revision_id":"rev_1"}',
+)
 BUNDLE = Bundle("lace-compiled/x", "cc", 2**40, "application/pdf", "title.pdf")
 COMPILED = Compiled(
     compiled_id="cmp_1",

@@ -35,11 +35,14 @@ def test_a_wrong_value_is_refused_by_its_key(key: str, value: object) -> None:
 
 def test_the_hash_covers_what_the_bytes_depend_on_and_no_more() -> None:
     plain = settings_of({})
-    assert plain.settings_hash == hash_json({"compile.page_size": "a4", "compile.quotes": True, "compile.toc_depth": 3})
+    assert plain.settings_hash == hash_json(
+        {"compile.appendices": True, "compile.page_size": "a4", "compile.quotes": True, "compile.toc_depth": 3}
+    )
     assert settings_of({"compile.timeout_s": 7, "llm.model": "x"}).settings_hash == plain.settings_hash
     others: list[dict[str, Any]] = [
         {"compile.page_size": "us-letter"},
         {"compile.quotes": False},
         {"compile.toc_depth": 2},
+        {"compile.appendices": False},
     ]
-    assert len({plain.settings_hash, *(settings_of(other).settings_hash for other in others)}) == 4
+    assert len({plain.settings_hash, *(settings_of(other).settings_hash for other in others)}) == 5

@@ -107,6 +107,9 @@ def _caller(*roles: str, tenant_id: str = "ten_1") -> Caller:
         ({"tenant_admin"}, {"system_admin"}, False),
         ({"member"}, {"member"}, True),
         ({"member"}, {"tenant_admin"}, False),
+        ({"tenant_admin"}, {"reviewer"}, True),
+        ({"reviewer"}, {"reviewer", "member"}, True),
+        ({"member"}, {"reviewer"}, False),
         ({"service"}, {"member"}, False),
         (set(), {"member"}, False),
         ({"system_admin"}, {"service"}, False),
@@ -143,8 +146,9 @@ def test_naming_no_scope_asks_for_all_of_the_holders() -> None:
         access.grantable_scopes(["runs:fly"], holder=member, granter=member)
 
 
-def test_a_member_may_all_but_administer_and_read_payloads() -> None:
-    assert access.scopes_of({"member"}) == access.SCOPES - {"admin", "payloads:read"}
+def test_a_member_may_all_but_administer_read_payloads_and_review() -> None:
+    assert access.scopes_of({"member"}) == access.SCOPES - {"admin", "payloads:read", "reviews:write"}
+    assert access.scopes_of({"reviewer"}) == access.scopes_of({"member"}) | {"reviews:write"}
     assert access.scopes_of({"tenant_admin"}) == access.SCOPES
     assert access.scopes_of({"service", "unknown"}) == frozenset()
 

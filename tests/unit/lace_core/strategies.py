@@ -43,6 +43,10 @@ def _maybe(draw: Random, value: _T) -> _T | None:
     return value if draw.random() < 0.5 else None
 
 
+def _term(draw: Random) -> ir.GlossaryTerm:
+    return ir.GlossaryTerm(term=_text(draw), definition=_text(draw), avoid=_some(draw, _text))
+
+
 def _constraints(draw: Random) -> ir.Constraints:
     return ir.Constraints(
         must_cite=_maybe(draw, draw.random() < 0.5),
@@ -52,7 +56,7 @@ def _constraints(draw: Random) -> ir.Constraints:
         min_words=_maybe(draw, draw.randint(0, 50)),
         audience=_maybe(draw, _text(draw)),
         language=_maybe(draw, _text(draw)),
-        glossary=_maybe(draw, _some(draw, _text)),
+        glossary=_maybe(draw, _some(draw, _term)),
         forbidden_phrases=_maybe(draw, _some(draw, _text)),
         allowed_fact_ids=_maybe(draw, _some(draw, _text)),
         locked=tuple(

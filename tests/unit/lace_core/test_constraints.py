@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lace_core.constraints import FIELDS, resolve, resolve_chain
-from lace_core.ir import Artifact, Constraints, Node
+from lace_core.ir import Artifact, Constraints, GlossaryTerm, Node
 
 from .strategies import constraints, planted
 
@@ -27,6 +27,7 @@ def test_the_child_wins_and_the_trace_says_who_set_what() -> None:
     assert trace == {"max_words": "n1", "tone": "n0"}
 
 
+_PUMP = GlossaryTerm(term="pump", definition="moves water", avoid=("engine",))
 _LOCKED: list[tuple[str, Any, Any, bool]] = [
     ("must_cite", True, False, False),
     ("must_cite", False, True, True),
@@ -41,12 +42,28 @@ _LOCKED: list[tuple[str, Any, Any, bool]] = [
     ("audience", "board", "board", True),
     ("forbidden_phrases", ("a",), ("b",), False),
     ("forbidden_phrases", ("a",), ("a", "b"), True),
-    ("glossary", ("a",), (), False),
+    ("glossary", (_PUMP,), (), False),
+    ("glossary", (_PUMP,), (_PUMP, GlossaryTerm(term="valve")), True),
+    ("glossary", (_PUMP,), (GlossaryTerm(term="pump", definition="moves water", avoid=("engine", "motor")),), True),
+    ("glossary", (_PUMP,), (GlossaryTerm(term="pump", definition="moves water"),), False),
+    ("glossary", (_PUMP,), (GlossaryTerm(term="pump", definition="moves air", avoid=("engine",)),), False),
+    ("glossary", (_PUMP,), (_PUMP, GlossaryTerm(term="Engine")), False),
+    ("glossary", (_PUMP,), (_PUMP, GlossaryTerm(term="pump", definition="another")), False),
     ("competency_questions", ("a",), ("a", "b"), True),
     ("allowed_fact_ids", ("F1", "F2"), ("F1",), True),
     ("allowed_fact_ids", ("F1",), ("F1", "F2"), False),
+    ("competency_questions", ("a", "b"), ("a",), False),
+    ("no_split", False, True, True),
+    ("tone", "dry", "warm", False),
+    ("tone", "dry", "dry", True),
+    ("language", "en", "de", False),
+    ("language", None, "de", True),
     ("max_words", None, 50, True),
 ]
+
+
+def test_every_field_can_be_locked() -> None:
+    assert {name for name, _, _, wins in _LOCKED if not wins} == set(FIELDS)
 
 
 @pytest.mark.parametrize(("name", "parent", "child", "wins"), _LOCKED)

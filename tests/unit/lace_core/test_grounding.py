@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lace_core.grounding import Verdict, normalise, verify
+from lace_core.verification.grounding import Verdict, normalise, verify
 
 _GOLDEN = Path(__file__).parents[2] / "golden" / "grounding"
 PAIRS: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lace_core import ir
 from lace_core.canonical import canonical_json
-from lace_core.merkle import content_hash, ir_hash
+from lace_core.migrations.stored import stored_of
 
 from .strategies import artifacts, blocks, broken_artifacts, planted, texts, to_json
 
@@ -59,10 +59,12 @@ def test_a_row_without_citations_has_those_of_its_table() -> None:
 
 @pytest.mark.parametrize("path", sorted(_GOLDEN.glob("artifact_v?.json")), ids=lambda path: path.stem)
 def test_every_stored_version_still_loads_and_hashes_alike(path: Path) -> None:
-    artifact = ir.decode(path.read_bytes())
+    stored = stored_of(path.read_bytes())
     hashes = json.loads(path.with_suffix(".hashes.json").read_text())
-    assert (ir_hash(artifact), content_hash(artifact)) == (hashes["ir_hash"], hashes["content_hash"])
-    assert ir.encode(artifact) == path.read_bytes()
+    assert (stored.ir_hash(), stored.content_hash()) == (hashes["ir_hash"], hashes["content_hash"])
+    assert stored.data() == path.read_bytes()
+    assert stored.artifact.ir_schema_version == ir.IR_SCHEMA_VERSION
+    assert ir.decode(path.read_bytes()) == stored.artifact
 
 
 def test_the_stored_document_holds_every_kind_of_block() -> None:
@@ -73,7 +75,7 @@ def test_the_stored_document_holds_every_kind_of_block() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"ir_schema_version": 2},
+        {"ir_schema_version": 3},
         {"ir_schema_version": 0},
         {"unknown": 1},
         {"title": None},

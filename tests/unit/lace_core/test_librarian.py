@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lace_core.contracts import ExtractedFact, ExtractedFacts, Qualifier
-from lace_core.grounding import Verdict
 from lace_core.librarian import FULL, KINDS, Piece, Stated, check, located, question
+from lace_core.verification.grounding import Verdict
 
 TEXT = "The bridge cost 4.2 million pounds in 2021. It opened on 3 May 2022."
 FIRST = TEXT.partition(". ")[0] + "."

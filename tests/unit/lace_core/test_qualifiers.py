@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lace_core.qualifiers import qualifiers_of
+from lace_core.verification.qualifiers import qualifiers_of
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ _BROKEN: list[tuple[str, str, Callable[[], ir.Artifact]]] = [
     ("CITATION_MISSING", "error", lambda: _with("One", constraints=ir.Constraints(must_cite=True), blocks=(_plain(),))),
     ("CITATIONS_FEW", "error", lambda: _ruled(min_citations_per_block=2)),
     ("PHRASE_FORBIDDEN", "error", lambda: _ruled(forbidden_phrases=("PUMP FAILED",))),
+    ("TERM_AVOIDED", "warning", lambda: _ruled(glossary=(ir.GlossaryTerm(term="device", avoid=("PUMP",)),))),
     ("TABLE_RAGGED", "error", lambda: _with("Two", blocks=(_RAGGED,))),
     ("TITLE_MISSING", "error", lambda: _with("One", title=" ", state=ir.NodeState.DRAFT)),
     ("TOO_LONG", "warning", lambda: _ruled(max_words=10)),
@@ -78,6 +79,22 @@ def test_too_many_nodes() -> None:
     assert [finding.code for finding in validate(planted(), max_nodes=4)] == ["TOO_MANY_NODES"]
 
 
+def test_too_many_blocks() -> None:
+    assert [finding.code for finding in validate(planted(), max_blocks=2)] == ["TOO_MANY_BLOCKS"]
+
+
+def test_a_rule_that_is_looser_than_what_is_locked_above_is_told_of() -> None:
+    document = _with("Root", constraints=ir.Constraints(max_words=100, locked=("max_words", "tone")))
+    (one,) = [node for node in document.nodes if node.title == "One"]
+    for own, told in ((200, 1), (50, 0)):
+        changed = _replace(one, constraints=ir.Constraints(max_words=own, tone="dry"))
+        nodes = tuple(changed if node is one else node for node in document.nodes)
+        found = [f for f in validate(_replace(document, nodes=nodes)) if f.code == "CONSTRAINT_LOOSER"]
+        assert [(f.severity, f.pointer) for f in found] == [
+            ("warning", f"/nodes/{one.node_id}/constraints/max_words")
+        ] * told
+
+
 def test_quotes_are_looked_up_in_their_units() -> None:
     document = _with("One", evidence=tuple(e for e in EVIDENCE if e.evidence_id != "evd_c"))
     texts = {"unt_1": "The pump failed."}
@@ -93,6 +110,22 @@ def test_rules_of_a_parent_hold_below_it() -> None:
     found = validate(_with("Root", constraints=ir.Constraints(max_words=3)))
     (one,) = [node.node_id for node in planted().nodes if node.title == "One"]
     assert [(finding.code, finding.pointer) for finding in found] == [("TOO_LONG", f"/nodes/{one}")]
+
+
+@pytest.mark.parametrize(
+    ("term", "avoid", "found"),
+    [
+        ("device", ("pump",), ["'pump' is to be avoided; write 'device'."]),
+        ("device", ("pum",), []),  # whole words alone
+        ("the pump", ("pump",), []),  # inside of the term itself it is the term
+        ("device", ("failed", "pump failed"), ["'pump failed' is to be avoided; write 'device'."]),
+        ("device", ("", " "), []),
+        ("", ("pump",), ["'pump' is to be avoided; write ''."]),
+    ],
+)
+def test_words_to_avoid_are_found_as_words(term: str, avoid: tuple[str, ...], found: list[str]) -> None:
+    document = _with("Two", constraints=ir.Constraints(glossary=(ir.GlossaryTerm(term=term, avoid=avoid),)))
+    assert [finding.message for finding in validate(document)] == found
 
 
 def test_an_empty_phrase_forbids_nothing() -> None:

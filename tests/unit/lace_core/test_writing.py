@@ -11,7 +11,6 @@ from lace_core import ir
 from lace_core.apply import Policy, apply
 from lace_core.contracts import (
     Carried,
-    Judgement,
     JudgeVerdict,
     Written,
     WrittenList,
@@ -20,7 +19,7 @@ from lace_core.contracts import (
 )
 from lace_core.planning import Grounds, Unit, UnitTable, grounds_of
 from lace_core.validate import errors, validate
-from lace_core.writing import SentenceVerdict, actions_of, check, judge_input, lower, unknown_facts
+from lace_core.writing import SentenceVerdict, actions_of, check, unknown_facts
 
 from .strategies import SOURCE, planted
 
@@ -146,9 +145,9 @@ def test_the_rows_of_a_carried_table_cite_each_its_own() -> None:
     assert bare.caption == "Pumps"
 
 
-def test_a_sentence_out_of_a_table_cites_its_row() -> None:
+def test_a_sentence_out_of_a_table_cites_its_row_with_the_heads() -> None:
     written = Written(blocks=(_paragraph(_says("Pump B had a flow of 15 l/s.", "F3")),), summary="")
-    assert list(_quotes(written).values()) == ["Pump B | 15"]
+    assert list(_quotes(written).values()) == ["Pump | Flow (l/s)", "Pump B | 15"]
 
 
 def test_an_item_out_of_a_list_cites_its_item() -> None:
@@ -196,24 +195,3 @@ def _verdict(name: str, verdict: str) -> SentenceVerdict:
 
 def _judged(name: str, verdict: Any) -> JudgeVerdict:
     return JudgeVerdict(sentence_id=name, verdict=verdict, reason="because")
-
-
-def test_the_judge_sees_only_what_stands() -> None:
-    asked = judge_input([_verdict("a", "supported"), _verdict("b", "partially")], GROUNDS)
-    assert [(s.sentence_id, s.quotes) for s in asked.sentences] == [("a", ("The pump failed.",))]
-
-
-@pytest.mark.parametrize("own", ["supported", "partially", "unsupported", "contradicted"])
-@pytest.mark.parametrize("judge", ["supported", "partially", "unsupported", "contradicted"])
-def test_a_judge_can_only_lower(own: str, judge: str) -> None:
-    order = ["contradicted", "unsupported", "partially", "supported"]
-    (lowered,) = lower([_verdict("a", own)], Judgement(verdicts=(_judged("a", judge),)))
-    assert lowered.verdict == min(own, judge, key=order.index)
-    assert lowered.reasons == ("own: x", f"judge: {judge} (because)")
-
-
-def test_of_two_judgements_the_worse_counts_and_strangers_are_ignored() -> None:
-    judgement = Judgement(verdicts=(_judged("a", "unsupported"), _judged("a", "supported"), _judged("z", "supported")))
-    lowered = lower([_verdict("a", "supported"), _verdict("b", "supported")], judgement)
-    assert [verdict.verdict for verdict in lowered] == ["unsupported", "supported"]
-    assert [verdict.stands for verdict in lowered] == [False, True]

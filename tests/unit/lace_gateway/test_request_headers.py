@@ -110,3 +110,22 @@ def test_if_none_match(sent: str, matches: bool) -> None:
 )
 def test_a_preference_is_read_wherever_it_stands(values: list[str], wanted: bool) -> None:
     assert headers.prefers_async(values) is wanted
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", "json"),
+        ("*/*", "json"),
+        ("application/json", "json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
+        ("text/markdown, text/html;q=0.5", "markdown"),
+        ("text/html;q=0.2, text/markdown;q=0.7", "markdown"),
+        ("text/html;q=0", "json"),
+        ("text/html;q=x", "json"),
+        ("image/png", "json"),
+        ("TEXT/HTML; charset=utf-8", "html"),
+    ],
+)
+def test_the_form_that_is_liked_best(accept: str, form: str) -> None:
+    assert headers.preferred_format(accept) == form

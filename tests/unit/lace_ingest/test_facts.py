@@ -103,6 +103,22 @@ async def test_a_person_states_a_fact(world: World) -> None:
     assert await facts.get_fact(world.ingest, CALLER, fact.fact_id) == fact
 
 
+async def test_facts_at_once_come_with_what_they_stand_in_as_far_as_one_may_see_them(world: World) -> None:
+    hidden = unit("unt_2", COST, (0, len(COST)))
+    await world.keep(source("src_2", labels=("secret",)), hidden)
+    own = await world.state()
+    secret = await world.state(source_id="src_2", unit_id="unt_2")
+    await world.retire(own.fact_id)
+    asked = [secret.fact_id, "fct_none", own.fact_id, own.fact_id]
+    found = await facts.get_facts(world.ingest, CALLER, asked)
+    assert [(each.fact.fact_id, each.source.source_id, each.unit) for each in found] == [
+        (secret.fact_id, "src_2", hidden), (own.fact_id, "src_1", UNIT)
+    ]  # fmt: skip
+    assert [each.fact.state for each in found] == [FactState.ACTIVE, FactState.RETIRED]
+    assert [each.fact.fact_id for each in await facts.get_facts(world.ingest, STRANGER, asked)] == [own.fact_id]
+    assert list(await facts.get_facts(world.ingest, STRANGER, ["fct_none"])) == []
+
+
 async def test_the_same_fact_has_the_same_id_and_is_kept_once(world: World) -> None:
     first, again = await world.state(), await world.state(confidence=3)
     assert first == again

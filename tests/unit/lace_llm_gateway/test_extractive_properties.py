@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lace_core import contracts
-from lace_core.grounding import Verdict
+from lace_core.verification.grounding import Verdict
 from lace_llm_gateway.adapters.extractive.provider import compose
 from lace_llm_gateway.domain.answers import canonical_output, check_input
 from lace_llm_gateway.domain.exchange import ProviderRequest

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lace_core import contracts, writing
+from lace_core import contracts, judging, writing
 from lace_core.errors import LaceError, Reason
 from lace_core.planning import Unit, grounds_of
 from lace_llm_gateway.adapters.extractive.provider import compose
@@ -140,7 +140,8 @@ def test_a_model_that_obeys_what_stands_in_the_data_gets_no_claim_into_the_docum
         contracts.JudgeVerdict(sentence_id=verdict.sentence_id, verdict="supported", reason="as the document says")
         for verdict in verdicts
     ]
-    lowered = writing.lower(verdicts, contracts.Judgement(verdicts=tuple(told)))
+    asked = judging.judge_input(verdicts, grounds)
+    lowered = judging.lowered(verdicts, asked, contracts.Judgement(verdicts=tuple(told)))
     assert [verdict.stands for verdict in lowered] == [False, False, True]
 
 

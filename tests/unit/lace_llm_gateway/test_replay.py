@@ -130,3 +130,22 @@ async def test_an_answer_that_ends_elsewhere_is_another_one(tmp_path: Path) -> N
     with pytest.raises(LaceError) as failure:
         await ReplayProvider(tmp_path).complete(replace(asked(), stop=("STOP",)))
     assert failure.value.reason is Reason.RECORDING_NOT_FOUND
+
+
+def naming(*idents: str) -> ProviderRequest:
+    said = '{"sentences":[' + ",".join(f'{{"sentence_id":"{ident}"}}' for ident in idents) + "]}"
+    return ProviderRequest("", (Message("user", said),), None, "a/model:1", 0, 100, 5.0)
+
+
+async def test_ids_of_another_installation_make_no_other_prompt_and_come_back_as_its_own(tmp_path: Path) -> None:
+    one, other = "sen_" + "a" * 26, "sen_" + "b" * 26
+    source = Source(f'{{"verdicts":["{other}","{one}","sen_{"z" * 26}"]}}')
+    await ReplayProvider(tmp_path, source).complete(naming(one, other))
+    [recording] = tmp_path.glob("*.json")
+    assert one not in recording.read_text()
+    third, fourth = "sen_" + "c" * 26, "sen_" + "d" * 26
+    again = await ReplayProvider(tmp_path).complete(naming(third, fourth))
+    assert again.text == f'{{"verdicts":["{fourth}","{third}","sen_{"z" * 26}"]}}'
+    with pytest.raises(LaceError) as refused:
+        await ReplayProvider(tmp_path).complete(naming(third, third))
+    assert refused.value.reason is Reason.RECORDING_NOT_FOUND

@@ -100,7 +100,7 @@ def test_rules_become_keywords() -> None:
     assert schema["properties"]["scopes"]["maxItems"] == 32
     assert schema["properties"]["scopes"]["items"] == {"type": "string", "maxLength": 64}
     roles = schema_of(control_pb2.CreatePrincipalRequest.DESCRIPTOR)["properties"]["roles"]
-    assert roles["items"]["enum"] == ["system_admin", "tenant_admin", "member"]
+    assert roles["items"]["enum"] == ["system_admin", "tenant_admin", "reviewer", "member"]
 
 
 def test_body_leaves_out_what_comes_in_the_path() -> None:

@@ -47,6 +47,12 @@ constraints = st.builds(
     max_words=st.none() | st.integers(1, 9999),
     tone=st.none() | text,
     forbidden_phrases=st.none() | st.lists(text, min_size=1, max_size=2).map(tuple),
+    glossary=st.none()
+    | st.lists(
+        st.builds(model.GlossaryTerm, term=text, definition=text, avoid=st.lists(text, max_size=2).map(tuple)),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
 )
 
 
@@ -67,6 +73,25 @@ def test_constraints_come_back_as_they_went(value: model.Constraints) -> None:
     back = convert.action_of(action, "key")
     assert isinstance(back, actions.SetConstraints)
     assert back.constraints == value
+
+
+def _glossary_of(**wire: Any) -> tuple[model.GlossaryTerm, ...] | None:
+    asked = ir_pb2.SetConstraints(node_id="n", constraints=ir_pb2.Constraints(**wire))
+    action = convert.action_of(ir_pb2.Action(set_constraints=asked), "key")
+    assert isinstance(action, actions.SetConstraints)
+    return action.constraints.glossary
+
+
+def test_a_glossary_of_the_first_schema_is_still_understood_and_still_shown() -> None:
+    pump = ir_pb2.GlossaryTerm(term="pump", definition="moves water", avoid=["engine"])
+    assert _glossary_of(glossary=["pump"]) == (model.GlossaryTerm(term="pump"),)
+    assert _glossary_of(glossary=["pump"], glossary_terms=[pump]) == (
+        model.GlossaryTerm(term="pump", definition="moves water", avoid=("engine",)),
+    )
+    shown = convert.constraints_message(model.Constraints(glossary=(model.GlossaryTerm(term="pump"),)))
+    assert list(shown.glossary) == ["pump"]
+    with pytest.raises(ValueError, match="give glossary_terms alone"):
+        _glossary_of(glossary=["valve"], glossary_terms=[pump])
 
 
 @pytest.mark.parametrize("state", list(RunState))
