@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup embedder demo up test test-core test-typescript test-real test-providers chaos chaos-sample bench lint format types imports proto proto-check docs lock image clean
+.PHONY: help setup embedder demo up test test-core test-typescript test-real test-providers record chaos chaos-sample bench lint format types imports proto proto-check docs lock image clean
 
 help: ## list the targets
 	@echo 'LACE: from a folder of documents to a cited, compiled document'
@@ -65,6 +65,9 @@ test-real: $(READY) ## run the slow tests, and those on real parts: Kafka, MinIO
 
 test-providers: $(READY) ## ask the real providers for which the environment has keys (costs less than a cent each)
 	@$(BIN)/pytest -m real_providers tests/contract/lace_llm_gateway/test_real_providers.py $(ARGS)
+
+record: $(READY) ## record a real model's outputs for the tests, with the key in the environment (ARGS=--stand-in: the rules that stand in for one)
+	@$(BIN)/python -m tests.recording $(ARGS)
 
 chaos: $(READY) ## kill every process at every commit and call, then at random, then what is below (takes long)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -8,20 +8,27 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from google.protobuf.descriptor import Descriptor
 
 from lace.common.v1 import error_reason_pb2, event_pb2
 from lace_core.errors import REASONS
 from lace_core.pipeline import PIPELINES
+from lace_core.policies.model import policy_schema
 from lace_core.settings import SETTINGS, Setting
 from lace_core.topics import TOPICS
 from lace_proto.comments import comment_of
 from lace_runs.domain.event_types import EVENT_TYPES
 from lace_runs.domain.event_versions import OLDEST_SERVED
 from lace_runs.domain.events import SCHEMA_VERSION, payload_version
+from lace_runs.domain.paragraphs import states
 from lace_runs.domain.runs import COMMANDS, TRANSITIONS, RunState
+
+S = TypeVar("S", bound=StrEnum)
+T = TypeVar("T", bound=StrEnum)
 
 FOLDER = Path(__file__).parent
 _ORIGIN = "<!-- Made by docs/generate.py from {source}; change that and run `make docs`. -->\n\n"
@@ -114,6 +121,13 @@ is running the same pipeline again and passing over the steps that have one.
 
 """
 
+_PARAGRAPHS = """# Life of a paragraph
+
+A paragraph is prose to a specification; [governance.md](governance.md#paragraphs) says what moves it and what is shown.
+The end of its run, with the cause where it failed or was cancelled, is written in the commit that ends the run.
+
+"""
+
 _SETTINGS = """# Settings
 
 A value comes from the strongest layer that gives one. From weak to strong: default, `.env`, environment, system,
@@ -147,10 +161,12 @@ def pages() -> dict[str, str]:
         "errors.md": ("lace_core.errors and lace.common.v1.ErrorReason", _errors),
         "events.md": ("lace.common.v1.RunEvent and lace_runs.domain.event_types", _events),
         "run-lifecycle.md": ("lace_runs.domain.runs and lace_core.pipeline", _lifecycle),
+        "paragraph-lifecycle.md": ("lace_runs.domain.paragraphs.states", _paragraphs),
         "settings.md": ("lace_core.settings", _settings),
         "topics.md": ("lace_core.topics", _topics),
     }
-    return {name: _ORIGIN.format(source=source) + make() for name, (source, make) in makers.items()}
+    made = {name: _ORIGIN.format(source=source) + make() for name, (source, make) in makers.items()}
+    return {**made, "policy.schema.json": json.dumps(policy_schema(), ensure_ascii=False, indent=2) + "\n"}
 
 
 def _topics() -> str:
@@ -228,12 +244,24 @@ def _lifecycle() -> str:
 
 
 def _diagram() -> str:
+    ends = [state for state in RunState if state.is_final]
+    return _drawn(TRANSITIONS, "queued: start", ends)
+
+
+def _paragraphs() -> str:
+    rows = [(before, trigger, after) for (before, trigger), after in states.TRANSITIONS.items()]
+    drawn = _drawn(states.TRANSITIONS, "draft: create", [states.ParagraphState.DELETED])
+    return _PARAGRAPHS + drawn + "\n" + _table(("From", "Trigger", "To"), rows)
+
+
+def _drawn(transitions: Mapping[tuple[S, T], S], start: str, ends: Sequence[S]) -> str:
+    """A table of states as a diagram: one arrow for all that leads from one state to another."""
     arrows: dict[tuple[str, str], list[str]] = {}
-    for (state, trigger), after in TRANSITIONS.items():
+    for (state, trigger), after in transitions.items():
         arrows.setdefault((state.value, after.value), []).append(trigger.value)
     lines = [f"    {before} --> {after}: {', '.join(names)}" for (before, after), names in arrows.items()]
-    ends = [f"    {state.value} --> [*]" for state in RunState if state.is_final]
-    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> queued: start", *lines, *ends, "```", ""])
+    last = [f"    {state.value} --> [*]" for state in ends]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {start}", *lines, *last, "```", ""])
 
 
 def _transitions() -> str:
