@@ -59,8 +59,9 @@ async def run(config: ProcessConfig) -> AsyncIterator[Installation]:
         config = replace(
             config, dsn=dsn, addresses=addresses(_LOOPBACK, RPC_SERVICES), gateway_port=_gateway_port(config)
         )
-        await _migrate(config)
+        # Before anything else is imported: two threads in one circle of imports may each see half of a module.
         await loading
+        await _migrate(config)
         url = await stack.enter_async_context(_services(config))
         token = await _token(config, folder)
         folder.announce(url)
