@@ -144,7 +144,9 @@ async def test_an_answer_that_was_lost_behind_the_commit_is_given_again(
     assert await request.effects(stage, mutation) == 1
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in METHODS]
+)
 async def test_the_same_key_is_refused_for_another_request_and_another_principal(
     name: str, stage: Stage, somebody_else: httpx.AsyncClient
 ) -> None:
