@@ -144,6 +144,7 @@ async def test_an_answer_that_was_lost_behind_the_commit_is_given_again(
     assert await request.effects(stage, mutation) == 1
 
 
+@pytest.mark.one_process  # keys are kept in the same tables wherever the services are
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in METHODS]
 )

@@ -329,7 +329,8 @@ async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, wri
                 break
             await asyncio.sleep(0.02)
     given_up = {(call["contract"], call["error_code"]) for call in calls if call.get("error_code")}
-    assert given_up == {(contracts.WRITE.name, "RUN_CANCELLED")}
+    assert (contracts.WRITE.name, "RUN_CANCELLED") in given_up
+    assert {code for _, code in given_up} == {"RUN_CANCELLED"}  # a judge of another section may be cut short as well
 
 
 async def test_a_long_answer_tells_how_far_it_is_and_nothing_of_what_it_says(desk: Desk, written: Written) -> None:

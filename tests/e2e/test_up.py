@@ -158,6 +158,7 @@ def test_a_second_one_is_told_where_the_first_is(environ: dict[str, str]) -> Non
         assert first.stop() == 0
 
 
+@pytest.mark.slow
 @off_the_loop
 def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
     with up(environ) as first:

@@ -42,7 +42,10 @@ async def gateway(doubles: Any, tmp_path: Path) -> Any:
         yield found
 
 
-@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+@pytest.mark.parametrize(
+    "mode",
+    [schemathesis.GenerationMode.POSITIVE, pytest.param(schemathesis.GenerationMode.NEGATIVE, marks=pytest.mark.slow)],
+)
 async def test_every_answer_is_documented(gateway: Any, document: dict[str, Any], mode: Any) -> None:
     """Both what the schemas allow, which is taken, and what they do not, which is refused."""
     schema = schemathesis.openapi.from_dict(document)
