@@ -26,6 +26,11 @@ LOCKED  := --build-constraints requirements.lock --constraint requirements.lock
 export DEMO_SOURCES := $(value SOURCES)
 export DEMO_TITLE   := $(value TITLE)
 
+# uv brings certificates of its own, pip goes by the machine's: behind a company's proxy only the latter are enough.
+ifndef SSL_CERT_FILE
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 # Compiled modules start three times faster; an environment that forbids them pays at every start.
 unexport PYTHONDONTWRITEBYTECODE
 # Another environment that happens to be active is not ours to install into.
