@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from lace_core.contracts import JudgedSentence, JudgeInput, Judgement, JudgeVerdict
 from lace_core.planning import Grounds
@@ -75,6 +76,19 @@ def lowered(
         else:
             found.append(_unheard(own, call_id, abstention))
     return found
+
+
+class Judging(Struct, frozen=True, kw_only=True):
+    """A question to a judge and what it said; None where it gave no answer that can be used."""
+
+    asked: JudgeInput
+    judgement: Judgement | None
+    call_id: str
+    abstention: Abstention
+
+    def lowering(self, verdicts: Sequence[SentenceVerdict]) -> list[SentenceVerdict]:
+        """The verdicts after it; see `lowered`."""
+        return lowered(verdicts, self.asked, self.judgement, self.call_id, self.abstention)
 
 
 def _after(own: SentenceVerdict, judge: JudgeVerdict, call_id: str) -> SentenceVerdict:

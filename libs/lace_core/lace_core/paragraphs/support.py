@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from lace_core import judging as judge
 from lace_core.canonical import canonical_text, sha256_hex
-from lace_core.contracts import JudgedSentence, JudgeInput, Judgement, WrittenSentence
+from lace_core.contracts import JudgedSentence, JudgeInput, WrittenSentence
 from lace_core.errors import Detail
 from lace_core.ids import derive
 from lace_core.ir import Constraints, Evidence
+from lace_core.judging import Judging
 from lace_core.paragraphs.facts import AllowedFact
 from lace_core.paragraphs.spec import ParagraphSpec
 from lace_core.policies.keeping_out import ruled_out
@@ -160,20 +159,9 @@ def judge_input(sentences: Sequence[SupportedSentence]) -> JudgeInput:
     )
 
 
-class Judging(Struct, frozen=True, kw_only=True):
-    """A question to a judge and what it said; None where it gave no answer that can be used."""
-
-    asked: JudgeInput
-    judgement: Judgement | None
-    call_id: str
-    abstention: Literal["keep", "review"]
-
-
 def lowered(sentences: Sequence[SupportedSentence], judging: Judging) -> list[SupportedSentence]:
     """The sentences after a judge, by the rules that hold for sections: never better than before."""
-    verdicts = [_verdict_of(sentence) for sentence in sentences]
-    found = judge.lowered(verdicts, judging.asked, judging.judgement, judging.call_id, judging.abstention)
-    return _found(sentences, found)
+    return _found(sentences, judging.lowering([_verdict_of(sentence) for sentence in sentences]))
 
 
 def _found(sentences: Sequence[SupportedSentence], verdicts: Sequence[SentenceVerdict]) -> list[SupportedSentence]:

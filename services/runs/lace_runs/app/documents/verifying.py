@@ -88,14 +88,21 @@ class Verifying(StepWork):
         wanted = judging.judge_input(verdicts, known)
         if not self.settings["runs.judge"] or not wanted.sentences:
             return verdicts
-        abstention = self.settings["runs.abstentions"]
         self.execution.progress(scope, 1, 2, f"{len(verdicts)} sentences checked; the judge is asked.")
+        for told in await self.judgings(scope, wanted):
+            verdicts = told.lowering(verdicts)
+        return verdicts
+
+    async def judgings(self, scope: StepScope, wanted: contracts.JudgeInput) -> list[judging.Judging]:
+        """Question after question, what the judge says to each, with the call in which it said so."""
+        found = []
         for asked in judging.questions(wanted):
             calls = len(scope.lineage.calls)
             judgement = await self.judgement(scope, asked)
             call_id = str(scope.lineage.calls[-1]["call_id"]) if len(scope.lineage.calls) > calls else ""
-            verdicts = judging.lowered(verdicts, asked, judgement, call_id, abstention)
-        return verdicts
+            abstention = self.settings["runs.abstentions"]
+            found.append(judging.Judging(asked=asked, judgement=judgement, call_id=call_id, abstention=abstention))
+        return found
 
     async def judgement(self, scope: StepScope, asked: contracts.JudgeInput) -> contracts.Judgement | None:
         """What the judge says; None where its answer cannot be used, which is told."""

@@ -8,9 +8,10 @@ import msgspec
 
 from lace_core.contracts import ParagraphInput
 from lace_core.errors import LaceError, Reason
+from lace_core.judging import Judging
 from lace_core.paragraphs.facts import paragraph_input
 from lace_core.paragraphs.spec import ParagraphSpec
-from lace_core.paragraphs.support import Judging, SupportedSentence, again, judged, lowered, refusals
+from lace_core.paragraphs.support import SupportedSentence, again, judged, lowered, refusals
 from lace_runs.domain.paragraphs.steps import Commissioned, Composed
 
 

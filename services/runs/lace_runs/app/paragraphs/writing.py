@@ -14,10 +14,9 @@ from msgspec import to_builtins
 from lace_core import contracts
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Constraints
-from lace_core.judging import questions
 from lace_core.paragraphs.facts import AllowedFact, allowed_fact
 from lace_core.paragraphs.spec import ParagraphSpec
-from lace_core.paragraphs.support import Judging, SupportedSentence, judge_input, text_hash, unmet
+from lace_core.paragraphs.support import SupportedSentence, judge_input, text_hash, unmet
 from lace_core.policies.ruling import Place, instructions, rules_of
 from lace_core.verification.version import RULES_VERSION
 from lace_runs.app.documents.telling import tell_findings
@@ -109,7 +108,8 @@ class ParagraphRun(Verifying):
         if "compose" in self.execution.checkpoints:
             composed = self.execution.result("compose", Composed, scope)
         sentences = await asyncio.to_thread(sentences_of, commissioned, composed, self.run.run_id)
-        judgings = await self._judgings(scope, judge_input(sentences))
+        is_judged = bool(self.settings["runs.judge"])
+        judgings = tuple(await self.judgings(scope, judge_input(sentences))) if is_judged else ()
         kept = after_judge(sentences, judgings)
         found = SupportedText(
             sentences=kept,
@@ -119,19 +119,6 @@ class ParagraphRun(Verifying):
         )
         await self._tell(scope, commissioned.paragraph_id, found)
         return found
-
-    async def _judgings(self, scope: StepScope, wanted: contracts.JudgeInput) -> tuple[Judging, ...]:
-        """What a judge says, where one is to look."""
-        if not self.settings["runs.judge"]:
-            return ()
-        found = []
-        for asked in questions(wanted):
-            calls = len(scope.lineage.calls)
-            judgement = await self.judgement(scope, asked)
-            call_id = str(scope.lineage.calls[-1]["call_id"]) if len(scope.lineage.calls) > calls else ""
-            abstention = self.settings["runs.abstentions"]
-            found.append(Judging(asked=asked, judgement=judgement, call_id=call_id, abstention=abstention))
-        return tuple(found)
 
     async def _tell(self, scope: StepScope, paragraph_id: str, found: SupportedText) -> None:
         words = ("supported", "partially", "contradicted", "unsupported")

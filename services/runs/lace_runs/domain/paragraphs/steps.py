@@ -5,9 +5,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lace_core.contracts import ParagraphText
+from lace_core.judging import Judging
 from lace_core.paragraphs.facts import AllowedFact
 from lace_core.paragraphs.spec import ParagraphSpec
-from lace_core.paragraphs.support import Judging, SupportedSentence, Unmet
+from lace_core.paragraphs.support import SupportedSentence, Unmet
 
 
 class _Output(Struct, frozen=True, kw_only=True):
