@@ -10,6 +10,7 @@ import pytest
 from lace_core.contract_bounds import MOST_IN_ALL, MOST_ITEMS, excess
 from lace_core.contracts import Judgement, JudgeVerdict, ParagraphText, WrittenSentence
 from lace_core.ir import Source
+from lace_core.judging import Judging
 from lace_core.paragraphs import support
 from lace_core.paragraphs.facts import StatedFact, allowed_fact, grounds_of_fact, is_intact, paragraph_input
 from lace_core.paragraphs.sharing import Taker, shared
@@ -140,7 +141,7 @@ def test_a_judge_only_lowers() -> None:
 
     def after(word: Any) -> list[bool]:
         told = tuple(JudgeVerdict(sentence_id=v.sentence_id, verdict=word, reason="so") for v in verdicts)
-        judging = support.Judging(asked=asked, judgement=Judgement(verdicts=told), call_id="cal_1", abstention="review")
+        judging = Judging(asked=asked, judgement=Judgement(verdicts=told), call_id="cal_1", abstention="review")
         return [verdict.stands for verdict in support.lowered(verdicts, judging)]
 
     assert after("supported") == [True, False]
