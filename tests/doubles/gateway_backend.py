@@ -553,7 +553,7 @@ def surroundings_of(backend: Backend, blobs: FolderBlobStore, **changes: Any) ->
         channels=channels,
         authenticator=Authenticator(ControlIdentities(channels["control"], backend.verifier)),
         feeds=feeds,
-        sources=RpcSources(channels["ingest"], channels["runs"], backend.verifier, 1_900_000),
+        sources=RpcSources(channels["ingest"], channels["runs"], 1_900_000),
         blobs=blobs,
         health=ServiceHealth(channels),
         settings=lambda: SETTINGS,

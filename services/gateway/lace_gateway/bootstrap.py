@@ -42,9 +42,7 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
             channels=channels,
             authenticator=Authenticator(ControlIdentities(channels["control"], platform.verifier)),
             feeds=feeds,
-            sources=RpcSources(
-                channels["ingest"], channels["runs"], platform.verifier, int(values["ingest.max_bytes"])
-            ),
+            sources=RpcSources(channels["ingest"], channels["runs"], int(values["ingest.max_bytes"])),
             blobs=platform.blobs,
             health=ServiceHealth(channels),
             settings=settings.current,

@@ -66,7 +66,12 @@ class Echo:
         return request
 
     async def Gather(self, requests: AsyncIterator[StringValue], context: Any) -> StringValue:
-        return _text("".join([request.value async for request in requests]))
+        parts = []
+        async for request in requests:
+            if request.value.startswith("refuse"):
+                raise LaceError(Reason.SOURCE_FORMAT_UNSUPPORTED, "not this")
+            parts.append(request.value)
+        return _text("".join(parts))
 
     async def Tell(self, request: StringValue, context: Any) -> AsyncIterator[StringValue]:
         try:
@@ -251,6 +256,33 @@ async def test_errors_cross_whole(world: World) -> None:
         async for answer in answers:
             told.append(answer)
     assert (caught.value.reason, len(told)) == (Reason.RUN_NOT_FOUND, 3)
+
+
+async def test_a_refusal_reaches_a_caller_who_still_sends(world: World) -> None:
+    """Twenty at once, as a call that is reset while it sends loses its words only sometimes."""
+
+    async def requests() -> AsyncIterator[StringValue]:
+        for _ in range(12):
+            yield _text("refuse" + "x" * 250_000)
+
+    for stub, reason in (
+        (world.stub(), Reason.SOURCE_FORMAT_UNSUPPORTED),
+        (world.stub(anonymous=True), Reason.TOKEN_MISSING),
+    ):
+        refusals = await asyncio.gather(*(_refusal(stub.gather(requests())) for _ in range(20)))
+        assert {refusal.reason for refusal in refusals} == {reason}
+
+
+async def test_a_refused_caller_who_never_ends_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lace_platform.rpc.handlers._LONGEST_HEARING_S", 0.2)
+
+    async def requests() -> AsyncIterator[StringValue]:
+        yield _text("refuse")
+        await asyncio.sleep(60)
+
+    started = time.monotonic()
+    assert (await _refusal(world.stub().gather(requests()))).reason is Reason.SOURCE_FORMAT_UNSUPPORTED
+    assert time.monotonic() - started < 5
 
 
 async def test_unknown_exceptions_are_opaque_and_logged(world: World) -> None:

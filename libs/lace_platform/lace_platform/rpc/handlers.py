@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -25,6 +25,7 @@ from lace_platform.rpc.tracing import server_span
 from lace_platform.rpc.validation import validate
 
 DEFAULT_DEADLINE_S = 30.0
+_LONGEST_HEARING_S = 10.0
 _LONGEST_ID = 128
 
 _log = structlog.get_logger(__name__)
@@ -68,8 +69,9 @@ class _Gate:
     access: Access
     surroundings: Surroundings
 
-    def passage(self, context: Any) -> _Passage:
-        return _Passage(self, context)
+    def passage(self, context: Any, requests: AsyncIterator[Any] | None = None) -> _Passage:
+        """The way in and out of one call; a caller who streams `requests` is heard out before a refusal."""
+        return _Passage(self, context, requests)
 
     def enter(self, context: Any) -> CallContext:
         """The call as its metadata tells it, without its identity."""
@@ -104,9 +106,10 @@ class _Gate:
 class _Passage:
     """One call from entry to log line; an async context manager, written out for its speed."""
 
-    def __init__(self, gate: _Gate, context: Any) -> None:
+    def __init__(self, gate: _Gate, context: Any, requests: AsyncIterator[Any] | None) -> None:
         self._gate = gate
         self._context = context
+        self._requests = requests
         self._started = time.perf_counter()
         self._call = gate.enter(context)
         self._span: AbstractContextManager[None] = server_span(gate.method, self._call.traceparent)
@@ -150,6 +153,8 @@ class _Passage:
 
     async def _refuse(self, error: LaceError) -> None:
         self._note(code_of(error).name, reason=error.reason.value)
+        if self._requests is not None:
+            await _heard_out(self._requests)
         status = status_of(error, self._call.correlation_id)
         await self._context.abort(
             code_of(error), error.message, trailing_metadata=((STATUS_DETAILS, status.SerializeToString()),)
@@ -199,7 +204,7 @@ async def _within_default(behaviour: Callable[..., Any], request: Any, context: 
 
 def _stream_unary(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., Any]:
     async def handle(requests: AsyncIterator[Any], context: Any) -> Any:
-        async with gate.passage(context):
+        async with gate.passage(context, requests):
             return await behaviour(_validated(requests), context)
 
     return handle
@@ -243,6 +248,16 @@ async def _validated(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
         validate(request)
         yield request
+
+
+async def _heard_out(requests: AsyncIterator[Any]) -> None:
+    """Lets a refused caller come to the end: a call that is reset while it still sends loses the words of its refusal
+    and ends as INTERNAL. Not for ever: who sends on and on is cut off.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LONGEST_HEARING_S):
+            async for _ in requests:
+                pass
 
 
 _GUARDS: dict[str, Callable[[Callable[..., Any], _Gate], Callable[..., Any]]] = {

@@ -12,32 +12,24 @@ from lace.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from lace.runs.v1 import runs_pb2, runs_pb2_grpc
 from lace_core.errors import LaceError, Reason
 from lace_gateway.app.ports import Upload
-from lace_platform.auth import IdentityVerifier, require_scope
 from lace_platform.rpc import acting_as, current_call
-from lace_proto.descriptors import options_of
 
 _PIPELINE = "ingest"
 _CHUNK_BYTES = 256 * 1024
 _CHUNKS_UNDER_WAY = 4
 _LONGEST_S = 3600.0
-_UPLOAD = ingest_pb2.DESCRIPTOR.services_by_name["SourceService"].methods_by_name["UploadSource"]
-_SCOPE = options_of(_UPLOAD).scope
 
 
 class RpcSources:
     """See lace_gateway.app.ports.Sources; acts for the call under way."""
 
-    def __init__(
-        self, ingest: grpc.aio.Channel, runs: grpc.aio.Channel, verifier: IdentityVerifier, max_bytes: int
-    ) -> None:
-        self._verifier = verifier
+    def __init__(self, ingest: grpc.aio.Channel, runs: grpc.aio.Channel, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._sources = ingest_pb2_grpc.SourceServiceStub(ingest)
         self._runs = runs_pb2_grpc.RunServiceStub(runs)
 
     async def store(self, upload: Upload) -> ingest_pb2.Source:
         """See Sources.store. The same file gives the same source, so that this needs no idempotency key."""
-        self._check_scope()
         pieces: asyncio.Queue[ingest_pb2.UploadSourceRequest | None] = asyncio.Queue(_CHUNKS_UNDER_WAY)
         head = ingest_pb2.UploadHead(
             filename=upload.filename, labels=upload.labels, version_of=upload.version_of, private=upload.private
@@ -57,16 +49,6 @@ class RpcSources:
         """See Sources.start_reading."""
         request = runs_pb2.StartRunRequest(pipeline_id=_PIPELINE, source_ids=source_ids, intake_hash=intake_hash)
         return (await self._runs.StartRun(request)).run_id
-
-    def _check_scope(self) -> None:
-        """As ingest does; but a refusal while the first chunk is on its way can lose its words, as in `_bounded`."""
-        try:
-            identity = self._verifier.verify(current_call().signed_identity or "")
-        except LaceError as error:
-            if error.reason is Reason.SERVICE_UNAVAILABLE:
-                return  # control's keys are not known here yet: ingest alone decides
-            raise
-        require_scope(identity, _SCOPE)
 
     async def _upload(self, pieces: asyncio.Queue[ingest_pb2.UploadSourceRequest | None]) -> ingest_pb2.Source:
         return await self._sources.UploadSource(_drained(pieces), timeout=_LONGEST_S)
@@ -107,8 +89,9 @@ async def _pieces(content: AsyncIterator[bytes]) -> AsyncIterator[ingest_pb2.Upl
 
 
 async def _bounded(upload: Upload, max_bytes: int) -> AsyncIterator[bytes]:
-    """The content up to the limit. Ingest has the same one, but a refusal in mid-stream can lose its words on the way:
-    a call that is reset while it still sends ends as INTERNAL. Raises LaceError SOURCE_TOO_LARGE.
+    """The content up to the limit. Ingest has the same one, but hears out whoever sends: nothing in vain goes there.
+
+    Raises LaceError SOURCE_TOO_LARGE.
     """
     size_bytes = 0
     async for piece in upload.content:

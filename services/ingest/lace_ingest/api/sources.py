@@ -9,12 +9,11 @@ from typing import Any
 from lace.ingest.v1 import ingest_pb2 as pb
 from lace.ingest.v1 import ingest_pb2_grpc as services
 from lace_core.canonical import canonical_json
-from lace_core.errors import LaceError
 from lace_ingest.api import convert
 from lace_ingest.api.convert_vectors import progress_to_wire
 from lace_ingest.api.convert_versions import extraction_to_wire, located_to_wire, quote_to_wire
 from lace_ingest.api.pages import Page
-from lace_ingest.api.upload_stream import chunks_of, head_of, heard_out
+from lace_ingest.api.upload_stream import chunks_of, head_of
 from lace_ingest.app import extractions, sources, versions
 from lace_ingest.app.ports import Caller, Ingest, Mutation
 from lace_ingest.domain.sources import Source
@@ -31,11 +30,7 @@ class SourceServicer(services.SourceServiceServicer):
 
     async def UploadSource(self, request_iterator: Any, context: Any) -> pb.Source:
         """Stores one document as it comes in."""
-        try:
-            return convert.source_to_wire(await self._upload(request_iterator))
-        except LaceError:
-            await heard_out(request_iterator)
-            raise
+        return convert.source_to_wire(await self._upload(request_iterator))
 
     async def _upload(self, requests: AsyncIterator[pb.UploadSourceRequest]) -> Source:
         caller = convert.caller_of(current_call())

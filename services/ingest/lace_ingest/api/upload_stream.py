@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from lace.ingest.v1 import ingest_pb2 as pb
 from lace_core.errors import LaceError, Reason
-
-_LONGEST_HEARING_S = 10.0
 
 
 async def head_of(requests: AsyncIterator[pb.UploadSourceRequest]) -> pb.UploadHead:
@@ -33,13 +29,3 @@ async def chunks_of(requests: AsyncIterator[pb.UploadSourceRequest]) -> AsyncIte
         size_bytes += len(request.chunk)
         yield request.chunk
     raise LaceError(Reason.INVALID_ARGUMENT, "The upload broke off before its end.")
-
-
-async def heard_out(requests: AsyncIterator[pb.UploadSourceRequest]) -> None:
-    """Lets a refused caller come to the end: a call that is reset while it still sends loses the words of its refusal
-    and ends as INTERNAL. Not for ever: who sends on and on is cut off.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LONGEST_HEARING_S):
-            async for _ in requests:
-                pass
