@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ async def _open(gateway: Any, token: str = "lace_good") -> Any:
 
 
 async def _closed(socket: Any) -> tuple[int, str]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(websockets.ConnectionClosed) as closed:
             while True:
                 await socket.recv()
@@ -46,9 +47,14 @@ async def test_1008_where_the_token_was_revoked(open_gateway: Any) -> None:
     assert await _closed(socket) == (1008, "TOKEN_REVOKED")
 
 
-async def test_1012_where_the_server_stops(open_gateway: Any) -> None:
+@pytest.mark.parametrize("later_s", [0, 0.5], ids=["at once", "after the server has begun to close"])
+async def test_1012_where_the_server_stops(open_gateway: Any, monkeypatch: pytest.MonkeyPatch, later_s: float) -> None:
     gateway = await open_gateway()
     socket = await _open(gateway)
-    async with asyncio.timeout(5):
+    end_streams = gateway.server._before_stop
+    monkeypatch.setattr(
+        gateway.server, "_before_stop", partial(asyncio.get_running_loop().call_later, later_s, end_streams)
+    )
+    async with asyncio.timeout(30):
         await gateway.server.stop()
     assert await _closed(socket) == (1012, "SERVICE_UNAVAILABLE")

@@ -20,7 +20,12 @@ def framed(data: bytes) -> dict[str, Any]:
 
 
 class FramingWebSockets(WebSocketsSansIOProtocol):
-    """Takes the messages of `framed` beside all others."""
+    """Takes the messages of `framed` beside all others, and lets a stream say by itself why it ends."""
+
+    def shutdown(self) -> None:
+        """Ends a handshake that is under way; a stream ends itself when the server stops, with its reason."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
 
     async def send(self, message: Any) -> None:
         """Raises OSError (ClientDisconnected) when the client has gone."""
