@@ -128,7 +128,7 @@ def test_passive_sentences_in_the_active() -> None:
 def test_cells_know_their_row_column_and_unit() -> None:
     first, _ = cells("Section | Wall (mm) | Samples (number)\nC | 8.4 | 4")
     assert (first.rows, first.column, first.unit, first.value) == ((("section", "c"),), ("wall",), ("mm",), ("8.4",))
-    assert ("wall", "of", "section", "c", "was", "8.4", "mm") in set(told(first))
+    assert ("wall", "of", "section", "c", "was", "0.0084", "m") in set(told(first))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from lace_core.suites.questions import APPROXIMATE, Question, content_root, grou
 from lace_core.suites.results import Finding
 from lace_core.verification import lexicon
 from lace_core.verification.grounding import Verdict, verify
-from lace_core.verification.wording import Token
+from lace_core.verification.tokens import Token
 
 _IGNORANCE = frozenset("unknown unclear unspecified undisclosed undecided undetermined unavailable".split())
 _MOST_ANSWERS = 20

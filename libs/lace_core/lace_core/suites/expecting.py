@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from lace_core.suites.passages import Passage
 from lace_core.suites.questions import APPROXIMATE, Question, is_date, root
 from lace_core.verification import lexicon
-from lace_core.verification.wording import Token
+from lace_core.verification.tokens import Token
 
 _NEAR = 4  # words from a number to the noun that it counts
 _NAME = re.compile(r"\b[A-Z][\w'-]*(?:(?: of| and)? [A-Z][\w'-]*)*")

@@ -16,8 +16,9 @@ from lace_core.suites import checks
 from lace_core.suites.passages import Passage, Reading
 from lace_core.suites.results import Finding
 from lace_core.verification import lexicon
+from lace_core.verification.tokens import Keys, Token
 from lace_core.verification.turning import active
-from lace_core.verification.wording import Keys, Token, aside_ranges, cells, keys_of, statements, told
+from lace_core.verification.wording import aside_ranges, cells, keys_of, statements, told
 
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _YEAR = re.compile(r"(?:1[5-9]|20|21)\d\d")

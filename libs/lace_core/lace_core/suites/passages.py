@@ -22,7 +22,8 @@ from lace_core.ir import (
 )
 from lace_core.marked_yaml import did_you_mean
 from lace_core.suites.results import Finding, Place
-from lace_core.verification.wording import Token, statements
+from lace_core.verification.tokens import Token
+from lace_core.verification.wording import statements
 
 _WORD = re.compile(r"[^\W_]+(?:['’.,-][^\W_]+)*")
 _PATH = ">"

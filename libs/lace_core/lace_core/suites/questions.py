@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lace_core.verification import lexicon
-from lace_core.verification.wording import Token, statements
+from lace_core.verification.tokens import Token
+from lace_core.verification.wording import statements
 
 _ASKING = frozenset(
     """

@@ -11,9 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from lace_core.verification import lexicon
-from lace_core.verification.wording import Keys, Token, aside_ranges, keys_of
-
-Tokens = tuple[Token, ...]
+from lace_core.verification.tokens import Keys, Token, Tokens
+from lace_core.verification.wording import aside_ranges, keys_of
 
 _MOST_READINGS = 48
 _MOST_TOKENS = 160
@@ -90,6 +89,8 @@ def _clauses(tokens: Tokens) -> Iterator[Tokens]:
     for at in range(2, len(tokens) - 2):
         rest = _joined(tokens, at)
         before = tokens[:at]
+        if rest is None and _goes_on(tokens, at) and any(map(is_finite, before[1:])):
+            yield (*before, *end)
         if rest is None or not any(map(is_finite, before[1:])):
             continue
         if any(token.key in lexicon.RETRACTING for token in rest):
@@ -98,6 +99,19 @@ def _clauses(tokens: Tokens) -> Iterator[Tokens]:
             yield (*before, *end)
         if not _frames(before) and _are_clauses(before) and _is_told_alone(before, rest):
             yield rest
+
+
+def _goes_on(tokens: Tokens, at: int) -> bool:
+    """Whether a comma and "and" go on with a clause about what was named, which takes nothing back."""
+    if tokens[at].key != "," or tokens[at + 1].key != "and" or tokens[at + 2].key not in _NAMED:
+        return False
+    rest = tokens[at + 3 :]
+    if any(token.key in _ADDING_UP for token in tokens[:at]):
+        return False
+    return any(map(is_finite, rest)) and not _is_guarded(rest) and not any(t.key in lexicon.RETRACTING for t in rest)
+
+
+_NAMED = frozenset(("both", "they", "it", "he", "she"))
 
 
 def _are_clauses(tokens: Sequence[Token]) -> bool:
@@ -167,7 +181,8 @@ def _additions(tokens: Tokens) -> Iterator[Tokens]:
         own = after[1:] if after[0].key == "when" else after
         if _is_addition(tokens[:at], after) and not _is_guarded(own):
             yield (*tokens[:at], *tokens[end:])
-        if after[0].key == "because" and _is_reason(tokens[:at], after):
+        told = after[1:] if after[0].key in _SHARE else after
+        if told[0].key == "because" and _is_reason(tokens[:at], told):
             yield (*tokens[:at], *tokens[end:])
 
 
@@ -187,6 +202,9 @@ def _is_reason(before: Sequence[Token], after: Sequence[Token]) -> bool:
     both = (*before, *after)
     turns = lexicon.NEGATIONS | lexicon.RETRACTING | lexicon.SAYING | lexicon.QUALIFIERS
     return not any(token.key in turns for token in both) and not _frames(before)
+
+
+_SHARE = frozenset("mainly partly largely chiefly mostly simply".split())
 
 
 _RATES = frozenset(("rate", "cost", "price", "speed"))

@@ -8,20 +8,24 @@ itself (see layers), also where the wording agrees: a sentence is as good as the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 from lace_core.verification import lexicon
-from lace_core.verification.clauses import parts, readings
+from lace_core.verification.clauses import readings
+from lace_core.verification.inferring import follows
+from lace_core.verification.joining import splits
+from lace_core.verification.language import are_english
 from lace_core.verification.layers import compared, look
+from lace_core.verification.leaving_out import without
+from lace_core.verification.passages import spelled
+from lace_core.verification.tokens import Keys, Tokens
 from lace_core.verification.turning import active, owned, ways
 from lace_core.verification.verdicts import Judged, LayerVerdict, Verdict
 from lace_core.verification.wording import (
     Cell,
-    Keys,
     Statement,
-    Token,
     cells,
     keys_of,
     normalise,
@@ -138,28 +142,76 @@ _MOST_STRANGE = 2  # content words of a claim that only another form of has to s
 
 def _agreeing(claim: Statement, quotes: Sequence[str]) -> Statement | None:
     """What is left of the statement that says all of the claim; the claim itself where a cell of a table does."""
-    plain, held = ways(claim.tokens)
+    likely = any(True for quote in quotes for _ in _like(claim, statements(quote)))
+    plain, held = ways(claim.tokens) if likely else _NONE
     for quote in (*quotes, *_tables(quotes)):
-        for statement in statements(quote):
-            if len(claim.stems - statement.stems) > _MOST_STRANGE or _is_cut(claim, statement):
-                continue
+        for statement in _like(claim, statements(quote)) if plain else ():
             own, theirs = _implied(statement.tokens)
             for keys in sorted(((plain | held) & own.keys()) or (plain & theirs.keys())):
                 return _part(statement, own.get(keys) or theirs[keys])
         if " | " in quote and _told_by_a_cell(claim, quote):
             return claim
+    return _following(claim, quotes)
+
+
+def _following(claim: Statement, quotes: Sequence[str]) -> Statement | None:
+    """What says all of the claim and follows from a statement, or from what a text says across its lines."""
+    for quote in quotes:
+        for statement in _like(claim, (*statements(quote), *spelled(quote))):
+            found = _inferred(statement.tokens)
+            for keys in sorted(ways(claim.tokens)[0] & found.keys()):
+                return _part(statement, found[keys])
     return None
 
 
-Left = dict[Keys, tuple[Token, ...]]
+_NONE: tuple[frozenset[Keys], frozenset[Keys]] = (frozenset(), frozenset())
+
+
+def _like(claim: Statement, stated: Sequence[Statement]) -> Iterator[Statement]:
+    """The statements that may say what the claim says."""
+    return (one for one in stated if _may_agree(claim, one) and not _is_cut(claim, one))
+
+
+def _may_agree(claim: Statement, statement: Statement) -> bool:
+    """Whether the statement has the claim's numbers, and nearly all of its words, in the language of the rules."""
+    if not claim.figures <= statement.figures:
+        return False
+    if len(claim.stems - statement.stems) > _MOST_STRANGE:
+        return False
+    return are_english(claim.language, statement.language)
+
+
+Left = dict[Keys, Tokens]
 
 
 @lru_cache(maxsize=1024)
-def _implied(tokens: tuple[Token, ...]) -> tuple[Left, Left]:
+def _implied(tokens: Tokens) -> tuple[Left, Left]:
     """What follows from a statement, also as said of who did it, and of whose it is; each with what is left of it."""
     own = readings(tokens)
     said = {way: left for keys, left in own.items() for way in active(keys)} | dict(own)
     return said, {way: left for keys, left in own.items() for way in owned(keys)}
+
+
+@lru_cache(maxsize=1024)
+def _inferred(tokens: Tokens) -> Left:
+    """What follows from a statement by the rules of inferring, and as said of who did it; with the tokens of it."""
+    found: Left = {}
+    for one in _chained(tokens):
+        found.setdefault(keys_of(one), one)
+    return {way: one for keys, one in found.items() for way in active(keys)} | found
+
+
+_MOST_CHAINED = 400
+
+
+def _chained(tokens: Tokens) -> Mapping[Tokens, None]:
+    """The readings of a statement and what follows from each by one rule or two, in the order of the rules."""
+    found = dict.fromkeys(readings(tokens).values())
+    for _ in range(2):
+        for one in tuple(found):
+            if len(found) < _MOST_CHAINED:
+                found.update(dict.fromkeys((*without(one), *follows(one))))
+    return found
 
 
 def _tables(quotes: Sequence[str]) -> Iterator[str]:
@@ -179,8 +231,9 @@ def _is_cut(claim: Statement, statement: Statement) -> bool:
 
 def _told_by_a_cell(claim: Statement, quote: str) -> bool:
     own = keys_of(claim.tokens)
+    words = frozenset(key.removesuffix("'s") for key in own)
     for cell in cells(quote):
-        if any(set(own).issuperset(value) for value in cell.values):
+        if any(map(words.issuperset, cell.rows)) and any(map(words.issuperset, cell.values)):
             for keys in (own, *_without_names(claim, cell)):
                 if keys in told(cell):
                     return True
@@ -202,18 +255,23 @@ def _joins(
     if len(sentence) != 1 or len(sentence[0].tokens) > _MOST_JOINED:
         return None
     whole = sentence[0]
-    for left, right in parts(whole.tokens):
+    known: dict[Tokens, Statement | None] = {}
+    for left, right in splits(whole.tokens):
         alone = [_part(whole, left), _part(whole, right)]
-        agreeing = [_agreeing(claim, quotes) for claim in alone]
-        if all(agreeing):
-            return alone, agreeing
+        for claim in alone:
+            if claim.tokens not in known:
+                known[claim.tokens] = _agreeing(claim, quotes)
+            if known[claim.tokens] is None:
+                break
+        else:
+            return alone, [known[claim.tokens] for claim in alone]
     return None
 
 
 _MOST_JOINED = 120
 
 
-def _part(whole: Statement, tokens: tuple[Token, ...]) -> Statement:
+def _part(whole: Statement, tokens: Tokens) -> Statement:
     text = " ".join(token.figure or token.key for token in tokens)
     return Statement(text, tokens, stems_of(tokens), whole.opens_small, whole.closes)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lace_core.verification import lexicon
+from lace_core.verification.tokens import Token
 from lace_core.verification.verdicts import LayerVerdict, Verdict
-from lace_core.verification.wording import Statement, Token, normalise, number
+from lace_core.verification.wording import Statement, normalise, number
 
 Finding = tuple[Verdict, str]
 
@@ -91,8 +92,7 @@ def _each_quantity(tokens: Sequence[Token]) -> Iterator[_Quantity]:
             rate = [token.key for token in tokens[at + 2 : at + 4]]
             if unit == after and rate[:1] == ["per"] and len(rate) == 2:
                 unit = f"{unit} per {rate[1]}"
-            written = token.key if token.figure[0].isalpha() else token.figure
-            yield _Quantity(number(written), token.figure, unit, _way(tokens, at))
+            yield _Quantity(number(token.key), token.figure, unit, _way(tokens, at))
 
 
 def _way(tokens: Sequence[Token], at: int) -> str:

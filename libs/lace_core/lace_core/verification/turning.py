@@ -6,9 +6,11 @@ Every turn keeps all words but those that the turn itself needs; a turn that mak
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from lace_core.verification import lexicon
-from lace_core.verification.wording import Keys, Token, is_simple, keys_of
+from lace_core.verification import equivalents, lexicon
+from lace_core.verification.tokens import Keys, Token
+from lace_core.verification.wording import is_simple, keys_of
 
 _LONGEST_PLACE = 9
 _MOST_KEYS = 60
@@ -40,18 +42,25 @@ def _is_within(keys: Keys, at: int) -> bool:
     return any(key in lexicon.SUBORDINATING for key in keys[1:at])
 
 
-def active(keys: Keys) -> Iterator[Keys]:
-    """The same said of who did it: "the site was surveyed by X in May" as "X surveyed the site in May"."""
+def active(keys: Keys, *, loose: bool = False) -> Iterator[Keys]:
+    """The same said of who did it: "the site was surveyed by X in May" as "X surveyed the site in May".
+
+    If `loose`, a place may stand before "by", which somebody reads who knows that it is not the place's own.
+    """
     if "by" not in keys or len(keys) > _MOST_KEYS:
         return
     for by in range(3, len(keys) - 1):
         if keys[by] == "by":
-            yield from _active(keys, by)
+            yield from _active(keys, by, by)
+            before = range(by - 2, 2, -1) if loose else range(0)
+            for at in (at for at in before if keys[at] in lexicon.BEGINNING or keys[at] in ("into", "onto")):
+                yield from _active(keys, at, by)
 
 
-def _active(keys: Keys, by: int) -> Iterator[Keys]:
-    manner = keys[by - 1 : by] if keys[by - 1].endswith("ly") else ()
-    verb = by - 1 - len(manner)
+def _active(keys: Keys, stop: int, by: int) -> Iterator[Keys]:
+    """With the verb before `stop`, and a place between that and `by`."""
+    manner = keys[stop - 1 : stop] if keys[stop - 1].endswith("ly") else ()
+    verb = stop - 1 - len(manner)
     link = next((at for at in range(verb - 1, max(0, verb - 4), -1) if keys[at] in _LINKS), 0)
     between = keys[link + 1 : verb]
     if not link or not _is_participle(keys[verb]) or any(key not in _BETWEEN for key in between):
@@ -61,7 +70,8 @@ def _active(keys: Keys, by: int) -> Iterator[Keys]:
     start = link - 1 if keys[link] == "be" and keys[link - 1] in _MODALS else link
     for said in _forms(keys[start : link + 1], keys[verb]):
         for end in range(by + 2, min(len(keys), by + 7) + 1):
-            yield (*keys[by + 1 : end], *said[:-1], *between, said[-1], *keys[:start], *manner, *keys[end:])
+            place = keys[stop:by]
+            yield (*keys[by + 1 : end], *said[:-1], *between, said[-1], *keys[:start], *manner, *place, *keys[end:])
 
 
 _LINKS = frozenset(("was", "is", "be", "been"))
@@ -74,7 +84,7 @@ def _forms(links: Keys, participle: str) -> Iterator[Keys]:
     """How the active says what the links and the participle say."""
     match links:
         case ("was",):
-            yield (participle,)
+            yield (equivalents.PAST_OF.get(participle, participle),)
         case ("is",):
             yield from ((f"{stem}{ending}",) for stem, ending in _present(participle))
         case (modal, "be") if modal in _MODALS:
@@ -83,6 +93,8 @@ def _forms(links: Keys, participle: str) -> Iterator[Keys]:
 
 def _present(participle: str) -> Iterator[tuple[str, str]]:
     """Stems that a participle in -ed may have, and what they take on: one of them is right, the others are no word."""
+    if participle in equivalents.BASE_OF:
+        yield equivalents.BASE_OF[participle], "s"
     if participle.endswith("ied"):
         yield participle[:-3], "ies"
         yield f"{participle[:-3]}y", ""
@@ -93,7 +105,7 @@ def _present(participle: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_participle(word: str) -> bool:
-    return word.endswith("ed") or word in lexicon.ACTS
+    return word.endswith("ed") or word in lexicon.ACTS or word in equivalents.PAST_OF
 
 
 def is_affirmed(keys: Keys) -> bool:
@@ -102,15 +114,30 @@ def is_affirmed(keys: Keys) -> bool:
 
 
 def reordered(tokens: tuple[Token, ...]) -> Iterator[Keys]:
-    """A clause with its conjunction, brought from the front to the end."""
-    if len(tokens) < 5 or tokens[0].key not in lexicon.SUBORDINATING:
-        return
+    """A clause with its conjunction, brought from the front to the end, or from there to the front."""
     end = len(tokens)
     while end and tokens[end - 1].key in ".!?\"'":
         end -= 1
+    if end < 5:
+        return
+    if tokens[0].key not in lexicon.SUBORDINATING:
+        begins = [at for at in range(2, end - 1) if tokens[at].key in lexicon.SUBORDINATING]
+        yield from _from_the_middle(tokens)
+        if len(begins) == 1 and not any(token.key in lexicon.SAYING for token in tokens):
+            at = begins[0]
+            yield keys_of((*tokens[at:end], *tokens[: at - (tokens[at - 1].key == ",")], *tokens[end:]))
+        return
     for at in range(3, end - 2):
         if tokens[at].key == ",":
             yield keys_of((*tokens[at + 1 : end], *tokens[:at], *tokens[end:]))
+
+
+def _from_the_middle(tokens: tuple[Token, ...]) -> Iterator[Keys]:
+    """A time or place between commas, brought to the front: "the hall, on Mondays, opens late"."""
+    commas = [at for at, token in enumerate(tokens) if token.key == ","]
+    if len(commas) == 2 and tokens[commas[0] + 1].key in lexicon.PLACING and commas[1] - commas[0] < _LONGEST_PLACE:
+        first, second = commas
+        yield keys_of((*tokens[first + 1 : second], *tokens[:first], *tokens[second + 1 :]))
 
 
 def owned(keys: Keys) -> Iterator[Keys]:
@@ -126,6 +153,7 @@ def owned(keys: Keys) -> Iterator[Keys]:
                     yield (*keys[: at - 1], *owner, keys[at - 1], *keys[end:])
 
 
+@lru_cache(maxsize=64)
 def ways(tokens: tuple[Token, ...]) -> tuple[frozenset[Keys], frozenset[Keys]]:
     """All that says the same as a sentence, by one turn or two: without any change of whose something is, and with.
 
@@ -134,7 +162,7 @@ def ways(tokens: tuple[Token, ...]) -> tuple[frozenset[Keys], frozenset[Keys]]:
     own = keys_of(tokens)
     if not own:
         return frozenset(), frozenset()
-    acted = set(active(own))
+    acted = set(active(own, loose=True))
     turns = set(turned(own))
     plain = {own, *turns, *acted, *reordered(tokens)}
     plain.update(way for first in acted for way in (*turned(first), *active(first)))

@@ -8,9 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from lace_core.verification import lexicon
+from lace_core.verification.equivalents import SCALES, VERB_OF_MEASURE
+from lace_core.verification.language import Language, language_of
+from lace_core.verification.quantities import canonical, settled
+from lace_core.verification.tokens import Keys, Token
 
 _MARKS = str.maketrans(
     dict.fromkeys("“”„‟«»″", '"')
@@ -31,8 +35,6 @@ _ITEM = re.compile(rf"\n(?={_BULLET})")
 _END = re.compile(r"[.!?]+[\"')\]]*(?= [\"'(\[]*([^\W_]))|[。！？]+")
 _LONGEST_ABBREVIATION = 12
 _MOST_STATEMENTS = 400
-
-Keys = tuple[str, ...]
 
 
 def flat(text: str) -> str:
@@ -62,14 +64,6 @@ def _bare(line: str) -> str:
 
 
 @dataclass(frozen=True)
-class Token:
-    """A word, number or mark of a statement: what it is compared by, and a number as it is written."""
-
-    key: str
-    figure: str = ""
-
-
-@dataclass(frozen=True)
 class Statement:
     """A sentence, list item or table row: its text as `verbatim` gives it, its tokens, the stems of its content words.
 
@@ -86,6 +80,16 @@ class Statement:
     def keys(self) -> frozenset[str]:
         """What its tokens are compared by."""
         return frozenset(token.key for token in self.tokens)
+
+    @cached_property
+    def language(self) -> Language:
+        """Its language, as far as it tells."""
+        return language_of(self.text)
+
+    @cached_property
+    def figures(self) -> frozenset[str]:
+        """The numbers in it, as they are compared."""
+        return frozenset(token.key for token in self.tokens if token.figure)
 
 
 @lru_cache(maxsize=2048)
@@ -118,6 +122,22 @@ def _split(text: str) -> list[str]:
     return [piece for item in items for piece in _sentences(_bare(flat(item)))][:_MOST_STATEMENTS]
 
 
+def lines_of(text: str) -> Iterator[tuple[Token, ...]]:
+    """The tokens of each line that says something, without the marker of a list item."""
+    for line in text.split("\n")[:_MOST_STATEMENTS]:
+        if line.strip():
+            yield tuple(_tokens(_bare(flat(line))))
+
+
+def listed(text: str) -> tuple[tuple[Token, ...], list[tuple[Token, ...]]] | None:
+    """The head of a list, without its colon, and its items; None where the text is no such list and nothing else."""
+    first, *items = [line for line in text.split("\n") if line.strip()]
+    if not first.rstrip().endswith(":") or not items or not all(_MARKER.match(item) for item in items):
+        return None
+    head, *rest = lines_of(text)
+    return head[:-1], rest
+
+
 def _sentences(line: str) -> Iterator[str]:
     start = 0
     for match in _END.finditer(line):
@@ -148,8 +168,12 @@ _TOKEN = re.compile(
 _DELIMITERS = frozenset(".,;:'()[]{}-_")
 
 
-def _tokens(line: str) -> Iterator[Token]:
+def _tokens(line: str) -> list[Token]:
     """The tokens of a flat text, delimiters included; wordings that mean the same come out the same."""
+    return settled(list(_lexed(line)))
+
+
+def _lexed(line: str) -> Iterator[Token]:
     # a capital A inside a sentence names something, a capital May there is a month
     plain = _MONTH_MAY.sub("month-5", _LETTER_A.sub("a#", line)).lower()
     for match in _TOKEN.finditer(_reworded(plain)):
@@ -167,9 +191,7 @@ def _reworded(text: str) -> str:
         text = _ISO_DATE.sub(r"@\1\2\3", text)
         for pattern in _DATES:
             text = pattern.sub(_date, text)
-    for pattern, same in lexicon.PHRASES:
-        text = pattern.sub(same, text)
-    return text
+    return lexicon.reworded(text)
 
 
 def _date(match: re.Match[str]) -> str:
@@ -277,6 +299,9 @@ def is_simple(keys: Keys) -> bool:
     return not any(key in lexicon.BOUND_TO_CLAUSE or (key.endswith("ing") and len(key) > 6) for key in keys)
 
 
+_SCALED = frozenset((*SCALES, *"£$€¥"))
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell of a table: the ways to name its row, its column's name, its unit, what it holds, the cells beside it."""
@@ -291,9 +316,13 @@ class Cell:
     @property
     def values(self) -> frozenset[Keys]:
         """What it holds, with its unit and without; a currency stands before the figure."""
-        money = (self.unit[0], *self.value, *self.unit[1:]) if self.unit and self.unit[0] in "£$€¥" else self.value
         whole = (self.value[0].removesuffix(".0"), *self.value[1:])  # no section's number: it has a unit
-        return frozenset((self.value, self.value + self.unit, money, whole + self.unit if self.unit else self.value))
+        forms = {self.value + self.unit, whole + self.unit if self.unit else self.value}
+        if self.unit and self.unit[0] in "£$€¥":
+            forms.add((self.unit[0], *self.value, *self.unit[1:]))
+        if _SCALED.isdisjoint(self.unit):
+            forms.add(self.value)  # without its unit a value says less; without its thousands it says something else
+        return frozenset(map(canonical, forms))
 
 
 @lru_cache(maxsize=1024)
@@ -336,6 +365,7 @@ def _counts(head: str) -> bool:
     return "(number" in head.lower()
 
 
+@lru_cache(maxsize=2048)
 def _row_keys(text: str) -> Keys:
     return keys_of(tuple(_tokens(f"the {flat(text)}")))
 
@@ -367,11 +397,21 @@ def told(cell: Cell) -> Iterator[Keys]:
 
 
 def _told(row: Keys, column: Keys, value: Keys) -> Iterator[Keys]:
+    owner = (*row[:-1], f"{row[-1]}'s")
     for verb in ("is", "was"):
+        yield (*owner, *column, verb, *value)
+        yield from ((*value, verb, *column, link, *row) for link in ("of", "for"))
+        if column == ("status",):
+            yield (*row, verb, *value)
         yield from ((*column, link, *row, verb, *value) for link in ("of", "in", "at", "for"))
+        yield from ((*column, verb, *value, link, *row) for link in ("in", "at", "for"))
+        if column[-1].endswith("s") and len(value) == 1 and value[0][0].isdigit():
+            yield from ((link, *row, "there", verb, *value, *column) for link in ("in", "at"))
+            yield from (("there", verb, *value, *column, link, *row) for link in ("in", "at"))
         yield from ((link, *row, *column, verb, *value) for link in ("in", "at", "for"))
         if len(column) == 1 and column[0] in lexicon.LONG:
             yield (*row, verb, *value, lexicon.LONG[column[0]])
+    yield from ((*row, verb, *value) for noun, verbs in VERB_OF_MEASURE.items() if column == (noun,) for verb in verbs)
     for verb in ("had", "has"):
         yield (*row, verb, *column, "of", *value)
         yield (*row, verb, *value, *column)
