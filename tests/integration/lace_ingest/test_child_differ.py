@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from lace_core.errors import LaceError, Reason
-from lace_ingest.adapters.diffs import diff_child
+from lace_ingest.adapters.diffs import child_differ, diff_child
 from lace_ingest.adapters.diffs.child_differ import ChildDiffer
 from lace_ingest.adapters.diffs.diff_child import Order, What, compare
 from lace_ingest.domain.diffs.impact import Quoted
 from lace_ingest.domain.documents import Unit
+from lace_platform.children import ChildFailed
 from tests.doubles.versions import edited, report, tabled, unit
 
+_CALLS_OUT = """
+import socket
+
+def run(argument):
+    socket.socket().close()
+    return b"{}"
+"""
 TEXTS = report(400, seed=1, words=30)
 
 
@@ -32,6 +43,15 @@ async def test_what_takes_too_long_is_refused_with_a_code() -> None:
         await ChildDiffer(0.3, 1).documents(before, after, ("", ""), 0)
     assert refused.value.reason is Reason.DIFF_LIMIT_EXCEEDED
     assert "longer to compare than 0.3 s" in refused.value.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the locks are Linux'")
+async def test_a_child_is_confined_as_those_that_read_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "calls_out.py").write_text(_CALLS_OUT)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(child_differ, "_TARGET", "calls_out:run")
+    with pytest.raises(ChildFailed, match="PermissionError"):
+        await ChildDiffer(30, 1).units(_units(TEXTS, "a"), _units(edited(TEXTS, seed=2), "b"))
 
 
 @pytest.mark.parametrize("what", What)

@@ -54,6 +54,7 @@ async def bare(postgres: Any) -> AsyncIterator[Bare]:
         await connection.execute(f"DROP DATABASE {NAME} WITH (FORCE)")
 
 
+@pytest.mark.slow
 async def test_words_are_enough_and_vectors_come_when_pgvector_does(bare: Bare, tenant_id: str) -> None:
     queue, work = PostgresVectorQueue(bare.system), PostgresWork(bare.database, lambda news: [])
     assert not await queue.ready()

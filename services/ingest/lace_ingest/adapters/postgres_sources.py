@@ -46,15 +46,20 @@ _NEWEST = f"""
     LIMIT :limit
 """
 # Where none is named, of each document the newest version among those that are ready and may be seen.
+_SEEN = """
+    FROM ingest.sources
+    WHERE tenant_id = :tenant_id AND state = 'ready' AND labels <@ CAST(:held AS text[])
+"""
+_BY_NAME = 'ORDER BY filename COLLATE "C", source_id COLLATE "C"'
 _READY = f"""
-    SELECT {COLUMNS} FROM (
-        SELECT *, row_number() OVER (PARTITION BY series_id ORDER BY version DESC) AS age
-        FROM ingest.sources
-        WHERE tenant_id = :tenant_id AND state = 'ready' AND labels <@ CAST(:held AS text[])
-          AND (cardinality(CAST(:source_ids AS text[])) = 0 OR source_id = ANY(CAST(:source_ids AS text[])))
+    SELECT {COLUMNS} FROM (SELECT *, row_number() OVER (PARTITION BY series_id ORDER BY version DESC) AS age {_SEEN}
     ) AS seen
-    WHERE age = 1 OR cardinality(CAST(:source_ids AS text[])) > 0
-    ORDER BY filename COLLATE "C", source_id COLLATE "C"
+    WHERE age = 1
+    {_BY_NAME}
+"""
+_READY_NAMED = f"""
+    SELECT {COLUMNS} {_SEEN} AND source_id = ANY(CAST(:source_ids AS text[]))
+    {_BY_NAME}
 """
 _SETTLE = """
     UPDATE ingest.sources
@@ -110,7 +115,8 @@ class PostgresSourceRepository:
     async def ready(self, tenant_id: str, labels: frozenset[str], source_ids: Sequence[str]) -> Sequence[Source]:
         """Those that are ready, by file name."""
         parameters = {"tenant_id": tenant_id, "held": sorted(labels), "source_ids": list(source_ids)}
-        return [source_of(row) for row in await self._tx.fetch_all(_READY, parameters)]
+        statement = _READY_NAMED if source_ids else _READY
+        return [source_of(row) for row in await self._tx.fetch_all(statement, parameters)]
 
     async def settle(self, tenant_id: str, source: Source) -> None:
         """Keep what came of a reading."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -12,7 +11,6 @@ from lace.ingest.v1 import bundles_pb2_grpc as services
 from lace_core.canonical import canonical_json
 from lace_ingest.api.convert import caller_of
 from lace_ingest.api.convert_bundles import bundle_to_wire, edit_of, new_bundle_of, version_to_wire
-from lace_ingest.api.pages import Page
 from lace_ingest.app import bundles
 from lace_ingest.app.ports import Ingest, Mutation
 from lace_platform.paging import PageTokens
@@ -36,9 +34,8 @@ class BundleServicer(services.BundleServiceServicer):
     async def ListBundles(self, request: pb.ListBundlesRequest, context: Any) -> pb.ListBundlesResponse:
         """A page of the bundles that the caller may see, by name."""
         caller = caller_of(current_call())
-        page = self._page("ListBundles", {"tenant": caller.tenant_id}, request)
-        after = str(page.cursor[0]) if page.cursor else ""
-        found = await bundles.list_bundles(self._ingest, caller, page.limit, after)
+        page = self._tokens.page("ListBundles", {"tenant": caller.tenant_id}, request)
+        found = await bundles.list_bundles(self._ingest, caller, page.limit, page.name)
         shown, token = page.cut(found, lambda bundle: (bundle.name,))
         return pb.ListBundlesResponse(bundles=map(bundle_to_wire, shown), next_page_token=token)
 
@@ -60,9 +57,8 @@ class BundleServicer(services.BundleServiceServicer):
         """A page of a bundle's versions, newest first."""
         caller = caller_of(current_call())
         arguments = {"tenant": caller.tenant_id, "bundle": request.bundle_id}
-        page = self._page("ListBundleVersions", arguments, request, maximum=100)
-        before = int(str(page.cursor[0])) if page.cursor else None
-        found = await bundles.list_versions(self._ingest, caller, request.bundle_id, page.limit, before)
+        page = self._tokens.page("ListBundleVersions", arguments, request, maximum=100)
+        found = await bundles.list_versions(self._ingest, caller, request.bundle_id, page.limit, page.number)
         shown, token = page.cut(found, lambda one: (one.version.version,))
         return pb.ListBundleVersionsResponse(versions=map(version_to_wire, shown), next_page_token=token)
 
@@ -81,9 +77,6 @@ class BundleServicer(services.BundleServiceServicer):
         if not made:
             say_status(context, 200)
         return version_to_wire(shown)
-
-    def _page(self, route: str, arguments: Mapping[str, object], request: Any, *, maximum: int = 500) -> Page:
-        return Page(self._tokens, route, arguments, size=request.page_size, token=request.page_token, maximum=maximum)
 
 
 def _mutation(route: str, request: Message) -> Mutation:

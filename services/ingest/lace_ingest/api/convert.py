@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from lace.ingest.v1 import ingest_pb2 as pb
 from lace_ingest.app.ports import Caller
 from lace_ingest.domain.documents import Box, Span, Unit, UnitKind, UnitTable
@@ -14,6 +10,7 @@ from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.outlines import Outline, Section
 from lace_ingest.domain.sources import Source, SourceState
 from lace_platform.rpc import CallContext
+from lace_proto.times import to_timestamp
 
 _STATES = {
     SourceState.PENDING: pb.SOURCE_STATE_PENDING,
@@ -69,7 +66,7 @@ def source_to_wire(source: Source) -> pb.Source:
         extraction=source.extraction,
         warnings=[warning.message for warning in source.warnings],
         labels=source.labels,
-        created_at=time_to_wire(source.created_at),
+        created_at=to_timestamp(source.created_at),
         created_by=source.created_by,
         raw_uri=source.raw_uri,
         metadata=source.metadata,
@@ -118,13 +115,6 @@ def outline_to_wire(outline: Outline) -> pb.SourceOutline:
     return pb.SourceOutline(
         source=source_to_wire(outline.source), sections=[_section_to_wire(section) for section in outline.sections]
     )
-
-
-def time_to_wire(moment: datetime) -> Timestamp:
-    """An aware time."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
 
 
 def _span_to_wire(span: Span) -> pb.Span:

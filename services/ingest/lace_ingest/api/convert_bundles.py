@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lace.ingest.v1 import bundles_pb2 as pb
-from lace_ingest.api.convert import time_to_wire
 from lace_ingest.app.bundles import NewBundle
 from lace_ingest.domain.bundles import Bundle, Edit, Shown
+from lace_proto.times import to_timestamp
 
 
 def new_bundle_of(wire: pb.CreateBundleRequest) -> NewBundle:
@@ -39,9 +39,9 @@ def bundle_to_wire(bundle: Bundle, latest: Shown | None = None) -> pb.Bundle:
         description=bundle.description,
         labels=bundle.labels,
         version=bundle.version,
-        created_at=time_to_wire(bundle.created_at),
+        created_at=to_timestamp(bundle.created_at),
         created_by=bundle.created_by,
-        updated_at=time_to_wire(bundle.updated_at),
+        updated_at=to_timestamp(bundle.updated_at),
         latest=None if latest is None else version_to_wire(latest),
     )
 
@@ -56,6 +56,6 @@ def version_to_wire(shown: Shown) -> pb.BundleVersion:
         sha256=version.sha256,
         withheld_count=shown.withheld,
         note=version.note,
-        created_at=time_to_wire(version.created_at),
+        created_at=to_timestamp(version.created_at),
         created_by=version.created_by,
     )

@@ -10,11 +10,12 @@ from lace.ingest.v1 import facts_pb2 as pb
 from lace.ingest.v1 import ingest_pb2
 from lace_core.contracts import Qualifier
 from lace_core.librarian import FULL, Piece, Refusal, Stated
-from lace_ingest.api.convert import source_to_wire, time_to_wire
+from lace_ingest.api.convert import source_to_wire
 from lace_ingest.domain.documents import Span
 from lace_ingest.domain.fact_batches import FactBatch
 from lace_ingest.domain.facts import Fact, FactFilter, FactOrigin, FactState, Keeping, Making, StandingFact
 from lace_ingest.domain.sources import Source
+from lace_proto.times import to_timestamp
 
 _STATES = {
     FactState.ACTIVE: pb.FACT_STATE_ACTIVE,
@@ -56,11 +57,11 @@ def fact_to_wire(fact: Fact) -> pb.Fact:
         template_hash=making.template_hash,
         model=making.model,
         created_by=fact.created_by,
-        created_at=time_to_wire(fact.created_at),
+        created_at=to_timestamp(fact.created_at),
         retired_by=fact.retired_by,
     )
     if fact.retired_at is not None:
-        wire.retired_at.CopyFrom(time_to_wire(fact.retired_at))
+        wire.retired_at.CopyFrom(to_timestamp(fact.retired_at))
     return wire
 
 

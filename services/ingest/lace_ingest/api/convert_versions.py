@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lace.ingest.v1 import ingest_pb2 as pb
-from lace_ingest.api.convert import source_to_wire, time_to_wire, unit_to_wire, warning_to_wire
+from lace_ingest.api.convert import source_to_wire, unit_to_wire, warning_to_wire
 from lace_ingest.domain.extractions import Extraction, LocatedUnit, Quote
 from lace_ingest.domain.sources import Source
+from lace_proto.times import to_timestamp
 
 
 def extraction_to_wire(source: Source, extraction: Extraction) -> pb.Extraction:
@@ -19,7 +20,7 @@ def extraction_to_wire(source: Source, extraction: Extraction) -> pb.Extraction:
         unit_count=extraction.unit_count,
         word_count=extraction.word_count,
         run_id=extraction.run_id,
-        created_at=time_to_wire(extraction.created_at),
+        created_at=to_timestamp(extraction.created_at),
         extraction_warnings=map(warning_to_wire, extraction.warnings),
         metadata=extraction.metadata,
         language=extraction.language,

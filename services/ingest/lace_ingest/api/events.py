@@ -10,13 +10,14 @@ from lace.ingest.v1 import ingest_pb2 as pb
 from lace.ingest.v1 import intake_pb2 as intake_pb
 from lace.provenance.v1 import provenance_pb2 as provenance
 from lace_core.ids import derive
-from lace_ingest.api.convert import source_to_wire, time_to_wire
+from lace_ingest.api.convert import source_to_wire
 from lace_ingest.domain.intake import ImportOutcome, ReadFault
 from lace_ingest.domain.jobs import HANDLER_VERSION, Readout
 from lace_ingest.domain.sources import SourceState
 from lace_platform.bus import Envelope
 from lace_platform.ids import new_id
 from lace_proto import json as wire_json
+from lace_proto.times import to_timestamp
 
 COMPLETED = "source.ingest.completed"
 IMPORTED = "source.import.completed"
@@ -81,8 +82,8 @@ def transformation_of(readout: Readout) -> provenance.TransformationLog:
         run_id=job.run_id,
         stage="extract",
         activity_name=f"extract:{source.source_id}",
-        started_at=time_to_wire(readout.started_at),
-        ended_at=time_to_wire(readout.ended_at),
+        started_at=to_timestamp(readout.started_at),
+        ended_at=to_timestamp(readout.ended_at),
         agent=f"ingest/{HANDLER_VERSION} {source.extraction}".strip(),
         on_behalf_of=source.created_by,
         inputs=[

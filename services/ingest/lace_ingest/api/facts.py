@@ -12,7 +12,6 @@ from lace_core.canonical import canonical_json
 from lace_core.errors import LaceError, Reason
 from lace_ingest.api import convert_facts as convert
 from lace_ingest.api.convert import caller_of
-from lace_ingest.api.pages import Page
 from lace_ingest.app import fact_extraction, facts
 from lace_ingest.app.ports import Ingest, Mutation
 from lace_ingest.domain.facts import FactPlace, place_of
@@ -34,9 +33,7 @@ class FactServicer(services.FactServiceServicer):
         """A page of a source's facts in the order in which they stand there."""
         caller, wanted = caller_of(current_call()), convert.filter_of(request)
         asked = {"tenant": caller.tenant_id, "source": request.source_id, "filter": _filter_key(request)}
-        page = Page(
-            self._tokens, _FACTS, asked, size=request.page_size, token=request.page_token, default=100, maximum=1000
-        )
+        page = self._tokens.page(_FACTS, asked, request, default=100, maximum=1000)
         after = _place(page.cursor)
         found = await facts.list_facts(self._ingest, caller, request.source_id, wanted, page.limit, after)
         shown, token = page.cut(found, place_of)

@@ -7,12 +7,12 @@ from typing import Any
 from lace.ingest.v1 import intake_pb2 as pb
 from lace.ingest.v1 import intake_pb2_grpc as services
 from lace_ingest.api import convert
-from lace_ingest.api.pages import Page
 from lace_ingest.app import intake
 from lace_ingest.app.intake_ports import Inbox
 from lace_ingest.app.ports import Ingest
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
+from lace_proto.times import to_timestamp
 
 _INBOX = "ListInbox"
 
@@ -42,17 +42,14 @@ class IntakeServicer(services.IntakeServiceServicer):
         """What lies in the tenant's inbox."""
         caller = convert.caller_of(current_call())
         arguments = {"tenant": caller.tenant_id, "prefix": request.prefix}
-        page = Page(
-            self._tokens, _INBOX, arguments, size=request.page_size, token=request.page_token, default=100, maximum=1000
-        )
-        after = str(page.cursor[0]) if page.cursor else ""
-        found = await intake.list_inbox(self._ingest, self._inbox, caller, request.prefix, after, page.limit)
+        page = self._tokens.page(_INBOX, arguments, request, default=100, maximum=1000)
+        found = await intake.list_inbox(self._ingest, self._inbox, caller, request.prefix, page.name, page.limit)
         shown, token = page.cut(found, lambda entry: (entry[0].name,))
         objects = [
             pb.InboxObject(
                 name=one.name,
                 size_bytes=one.size_bytes,
-                modified_at=convert.time_to_wire(one.modified_at),
+                modified_at=to_timestamp(one.modified_at),
                 source_id=source_id,
             )
             for one, source_id in shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
 
 from lace.ingest.v1 import ingest_pb2 as pb
@@ -12,12 +11,11 @@ from lace_core.canonical import canonical_json
 from lace_ingest.api import convert
 from lace_ingest.api.convert_vectors import progress_to_wire
 from lace_ingest.api.convert_versions import extraction_to_wire, located_to_wire, quote_to_wire
-from lace_ingest.api.pages import Page
 from lace_ingest.api.upload_stream import chunks_of, head_of
 from lace_ingest.app import extractions, sources, versions
 from lace_ingest.app.ports import Caller, Ingest, Mutation
 from lace_ingest.domain.sources import Source
-from lace_platform.paging import Cursor, PageTokens
+from lace_platform.paging import Page, PageTokens
 from lace_platform.rpc import current_call
 
 
@@ -61,8 +59,8 @@ class SourceServicer(services.SourceServiceServicer):
         caller = convert.caller_of(current_call())
         state = convert.state_of(request.state)
         page = self._page("ListSources", caller, request, state=state.value if state else "")
-        found = await sources.list_sources(self._ingest, caller, state, page.limit, _moment(page.cursor))
-        shown, token = page.cut(found, lambda source: (source.created_at.isoformat(), source.source_id))
+        found = await sources.list_sources(self._ingest, caller, state, page.limit, page.moment)
+        shown, token = page.cut(found, lambda source: (source.created_at, source.source_id))
         return pb.ListSourcesResponse(sources=map(convert.source_to_wire, shown), next_page_token=token)
 
     async def ListSourceVersions(
@@ -71,7 +69,7 @@ class SourceServicer(services.SourceServiceServicer):
         """A page of a document's versions, newest first."""
         caller = convert.caller_of(current_call())
         page = self._page("ListSourceVersions", caller, request, source=request.source_id)
-        before = _number(page.cursor)
+        before = page.number
         found = await versions.list_versions(self._ingest, caller, request.source_id, page.limit, before)
         shown, token = page.cut(found, lambda source: (source.version,))
         return pb.ListSourceVersionsResponse(sources=map(convert.source_to_wire, shown), next_page_token=token)
@@ -80,9 +78,9 @@ class SourceServicer(services.SourceServiceServicer):
         """A page of a source's extractions, newest first."""
         caller = convert.caller_of(current_call())
         page = self._page("ListExtractions", caller, request, source=request.source_id)
-        before = _moment(page.cursor)
+        before = page.moment
         source, found = await extractions.list_extractions(self._ingest, caller, request.source_id, page.limit, before)
-        shown, token = page.cut(found, lambda one: (one.created_at.isoformat(), one.extraction))
+        shown, token = page.cut(found, lambda one: (one.created_at, one.extraction))
         wired = [extraction_to_wire(source, one) for one in shown]
         return pb.ListExtractionsResponse(extractions=wired, next_page_token=token)
 
@@ -91,7 +89,7 @@ class SourceServicer(services.SourceServiceServicer):
         caller = convert.caller_of(current_call())
         asked = {"source": request.source_id, **({"extraction": request.extraction} if request.extraction else {})}
         page = self._page("ListUnits", caller, request, default=100, maximum=1000, **asked)
-        behind = _number(page.cursor)
+        behind = page.number
         found = await extractions.list_units(
             self._ingest, caller, request.source_id, request.extraction, page.limit, -1 if behind is None else behind
         )
@@ -125,15 +123,4 @@ class SourceServicer(services.SourceServiceServicer):
         self, route: str, caller: Caller, request: Any, *, default: int = 50, maximum: int = 500, **asked: str
     ) -> Page:
         arguments = {"tenant": caller.tenant_id, **asked}
-        return Page(
-            self._tokens, route, arguments, size=request.page_size, token=request.page_token, default=default,
-            maximum=maximum,
-        )  # fmt: skip
-
-
-def _moment(cursor: Cursor | None) -> tuple[datetime, str] | None:
-    return (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
-
-
-def _number(cursor: Cursor | None) -> int | None:
-    return int(str(cursor[0])) if cursor else None
+        return self._tokens.page(route, arguments, request, default=default, maximum=maximum)

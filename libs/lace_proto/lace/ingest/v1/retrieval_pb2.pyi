@@ -182,8 +182,8 @@ class SearchRequest(_message.Message):
 
     @_builtins.property
     def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only in these sources; the newest ready version of each series where empty. The same as filters.source_ids; where
-        both are given, sources must be in both.
+        """Deprecated: filters.source_ids is the one to use, and says the same. This one came first and goes on being
+        understood; where both are given, sources must be in both.
         """
 
     @_builtins.property

@@ -30,7 +30,7 @@ class ChildDiffer:
     """See app.diffs.ports.Differ."""
 
     def __init__(self, timeout_s: float, concurrency: int) -> None:
-        self._limits = ChildLimits(timeout_s, int(timeout_s) or 1, _MEMORY_BYTES, _OUTPUT_BYTES)
+        self._limits = ChildLimits(timeout_s, int(timeout_s) or 1, _MEMORY_BYTES, _OUTPUT_BYTES, is_confined=True)
         self._slots = asyncio.Semaphore(concurrency)
 
     async def documents(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
+from lace_ingest.adapters.retrieval.planning import planned
 from lace_ingest.domain.retrieval.bm25 import HEADING_WEIGHT, HEAVIEST, LONGEST, TITLE_WEIGHT
 from lace_ingest.domain.retrieval.languages import stemming_of
 from lace_ingest.domain.sources import Source
@@ -15,17 +13,6 @@ BLOCK_UNITS = 128
 LENGTH_AT = 7
 WEIGHT_AT = 22
 """Where a posting's number holds the unit's length and twice the weight; below them is the place in the block."""
-
-_PLANNING = """
-    SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_sort = off; SET LOCAL join_collapse_limit = 1; SET LOCAL jit = off;
-    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL work_mem = '64MB'
-"""
-_AS_BEFORE = """
-    SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT;
-    SET LOCAL enable_sort TO DEFAULT; SET LOCAL join_collapse_limit TO DEFAULT; SET LOCAL jit TO DEFAULT;
-    SET LOCAL plan_cache_mode TO DEFAULT; SET LOCAL work_mem TO DEFAULT
-"""
 
 # Parsed here, where the units lie already. A block that is there stays as it is, and its postings with it. Only words
 # of letters are kept to guess from: nobody means another number than he wrote.
@@ -86,20 +73,6 @@ _ADD = f"""
 def configuration_of(language: str) -> str:
     """The text search configuration for a language (BCP 47)."""
     return f"lace_{stemming_of(language)}"
-
-
-@asynccontextmanager
-async def planned(tx: Transaction) -> AsyncIterator[None]:
-    """Within the block, statements are planned as those on these tables are written.
-
-    Index lookups stand in LATERAL subqueries; all else is joined by hash, in the order in which it is written, the
-    smaller part last. With loops over what it believes to be one row, or scans of what was small when it planned, the
-    planner would take seconds in place of milliseconds; and planning itself takes as long as a short search. The
-    memory is for a hundred questions at once, whose rows would else go to disk.
-    """
-    await tx.execute(_PLANNING)
-    yield
-    await tx.execute(_AS_BEFORE)  # where the block raised, the transaction is over
 
 
 async def add_postings(tx: Transaction, tenant_id: str, source: Source, first: int, behind: int) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lace_ingest.adapters.retrieval.lexical_guesses import guess
-from lace_ingest.adapters.retrieval.lexical_postings import (
-    BLOCK_UNITS,
-    configuration_of,
-    planned,
-)
+from lace_ingest.adapters.retrieval.lexical_postings import BLOCK_UNITS, configuration_of
 from lace_ingest.adapters.retrieval.lexical_ranking import ranking
+from lace_ingest.adapters.retrieval.planning import plan_as_written
 from lace_ingest.adapters.retrieval.search_scope import scope_parameters
 from lace_ingest.domain.retrieval.bm25 import score_of
 from lace_ingest.domain.retrieval.hits import Candidate, Correction
@@ -22,7 +19,7 @@ from lace_platform.db.transaction import Transaction
 
 _LONGEST_WORD = 40
 
-_SEARCH = {(of_kind, many): ranking(of_kind, many) for of_kind in (False, True) for many in (False, True)}
+_SEARCH = {of_kind: ranking(of_kind) for of_kind in (False, True)}
 # Which of the units hold which of the lexemes.
 _HOLDING = f"""
     SELECT DISTINCT unit.unit_id, posting.lexeme
@@ -52,6 +49,15 @@ _LEXEMES = """
 Found = list[list[Candidate]]
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """What a statement found: candidates, the lexemes that stand nowhere in scope, and all by configuration."""
+
+    candidates: list[Candidate]
+    missing: set[str]
+    lexemes: dict[str, set[str]]
+
+
 class LexemeMemory:
     """The lexemes of words by configuration: a pure function that costs a trip, kept for as many as come again."""
 
@@ -78,61 +84,58 @@ class PostgresLexicalIndex:
     def __init__(self, tx: Transaction, memory: LexemeMemory) -> None:
         self._tx = tx
         self._memory = memory
+        self._asked: dict[tuple[str, str], frozenset[str]] = {}
 
     async def candidates(
         self, tenant_id: str, scope: Scope, queries: Sequence[Query], depth: int
     ) -> Sequence[Sequence[Candidate]]:
-        """All queries in one statement, and in a second one where words are unknown but near known ones."""
-        async with planned(self._tx):
-            return await self._candidates(tenant_id, scope, queries, depth)
+        """A statement for each query, and a second one where words are unknown but near known ones.
 
-    async def _candidates(self, tenant_id: str, scope: Scope, queries: Sequence[Query], depth: int) -> Found:
+        What comes after in the transaction is planned as these are (planning.py).
+        """
+        await plan_as_written(self._tx)
         where = scope_parameters(tenant_id, scope)
-        asked = {
-            "texts": [query.text.replace("\x00", " ") for query in queries],
-            "kinds": sorted(kind.value for kind in scope.filters.kinds),
-            "depth": depth,
-            **where,
-        }
-        found, missing, present = await self._search(asked, [{} for _ in queries])
-        if not any(missing):
+        asked = {"kinds": sorted(kind.value for kind in scope.filters.kinds), "depth": depth, **where}
+        searched = [await self._search(asked, query.text, ()) for query in queries]
+        found = [one.candidates for one in searched]
+        if not any(one.missing for one in searched):
             return found
-        corrections = await self._corrections(where, queries, missing, present)
+        corrections = await self._corrections(where, queries, searched)
         if not any(corrections):
             return found
-        found, *_ = await self._search(asked, corrections)
+        for at, taken in enumerate(corrections):
+            if taken:
+                found[at] = (await self._search(asked, queries[at].text, set(taken.values()))).candidates
         return await self._explained(tenant_id, found, corrections)
 
-    async def _search(
-        self, asked: Mapping[str, Any], corrections: Sequence[Mapping[str, str]]
-    ) -> tuple[Found, list[set[str]], Sequence[str]]:
-        """The candidates of each query, and its lexemes that stand nowhere; if any, the configurations in scope."""
-        added = [(at, lexeme) for at, taken in enumerate(corrections, 1) for lexeme in sorted(set(taken.values()))]
-        parameters = {**asked, "added_at": [at for at, _ in added], "added": [lexeme for _, lexeme in added]}
-        found: Found = [[] for _ in corrections]
-        missing: list[set[str]] = [set() for _ in corrections]
-        present: Sequence[str] = ()
-        for row in await self._tx.fetch_all(_SEARCH[bool(asked["kinds"]), len(corrections) > 1], parameters):
-            if row.unit_id is None:
-                missing[row.at - 1].add(row.missing)
-                present = row.present
-            else:
-                found[row.at - 1].append(Candidate(row.unit_id, score_of(row.score), row.rank))
-        return found, missing, sorted(present)
+    async def _search(self, asked: Mapping[str, Any], text: str, added: Collection[str]) -> _Searched:
+        """The candidates of a query to whose lexemes some are added; its own lexemes are kept."""
+        parameters = {**asked, "text": text.replace("\x00", " "), "added": sorted(added)}
+        searched = _Searched([], set(), {})
+        for row in await self._tx.fetch_all(_SEARCH[bool(asked["kinds"])], parameters):
+            if row.unit_id is not None:
+                searched.candidates.append(Candidate(row.unit_id, score_of(row.score), row.rank))
+                continue
+            searched.lexemes.setdefault(row.configuration, set()).add(row.lexeme)
+            if row.is_missing:
+                searched.missing.add(row.lexeme)
+        if not added:
+            self._asked.update({(name, text): frozenset(found) for name, found in searched.lexemes.items()})
+        return searched
 
     async def _corrections(
-        self, where: Mapping[str, Any], queries: Sequence[Query], missing: Sequence[Set[str]], present: Sequence[str]
+        self, where: Mapping[str, Any], queries: Sequence[Query], searched: Sequence[_Searched]
     ) -> list[dict[str, str]]:
         """For each query the lexemes taken for its words of which none, by any language in scope, is there."""
-        words = [words_of(query.text) if lost else set() for query, lost in zip(queries, missing, strict=True)]
+        words = [words_of(query.text) if one.missing else set() for query, one in zip(queries, searched, strict=True)]
         every = set().union(*words)
         stems: dict[str, set[str]] = {word: set() for word in every}
-        for configuration in present:
+        for configuration in sorted({name for one in searched for name in one.lexemes}):
             for word, lexemes in (await self._lexemes(configuration, every)).items():
                 stems[word] |= lexemes
         unknown = [
-            {word for word in found if stems[word] and stems[word] <= lost}
-            for found, lost in zip(words, missing, strict=True)
+            {word for word in found if stems[word] and stems[word] <= one.missing}
+            for found, one in zip(words, searched, strict=True)
         ]
         guesses = await guess(self._tx, where, {stem for found in unknown for word in found for stem in stems[word]})
         return [
@@ -172,6 +175,7 @@ class PostgresLexicalIndex:
 
     async def _lexemes(self, configuration: str, texts: Collection[str]) -> Mapping[str, frozenset[str]]:
         known = self._memory.known(configuration, texts)
+        known.update((text, self._asked[configuration, text]) for text in texts if (configuration, text) in self._asked)
         new = sorted(set(texts) - known.keys())
         if not new:
             return known

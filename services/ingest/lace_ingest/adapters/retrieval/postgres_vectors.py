@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from lace_ingest.adapters.retrieval.planning import plan_as_before
 from lace_ingest.adapters.retrieval.search_scope import SCOPE, scope_parameters
 from lace_ingest.app.vector_ports import Coverage, Nearest, Progress
 from lace_ingest.domain.retrieval.fusion import ranked
@@ -189,6 +190,7 @@ class PostgresVectorIndex:
         """The sets in scope, looked up once for a search."""
         known, sets = self._known.get((tenant_id, model), (None, ()))
         if known != scope:
+            await plan_as_before(self._tx)  # words may have been searched before
             named = {"model": model.name, "dimensions": model.dimensions}
             sets = await self._tx.fetch_all(_SETS, {**named, **scope_parameters(tenant_id, scope)})
             self._known[tenant_id, model] = (scope, sets)
@@ -206,8 +208,7 @@ class PostgresVectorIndex:
     ) -> list[list[str]]:
         """Ids of units that the index finds near each vector."""
         sql = _INDEXED.format(schema=schema, space_id=space_id, dimensions=model.dimensions, kinds=_kinds(scope))
-        for statement in _SCAN.format(ef_search=min(most, _LARGEST_EF)).split(";"):
-            await self._tx.execute(statement)
+        await self._tx.execute(_SCAN.format(ef_search=min(most, _LARGEST_EF)))
         near: list[list[str]] = []
         for vector in vectors:
             rows = await self._tx.fetch_all(sql, {**parameters, "vector": literal(vector), "most": most})

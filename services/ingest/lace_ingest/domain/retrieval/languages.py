@@ -44,8 +44,3 @@ def stemming_of(language: str) -> str:
     """The rules for a language (BCP 47): its stemmer's; English where it is not known; else words as they stand."""
     primary = language.partition("-")[0].lower()
     return _STEMMERS.get(primary, PLAIN) if primary else DEFAULT
-
-
-def stemmings() -> tuple[str, ...]:
-    """All rules that there are."""
-    return (*sorted(set(_STEMMERS.values())), PLAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from lace_ingest.domain.documents import Unit, UnitKind
@@ -13,6 +14,7 @@ _SHARE = 50  # per cent of the text: below, no one language is the document's
 _UNKNOWN = "un"
 _NO_TEXT = re.compile(r"[^\w\s'’.,;:!?-]|[\d_]", re.UNICODE)
 _TAGS = {"iw": "he", "no": "nb", "jw": "jv", "in": "id", "mo": "ro", "sh": "sr-Latn", "zh-Hant": "zh-Hant"}
+_WITHIN_WORDS = frozenset(("Mn", "Mc"))
 _SILENT = frozenset((UnitKind.CODE,))
 
 
@@ -40,9 +42,15 @@ def _sample(units: Iterable[Unit]) -> str:
     for unit in units:
         if unit.kind in _SILENT:
             continue
-        part = " ".join(_NO_TEXT.sub(" ", unit.text).split())
+        part = " ".join(_NO_TEXT.sub(_replacement, unit.text).split())
         parts.append(part)
         length += len(part)
         if length > _SAMPLE_CHARS:
             break
     return "\n".join(parts)[:_SAMPLE_CHARS]
+
+
+def _replacement(found: re.Match[str]) -> str:
+    """A space, but for the marks that are parts of their word: the vowels of Devanagari and its kin, accents."""
+    sign = found.group()
+    return sign if unicodedata.category(sign) in _WITHIN_WORDS else " "

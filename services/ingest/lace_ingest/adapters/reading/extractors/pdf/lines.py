@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lace_ingest.adapters.reading.extractors.pdf.page import Glyph
 
@@ -61,12 +62,16 @@ def read_lines(glyphs: Iterable[Glyph], page: int = 0) -> list[Line]:
     """Lines of a page in content order; a gap as wide as between the cells of a table ends a line."""
     lines: list[Line] = []
     current: list[Glyph] = []
+    last: Glyph | None = None  # the last of the current ones that is no space
     for glyph in glyphs:
-        if current and not _continues(current, glyph):
+        is_space = glyph.char.isspace()
+        if last is not None and not _continues(last, glyph, is_space):
             _end(current, lines, page)
-            current = []
-        if current or not glyph.char.isspace():
+            current, last = [], None
+        if last is not None or not is_space:
             current.append(glyph)
+        if not is_space:
+            last = glyph
     _end(current, lines, page)
     return lines
 
@@ -76,22 +81,23 @@ def _end(glyphs: list[Glyph], lines: list[Line], page: int) -> None:
         glyphs.pop()
     if not glyphs:
         return
-    size = _main_size(glyphs)
-    text, raised = _text(glyphs, size)
+    inked = [glyph for glyph in glyphs if not glyph.char.isspace()]
+    size = _main_size(inked)
+    baseline = _main_baseline(inked, size)
+    text, raised = _text(glyphs, size, baseline)
     if text.strip():
         begins = len(text) - len(text.lstrip())
         ends = len(text.rstrip())
-        inked = [glyph for glyph in glyphs if not glyph.char.isspace()]
         half = len(inked) / 2
         lines.append(
             Line(
                 text=text.strip(),
                 x0=min([glyph.x0 for glyph in inked]),
                 x1=max([glyph.x1 for glyph in inked]),
-                y=_main_baseline(glyphs, size),
+                y=baseline,
                 size=size,
-                bold=sum(glyph.font.bold for glyph in inked) > half,
-                italic=sum(glyph.font.italic for glyph in inked) > half,
+                bold=sum([glyph.font.bold for glyph in inked]) > half,
+                italic=sum([glyph.font.italic for glyph in inked]) > half,
                 mono=all(glyph.font.mono for glyph in inked),
                 note_mark=next((mark for at, mark in raised if at <= begins), ""),
                 references=tuple((max(ends - at, 0), mark) for at, mark in raised if at > begins),
@@ -102,37 +108,37 @@ def _end(glyphs: list[Glyph], lines: list[Line], page: int) -> None:
         )
 
 
-def _continues(current: Sequence[Glyph], glyph: Glyph) -> bool:
-    last = current[-1]
-    if last.char.isspace():
-        last = next((other for other in reversed(current) if not other.char.isspace()), last)
-    size = max(last.size, glyph.size)
+def _continues(last: Glyph, glyph: Glyph, is_space: bool) -> bool:
+    """Whether a glyph stands on the line whose last one, spaces aside, is given."""
+    size = glyph.size if glyph.size > last.size else last.size
+    rise = abs(glyph.y - last.y)
+    if is_space:
+        return rise <= size
     gap = glyph.x0 - last.x1
-    if glyph.char.isspace():
-        return abs(glyph.y - last.y) <= size
     if gap < -0.5 * size and glyph.x0 < last.x0 - 0.1 * size:
         return False  # back to the left; the letters of a ligature share one box
-    if abs(glyph.y - last.y) > _SAME_BASELINE * size:
+    if rise > _SAME_BASELINE * size:
         # Raised or lowered: clearly smaller than what it stands beside, and close to it.
         smaller = min(last.size, glyph.size) < _RAISED_SIZE * size
-        return smaller and abs(glyph.y - last.y) <= 0.7 * size and gap <= 0.5 * size
+        return smaller and rise <= 0.7 * size and gap <= 0.5 * size
     return gap <= (_WIDE_GAP if glyph.run == last.run else _SPLIT_GAP) * size
 
 
-def _main_size(glyphs: Sequence[Glyph]) -> float:
-    [(size, _)] = Counter(round(glyph.size * 2) / 2 for glyph in glyphs if not glyph.char.isspace()).most_common(1)
+def _main_size(inked: Sequence[Glyph]) -> float:
+    [(size, _)] = Counter([round(glyph.size * 2) / 2 for glyph in inked]).most_common(1)
     return size
 
 
-def _main_baseline(glyphs: Sequence[Glyph], size: float) -> float:
-    main = [glyph.y for glyph in glyphs if abs(glyph.size - size) <= 0.5 and not glyph.char.isspace()]
-    return sorted(main)[len(main) // 2] if main else glyphs[0].y
+def _main_baseline(inked: Sequence[Glyph], size: float) -> float:
+    main = [glyph.y for glyph in inked if abs(glyph.size - size) <= 0.5]
+    return sorted(main)[len(main) // 2] if main else inked[0].y
 
 
-def _text(glyphs: Sequence[Glyph], size: float) -> tuple[str, list[tuple[int, str]]]:
+def _text(glyphs: Sequence[Glyph], size: float, baseline: float) -> tuple[str, list[tuple[int, str]]]:
     """The text, and the marks of notes that stood in it with their places."""
+    if min([glyph.size for glyph in glyphs]) >= _RAISED_SIZE * size:
+        return _spaced(glyphs, size), []
     marks: list[tuple[int, str]] = []
-    baseline = _main_baseline(glyphs, size)
     parts: list[str] = []
     raised: list[str] = []
     last: Glyph | None = None
@@ -147,6 +153,16 @@ def _text(glyphs: Sequence[Glyph], size: float) -> tuple[str, list[tuple[int, st
         last = glyph
     _end_raised(parts, raised, marks)
     return "".join(parts), marks
+
+
+def _spaced(glyphs: Sequence[Glyph], size: float) -> str:
+    """The text of glyphs of which none is raised."""
+    parts = [glyphs[0].char]
+    for last, glyph in pairwise(glyphs):
+        if glyph.x0 - last.x1 > _SPACE_GAP * size and not (last.char.isspace() or glyph.char.isspace()):
+            parts.append(" ")
+        parts.append(glyph.char)
+    return "".join(parts)
 
 
 def _is_raised(glyph: Glyph, size: float, baseline: float) -> bool:

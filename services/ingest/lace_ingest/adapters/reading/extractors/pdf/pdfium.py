@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -105,9 +106,12 @@ def _read_page(handle: Any, number: int, is_tagged: bool) -> Page:
     text.close()
     turn = _main_turn(glyphs)
     # What runs otherwise than most of the page, a stamp along the margin or a watermark across it, is no text.
-    page.glyphs = [_turned_glyph(glyph, turn, width, height) for other, glyph in glyphs if other == turn]
-    page.turned_out = sum(1 for other, glyph in glyphs if other != turn and not glyph.char.isspace())
-    page.unknown = sum(1 for glyph in page.glyphs if glyph.char == _UNKNOWN)
+    page.glyphs = [glyph for other, glyph in glyphs if other == turn]
+    if len(page.glyphs) < len(glyphs):
+        page.turned_out = sum(1 for other, glyph in glyphs if other != turn and not glyph.char.isspace())
+    if turn:
+        page.glyphs = [_turned_glyph(glyph, turn, width, height) for glyph in page.glyphs]
+    page.unknown = [glyph.char for glyph in page.glyphs].count(_UNKNOWN)
     page.strokes = [
         Stroke(*_turned(x0 - left, y0 - bottom, x1 - left, y1 - bottom, turn, width, height))
         for x0, y0, x1, y1 in _strokes(handle.raw)
@@ -126,16 +130,18 @@ def _glyphs(text: Any, left: float, bottom: float) -> list[tuple[int, Glyph]]:
 
     `left` and `bottom` are where the page that is shown begins.
     """
-    rectangle = raw.FS_RECTF()
-    x, y = ctypes.c_double(), ctypes.c_double()
-    objects: dict[int, tuple[Font, int, int, float, int]] = {}
+    rectangle, x, y = raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
+    to_rectangle, to_x, to_y = ctypes.byref(rectangle), ctypes.byref(x), ctypes.byref(y)
+    unicode_of, object_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetTextObject
+    box_of, origin_of = raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharOrigin
+    objects: dict[bytes, tuple[Font, int, int, float, int]] = {}
     glyphs: list[tuple[int, Glyph]] = []
     for index in range(raw.FPDFText_CountChars(text)):
-        code = raw.FPDFText_GetUnicode(text, index)
+        code = unicode_of(text, index)
         if code in (10, 13) and raw.FPDFText_IsGenerated(text, index) == 1:
             continue
-        owner = raw.FPDFText_GetTextObject(text, index)
-        key = ctypes.c_void_p.from_buffer(owner).value or 0
+        owner = object_of(text, index)
+        key = bytes(owner)  # the pointer itself
         known = objects.get(key)
         if known is None:
             font, mark, turn, scale = _object_facts(text, index, owner)
@@ -143,8 +149,8 @@ def _glyphs(text: Any, left: float, bottom: float) -> list[tuple[int, Glyph]]:
             known = (font, mark, turn, max(raw.FPDFText_GetFontSize(text, index) * scale, 0.1), len(objects))
             objects[key] = known
         font, mark, turn, size, run = known
-        raw.FPDFText_GetLooseCharBox(text, index, rectangle)
-        raw.FPDFText_GetCharOrigin(text, index, x, y)
+        box_of(text, index, to_rectangle)
+        origin_of(text, index, to_x, to_y)
         if turn % 2:
             x0, x1, baseline = rectangle.bottom - bottom, rectangle.top - bottom, x.value - left
             low, high = rectangle.left - left, rectangle.right - left
@@ -154,7 +160,9 @@ def _glyphs(text: Any, left: float, bottom: float) -> list[tuple[int, Glyph]]:
             size = min(size, 1.6 * max(high - low, 0.1))
         if turn == 0 and 0x30 <= code <= 0x39 and _is_drawn_raised(text, index, baseline + bottom, size):
             baseline, size = baseline + 0.33 * size, 0.6 * size
-        glyphs.append((turn, Glyph(_character(code), x0, x1, baseline, size, font, mark, run, low, high)))
+        # As Glyph(…) would, without the call of a function in Python for each character.
+        glyph = tuple.__new__(Glyph, (_character(code), x0, x1, baseline, size, font, mark, run, low, high))
+        glyphs.append((turn, glyph))
     return glyphs
 
 
@@ -166,6 +174,7 @@ def _is_drawn_raised(text: Any, index: int, baseline: float, size: float) -> boo
     return bottom.value - baseline > 0.18 * size and top.value - bottom.value < 0.62 * size
 
 
+@lru_cache(maxsize=4096)
 def _character(code: int) -> str:
     """The character; pdfium writes a hyphen at a line's end, whatever it means, as U+0002 or U+FFFE."""
     if code in (0x2, 0xFFFE):
@@ -180,16 +189,21 @@ def _object_facts(text: Any, index: int, owner: Any) -> tuple[Font, int, int, fl
     buffer = ctypes.create_string_buffer(256)
     flags = ctypes.c_int()
     raw.FPDFText_GetFontInfo(text, index, buffer, 256, flags)
-    name = buffer.value.decode("utf-8", "replace")
-    bits = max(flags.value, 0)
-    bold = (
-        bool(_BOLD.search(name)) or raw.FPDFText_GetFontWeight(text, index) >= _BOLD_WEIGHT or bool(bits & _FORCE_BOLD)
-    )
-    italic = bool(bits & _ITALIC) or "italic" in name.lower() or "oblique" in name.lower()
-    font = Font(bold, italic, bool(_MONO.search(name)) or bool(bits & _FIXED_PITCH))
+    font = _font(buffer.value, max(flags.value, 0))
+    if not font.bold and raw.FPDFText_GetFontWeight(text, index) >= _BOLD_WEIGHT:
+        font = font._replace(bold=True)
     angle = raw.FPDFText_GetCharAngle(text, index)
     turn = round(-angle / (math.pi / 2)) % 4 if angle >= 0 else 0  # pdfium measures clockwise
     return font, raw.FPDFPageObj_GetMarkedContentID(owner), turn, _scale(text, index)
+
+
+@lru_cache(maxsize=1024)
+def _font(name: bytes, bits: int) -> Font:
+    """What the name of a font and its flags say of it."""
+    told = name.decode("utf-8", "replace")
+    bold = bool(_BOLD.search(told)) or bool(bits & _FORCE_BOLD)
+    italic = bool(bits & _ITALIC) or "italic" in told.lower() or "oblique" in told.lower()
+    return Font(bold, italic, bool(_MONO.search(told)) or bool(bits & _FIXED_PITCH))
 
 
 def _scale(text: Any, index: int) -> float:

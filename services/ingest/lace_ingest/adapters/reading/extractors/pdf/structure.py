@@ -80,7 +80,7 @@ class _Row:
 class _Reader:
     def __init__(self, page: Page) -> None:
         self._page = page.number
-        self._right = max((glyph.x1 for glyph in page.glyphs if not glyph.char.isspace()), default=0.0)
+        self._right = max([glyph.x1 for glyph in page.glyphs if not glyph.char.isspace()], default=0.0)
         self._glyphs: dict[int, list[Glyph]] = {}
         for glyph in page.glyphs:
             if glyph.mark != UNTAGGED:
