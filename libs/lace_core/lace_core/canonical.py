@@ -108,7 +108,10 @@ def _is_plain(value: Any) -> bool:
     if kind is int:
         return bool(-_MAX_SAFE <= value <= _MAX_SAFE)
     if kind is dict:
-        return all(type(k) is str and k.isascii() and _is_plain(v) for k, v in value.items())
+        for name, inner in value.items():
+            if type(name) is not str or not name.isascii() or not (type(inner) is str or _is_plain(inner)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
     return value is None or kind is bool

@@ -13,6 +13,8 @@ SAMPLE_LENGTH = 200
 # Shown as it is, a text is still no longer than this: an event is not the place for a whole prompt.
 PLAIN_LENGTH = 8000
 _SEARCHED = 2000
+# What begins within the sample has its sign within so many characters more: the longest way is that to an @.
+_HEAD = SAMPLE_LENGTH + 100
 _MASK = "[redacted]"
 # One place for what is not to be shown and not to be sent. The expressions are written in what Python's `re` and RE2
 # (which has no look-around and never backtracks) both understand, and mean the same in both.
@@ -60,6 +62,7 @@ _DIGITS = re.compile(r"\d(?:[ .()/-]{0,2}\d){6}")
 _MAIL = re.compile("|".join(EMAILS))
 _PHONE = re.compile("|".join(PHONES))
 _LONG_NUMBER = re.compile(r"\b(?:\d[ -]?){12,19}\b")
+_ANY_WORD = ("@", *_PHONE_SIGNS, *(word for word, _ in _WORDS))
 
 
 def mask(text: str) -> str:
@@ -88,7 +91,19 @@ def shown(text: str, level: Level = "sample") -> str:
         return ""
     if level == "none":
         return _cut(text, PLAIN_LENGTH)
+    head = " ".join(text[: 2 * _HEAD].split())
+    if (len(head) >= _HEAD or len(text) <= 2 * _HEAD) and _is_clean(head[:_HEAD]):
+        return _cut(head, SAMPLE_LENGTH)  # nothing in the sample is masked, whatever comes behind it
     return _cut(mask(" ".join(text[:_SEARCHED].split())), SAMPLE_LENGTH)
+
+
+def _is_clean(text: str) -> bool:
+    """Whether no part of the text can be a secret, an address or a number, nor begin one."""
+    lowered = text.casefold()
+    for word in _ANY_WORD:
+        if word in lowered:
+            return False
+    return _JOINED.search(text) is None and _DIGITS.search(text) is None
 
 
 def _cut(text: str, length: int) -> str:

@@ -19,6 +19,7 @@ from lace_llm_gateway.app.batches.tasks import OrphanWatch, RequestedWork
 from lace_llm_gateway.domain.als import SeedKeys
 from lace_llm_gateway.domain.batches import BatchState, DriftPolicy, ModelLock
 from lace_llm_gateway.domain.stored_templates import AlsVariant, GroundingMode, TemplateRunState
+from lace_platform.db.transaction import Transaction
 from tests.doubles.batch_world import FAST, LOCALES, BatchWorld, Process, unavailable
 
 OK, FAILED = TemplateRunState.SUCCEEDED, TemplateRunState.FAILED
@@ -470,6 +471,27 @@ async def test_the_batches_of_a_template_are_listed_newest_first(world: BatchWor
     assert ([view.batch.batch_id for view in last.batches], last.after) == (ids[:1], None)
     queued = BatchState.QUEUED
     assert not (await list_batches(process.batching, world.tenant_id, template.template_id, queued, 2, None)).batches
+
+
+async def test_a_page_of_batches_costs_as_many_statements_as_one(
+    world: BatchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await world.process()
+    template = await world.template(process)
+    made = [(await world.run(process, template, locales=("fr",), replicates=many)).batch.batch_id for many in (1, 2)]
+    await process.background.idle()
+    execute, asked = Transaction.execute, list[str]()
+
+    async def counted(self: Transaction, statement: Any, parameters: Any = None) -> Any:
+        asked.append(str(statement))
+        return await execute(self, statement, parameters)
+
+    monkeypatch.setattr(Transaction, "execute", counted)
+    page = await list_batches(process.batching, world.tenant_id, template.template_id, None, 10, None)
+    assert {view.batch.batch_id: view.progress.succeeded for view in page.batches} == dict(
+        zip(made, (1, 2), strict=True)
+    )
+    assert len(asked) == 2
 
 
 async def test_key_rotation_leaves_the_blocks_of_existing_templates_as_they_are(world: BatchWorld) -> None:

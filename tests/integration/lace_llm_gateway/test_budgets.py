@@ -114,7 +114,7 @@ async def test_what_a_dead_process_held_is_settled_from_the_ledger(
     await ledger.close()
     dead.budgets._task.cancel()  # its last sign of life
     alive = await replica(lease_s=0.6, tokens_per_day=LIMIT)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not any(told[0] == "leases_reconciled" for told in alive.events.told):
             await asyncio.sleep(0.05)
     assert await _today(database, tenant_id) == Counter(Amount(120 + 300, 0), NOTHING)

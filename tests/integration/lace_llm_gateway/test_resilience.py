@@ -181,7 +181,7 @@ async def test_a_provider_that_is_down_costs_nothing_once_its_circuit_is_open_an
     assert answer.call.requested_model == "gpt-4o"
     assert answer.call.answered_model.startswith("gpt-4o-mini")
 
-    async with asyncio.timeout(10):  # and it is found well again
+    async with asyncio.timeout(30):  # and it is found well again
         while True:
             try:
                 assert (await service.says(tenant_id, model)).output == "ready"
@@ -198,7 +198,7 @@ async def test_a_budget_that_is_spent_refuses_with_its_name_and_is_shown(service
     assert refused.reason is Reason.QUOTA_EXCEEDED
     assert refused.details[0].description == "tokens_per_day"
     assert len(service.double.requests) == asked
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (shown := await _shown(service, tenant_id))[0].spent_tokens != 18:
             await asyncio.sleep(0.1)
     assert [(each.principal_id, each.limit_tokens) for each in shown] == [
@@ -214,7 +214,7 @@ async def test_a_budget_that_is_spent_refuses_with_its_name_and_is_shown(service
 async def test_a_new_quota_holds_within_seconds(service: Service, tenant_id: str) -> None:
     await service.says(tenant_id)
     await service.puts(tenant_id, micro_usd_per_month=1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await service.says(tenant_id)
@@ -224,7 +224,7 @@ async def test_a_new_quota_holds_within_seconds(service: Service, tenant_id: str
                 break
             await asyncio.sleep(0.05)
     await service.puts(tenant_id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await service.says(tenant_id)

@@ -78,3 +78,22 @@ _FOUND = [expression.replace(r"\z", r"\Z") for expression in (*redaction.SECRETS
 def test_what_has_no_sign_of_a_secret_holds_none(pieces: list[str], between: str) -> None:
     text = between.join(pieces)
     assert mask(text) == _with_every_expression(text)
+
+
+def _sample_of_all(text: str) -> str:
+    """What a sample comes to where all that is searched is masked first."""
+    masked = mask(" ".join(text[:2000].split()))
+    return masked if len(masked) <= SAMPLE_LENGTH else masked[: SAMPLE_LENGTH - 1].rstrip() + "\u2026"
+
+
+@given(
+    st.integers(0, 260),
+    st.lists(st.one_of([st.text(max_size=12), *(st.from_regex(expression) for expression in _FOUND)]), max_size=4),
+    st.sampled_from(["", " ", "\n", "      "]),
+    st.integers(0, 900),
+)
+@example(199, ["a" * 64 + "@example.com"], "", 0)
+@example(198, ["\u017fecret: abcdefgh"], " ", 700)
+def test_a_sample_is_what_masking_everything_shows(before: int, pieces: list[str], between: str, after: int) -> None:
+    text = "x" * before + between.join(["", *pieces]) + " y" * after
+    assert shown(text, "sample") == _sample_of_all(text)

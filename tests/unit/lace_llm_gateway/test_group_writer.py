@@ -98,6 +98,6 @@ async def test_a_caller_that_leaves_has_its_row_written(table: Table) -> None:
 async def test_closing_writes_what_waits_for_company(table: Table) -> None:
     writer = GroupWriter("test", table.write, patient=True, pause_s=3600)
     written = writer.put("a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await writer.close()
     assert written.result() == "A"

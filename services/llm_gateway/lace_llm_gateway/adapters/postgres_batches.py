@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,16 +59,22 @@ _LISTED = """
     ORDER BY created_at DESC, batch_id DESC LIMIT :limit
 """
 # A run that tells no fingerprint is compared by its version alone, as domain.batches.ModelLock does.
+# That a batch's id is not empty is said for the index, which holds the runs of batches alone.
 _PROGRESS = """
-    SELECT count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
-        count(*) FILTER (WHERE state = 'failed') AS failed,
-        count(*) FILTER (WHERE state = 'running') AS running,
-        count(*) FILTER (WHERE state IN ('succeeded', 'failed') AND answered_model || resolved_model <> '' AND (
-            coalesce(nullif(answered_model, ''), resolved_model) <> CAST(:version AS text)
-            OR (fingerprint <> '' AND CAST(:fingerprint AS text) <> '' AND fingerprint <> :fingerprint))) AS drifted,
-        coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
-        coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd
-    FROM template_runs WHERE tenant_id = :tenant_id AND batch_id = :batch_id
+    SELECT b.batch_id, counted.*
+    FROM unnest(CAST(:batch_ids AS text[]), CAST(:versions AS text[]), CAST(:fingerprints AS text[]))
+        AS b(batch_id, version, fingerprint)
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
+            count(*) FILTER (WHERE state = 'failed') AS failed,
+            count(*) FILTER (WHERE state = 'running') AS running,
+            count(*) FILTER (WHERE state IN ('succeeded', 'failed') AND answered_model || resolved_model <> '' AND (
+                coalesce(nullif(answered_model, ''), resolved_model) <> b.version
+                OR (r.fingerprint <> '' AND b.fingerprint <> '' AND r.fingerprint <> b.fingerprint))) AS drifted,
+            coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+            coalesce(sum(cost_micro_usd), 0) AS cost_micro_usd
+        FROM template_runs AS r
+        WHERE r.tenant_id = :tenant_id AND r.batch_id = b.batch_id AND r.batch_id <> '') AS counted
 """
 _CLAIM = """
     UPDATE batches SET holder = :holder, held_until = :until,
@@ -198,17 +204,19 @@ class PostgresBatchRepository:
         rows = await self._tx.fetch_all(_LISTED, {**wanted, "at": at, "batch_id": batch_id, "limit": limit})
         return [_batch(row) for row in rows]
 
-    async def progress(self, tenant_id: str, batch_id: str, lock: ModelLock | None) -> Progress:
+    async def progress(self, tenant_id: str, batches: Sequence[Batch]) -> Mapping[str, Progress]:
         """Counted from the runs' rows."""
         wanted = {
             "tenant_id": tenant_id,
-            "batch_id": batch_id,
-            "version": lock.version if lock else None,
-            "fingerprint": lock.fingerprint if lock else "",
+            "batch_ids": [batch.batch_id for batch in batches],
+            "versions": [batch.lock.version if batch.lock else None for batch in batches],
+            "fingerprints": [batch.lock.fingerprint if batch.lock else "" for batch in batches],
         }
-        row = await self._tx.fetch_one(_PROGRESS, wanted)
-        assert row is not None
-        return Progress(**{name: int(getattr(row, name)) for name in Progress.__dataclass_fields__})
+        names = Progress.__dataclass_fields__
+        return {
+            row.batch_id: Progress(**{name: int(getattr(row, name)) for name in names})
+            for row in await self._tx.fetch_all(_PROGRESS, wanted)
+        }
 
     async def claim(self, tenant_id: str, batch_id: str, holder: str, now: datetime, until: datetime) -> Batch | None:
         """By one process."""

@@ -52,9 +52,12 @@ class BpeTokenCounter:
         self, model: ModelCapability, messages: Sequence[Message], output_schema: Schema, reported: int
     ) -> None:
         """See app.ports.TokenCounter.observe; most reports are known to be low enough without counting."""
-        most = self.bound(model, messages, output_schema).tokens
         # Where its own table is at hand, that table (65 MiB) is not loaded to hear that ordinary text is ordinary.
-        if reported * (_ORDINARY_BYTES if _is_exact(model) else _LEAST_BYTES) <= most:
+        least = reported * (_ORDINARY_BYTES if _is_exact(model) else _LEAST_BYTES)
+        if least <= sum([len(message.content) for message in messages]):  # no more than the bound, and had for nothing
+            return
+        most = self.bound(model, messages, output_schema).tokens
+        if least <= most:
             return
         found = self.count(model, messages, output_schema).tokens
         self._calibration.observe(model.model, found, reported, most)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.llm_gateway.v1 import templates_pb2 as wire
 from lace_core.canonical import canonical_json
@@ -25,6 +23,7 @@ from lace_llm_gateway.domain.stored_templates import (
     VariableType,
 )
 from lace_proto import json as wire_json
+from lace_proto.times import to_datetime, to_timestamp
 
 _TYPES = {
     VariableType.STRING: wire.VARIABLE_TYPE_STRING,
@@ -119,7 +118,7 @@ def template_message(template: Template) -> wire.Template:
         template_id=template.template_id,
         template_sha256=template.template_sha256,
         content=content_message(template.content),
-        created_at=_time(template.created_at),
+        created_at=to_timestamp(template.created_at),
         created_by=template.created_by,
         hmac_key_id=template.hmac_key_id,
     )
@@ -144,8 +143,8 @@ def filter_of(message: wire.ListTemplateRunsRequest) -> RunFilter:
         response_output_sha256=message.response_output_sha256,
         answered_model=message.answered_model,
         grounded=message.grounded if message.HasField("grounded") else None,
-        since=_datetime(message.since) if message.HasField("since") else None,
-        until=_datetime(message.until) if message.HasField("until") else None,
+        since=to_datetime(message.since) if message.HasField("since") else None,
+        until=to_datetime(message.until) if message.HasField("until") else None,
     )
 
 
@@ -157,9 +156,9 @@ def run_message(run: TemplateRun) -> wire.TemplateRun:
     for part in (run.als, run.provenance, run.answered):
         values.update((name, value) for name, value in vars(part).items() if value is not None)
     message = wire.TemplateRun(**values, state=_STATES[run.state], grounding=GROUNDINGS[run.grounding])
-    message.created_at.CopyFrom(_time(run.created_at))
+    message.created_at.CopyFrom(to_timestamp(run.created_at))
     if run.ended_at is not None:
-        message.ended_at.CopyFrom(_time(run.ended_at))
+        message.ended_at.CopyFrom(to_timestamp(run.ended_at))
     return message
 
 
@@ -175,13 +174,3 @@ def _variable_message(variable: Variable) -> wire.TemplateVariable:
         optional=variable.optional,
         description=variable.description,
     )
-
-
-def _time(at: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(at)
-    return found
-
-
-def _datetime(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(UTC)

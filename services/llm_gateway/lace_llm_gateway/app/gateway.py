@@ -85,7 +85,7 @@ class Gateway:
         The call of a run carries all that the run pinned, and nothing else holds for it. Raises LaceError
         SERVICE_UNAVAILABLE.
         """
-        carried = given or {}
+        carried: Mapping[str, Any] = {} if given is None else given
         if run_id and carried:
             return carried
         stored = await self.stored.of(tenant_id, principal_id)

@@ -110,14 +110,20 @@ class ProviderAnswer:
     def credible(self) -> ProviderAnswer:
         """The answer without token counts that cannot be (then as if none were told), and with names cut short."""
         tokens_in, tokens_out = credible_tokens(self.input_tokens), credible_tokens(self.output_tokens)
+        cached = min(max(0, self.cached_input_tokens), tokens_in or 0)
+        told = (self.answered_model, self.fingerprint, self.response_id)
+        names = tuple(map(credible_name, told))
+        counts = (self.input_tokens, self.output_tokens, self.cached_input_tokens)
+        if names == told and counts == (tokens_in, tokens_out, cached):
+            return self
         return replace(
             self,
-            answered_model=credible_name(self.answered_model),
-            fingerprint=credible_name(self.fingerprint),
-            response_id=credible_name(self.response_id),
+            answered_model=names[0],
+            fingerprint=names[1],
+            response_id=names[2],
             input_tokens=tokens_in,
             output_tokens=tokens_out,
-            cached_input_tokens=min(max(0, self.cached_input_tokens), tokens_in or 0),
+            cached_input_tokens=cached,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import deque
 
 _KEPT = 200
@@ -20,7 +20,7 @@ class Latencies:
     def add(self, seconds: float) -> None:
         """A call was answered after that long."""
         if len(self._recent) == _KEPT:
-            self._sorted.remove(self._recent.popleft())
+            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
         self._recent.append(seconds)
         insort(self._sorted, seconds)
 

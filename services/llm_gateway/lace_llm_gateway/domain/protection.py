@@ -100,6 +100,14 @@ def call_key(secret: str, *identity: str) -> bytes:
     return hmac.digest(secret.encode(), canonical_json(["lace-call", *identity]), "sha256")
 
 
+def is_clear(messages: Sequence[Message], policy: Policy) -> bool:
+    """Whether the messages hold nothing that the policy finds, so that those without data of a template go as they are.
+
+    Raises LaceError SETTING_INVALID for a policy that cannot be followed.
+    """
+    return not any(finds(policy, message.content) for message in messages)
+
+
 def protect(
     messages: Sequence[Message], policy: Policy, key: bytes, *, templated: bool, packaged: bool = False
 ) -> Protected:

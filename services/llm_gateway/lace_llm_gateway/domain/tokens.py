@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 SIXTHS = 6  # charges are in sixths of a token, so that sums stay whole
 
@@ -51,6 +52,7 @@ _NAMES = (
 )
 
 
+@lru_cache(maxsize=1024)
 def family_of(model: str) -> Family:
     """The family by the model's name, whatever stands before it (`ft:gpt-4o:…`, `anthropic/claude-…`)."""
     name = model.rsplit("/", 1)[-1].removeprefix("ft:").lower()

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -84,19 +85,13 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, yarl.URL] = {}
 
-    @asynccontextmanager
-    async def post(self, call: HttpCall, timeout_s: float) -> AsyncIterator[HttpResponse]:
+    def post(self, call: HttpCall, timeout_s: float) -> AbstractAsyncContextManager[HttpResponse]:
         """The answer's head, with the body to be read within the block, all within `timeout_s`.
 
         Leaving the block early closes the connection. Raises Refused for a status other than 200, and LaceError
         PROVIDER_UNAVAILABLE, PROVIDER_OUTPUT_INVALID, which for a web page is final.
         """
-        async with self._request("POST", call.path, timeout_s, data=call.body, headers=call.headers) as response:
-            if response.status != 200:
-                raise await _refused(response)
-            if response.headers.get("content-type", "").startswith(_WEB_PAGE):
-                raise failures.web_page()
-            yield HttpResponse(response)
+        return Posted(self._request("POST", call.path, timeout_s, data=call.body, headers=call.headers))
 
     async def get(
         self, path: str, timeout_s: float, headers: Mapping[str, str]
@@ -113,24 +108,14 @@ class HttpClient:
         if session is not None:
             await session.close()
 
-    @asynccontextmanager
-    async def _request(
-        self, method: str, path: str, timeout_s: float, **more: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    def _request(self, method: str, path: str, timeout_s: float, **more: Any) -> Exchange:
+        """Around one request, the response within the block; raises LaceError for what fails there."""
         import aiohttp
 
-        begun = False
         url = self._url(path)
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
-        try:
-            session = self._session or self._open()
-            async with session.request(method, url, timeout=timeout, allow_redirects=False, **more) as response:
-                begun = True
-                yield response
-        except TimeoutError:
-            raise failures.too_late(timeout_s) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _failure(error, begun) from error
+        session = self._session or self._open()
+        return Exchange(session.request(method, url, timeout=timeout, allow_redirects=False, **more), timeout_s)
 
     def _url(self, path: str) -> yarl.URL:
         import yarl
@@ -156,6 +141,68 @@ class HttpClient:
             trust_env=bool(getproxies()),
         )
         return self._session
+
+
+class Exchange:
+    """One request; an async context manager, written out for its speed."""
+
+    def __init__(self, under_way: AbstractAsyncContextManager[aiohttp.ClientResponse], timeout_s: float) -> None:
+        self._under_way = under_way
+        self._timeout_s = timeout_s
+        self._begun = False
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        try:
+            response = await self._under_way.__aenter__()
+        except Exception as error:
+            self._fail(error)
+            raise
+        self._begun = True
+        return response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._under_way.__aexit__(kind, error, trace)
+        except Exception as failure:
+            self._fail(failure)
+            raise
+        if error is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Raises the LaceError that it stands for, where it does for one."""
+        import aiohttp
+
+        if isinstance(error, TimeoutError):
+            raise failures.too_late(self._timeout_s) from None
+        if isinstance(error, aiohttp.ClientError | OSError):
+            raise _failure(error, self._begun) from error
+
+
+class Posted:
+    """A POST that is answered with 200."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def __aenter__(self) -> HttpResponse:
+        response = await self._exchange.__aenter__()
+        try:
+            if response.status != 200:
+                raise await _refused(response)
+            if response.headers.get("content-type", "").startswith(_WEB_PAGE):
+                raise failures.web_page()
+        except BaseException as error:
+            await self._exchange.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return HttpResponse(response)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
 
 
 async def _refused(response: aiohttp.ClientResponse) -> Refused | LaceError:

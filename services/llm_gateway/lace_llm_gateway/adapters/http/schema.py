@@ -64,6 +64,8 @@ def is_closed(schema: Any, *, all_required: bool) -> bool:
 
 def schema_name(contract: str) -> str:
     """A name that every wire allows: letters, digits, underscores, 64 at most."""
+    if not contract:
+        return _UNNAMED
     return re.sub(r"[^A-Za-z0-9_]", "_", contract)[:_LONGEST_NAME] or _UNNAMED
 
 

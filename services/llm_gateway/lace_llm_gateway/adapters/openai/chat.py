@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -101,7 +102,12 @@ class ChatDialect:
 
 def takes_temperature(request: ProviderRequest) -> bool:
     """Whether the model is not known to refuse a temperature, as those that reason do."""
-    return capability_of("openai").model(request.model).temperature
+    return _takes_temperature(request.model)
+
+
+@lru_cache(maxsize=1024)
+def _takes_temperature(model: str) -> bool:
+    return capability_of("openai").model(model).temperature
 
 
 class _Said(Struct):

@@ -358,8 +358,8 @@ class _Execution:
                 await unit.batches.cancel_runs(batch.tenant_id, batch.batch_id, _OPEN)
             if after != held:
                 await unit.batches.save(batch.tenant_id, after)
-                progress = await unit.batches.progress(batch.tenant_id, batch.batch_id, after.lock)
-                await unit.tell(batch.tenant_id, after, progress)
+                progress = await unit.batches.progress(batch.tenant_id, [after])
+                await unit.tell(batch.tenant_id, after, progress[after.batch_id])
             await unit.commit()
         if self._drift is not None and after.state is BatchState.PAUSED and after.error_code == _DRIFTED:
             self._templates.determinism.batch_drift_pause(batch.provider)

@@ -23,7 +23,7 @@ async def get_batch(batching: Batching, tenant_id: str, batch_id: str) -> BatchV
         batch = await unit.batches.get(tenant_id, batch_id)
         if batch is None:
             raise not_found(batch_id)
-        return BatchView(batch, await unit.batches.progress(tenant_id, batch_id, batch.lock))
+        return BatchView(batch, (await unit.batches.progress(tenant_id, [batch]))[batch_id])
 
 
 async def list_batches(
@@ -37,9 +37,8 @@ async def list_batches(
     """The batches of a template, newest first; a template without any gives an empty page."""
     async with batching.units.of_tenant(tenant_id) as unit:
         found = await unit.batches.listed(tenant_id, template_id, state, limit + 1, after)
-        shown = [
-            BatchView(batch, await unit.batches.progress(tenant_id, batch.batch_id, batch.lock))
-            for batch in found[:limit]
-        ]
-    last = shown[-1].batch if len(found) > limit else None
-    return BatchPage(tuple(shown), (last.created_at, last.batch_id) if last else None)
+        shown = found[:limit]
+        progress = await unit.batches.progress(tenant_id, shown)
+    last = shown[-1] if len(found) > limit else None
+    views = tuple(BatchView(batch, progress[batch.batch_id]) for batch in shown)
+    return BatchPage(views, (last.created_at, last.batch_id) if last else None)

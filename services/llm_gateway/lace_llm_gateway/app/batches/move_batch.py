@@ -83,7 +83,7 @@ async def _changed(batching: Batching, tenant_id: str, batch_id: str, request: R
             if held is None:
                 raise not_found(batch_id)
             after = await change(unit, held)
-            progress = await unit.batches.progress(tenant_id, batch_id, after.lock)
+            progress = (await unit.batches.progress(tenant_id, [after]))[batch_id]
             if after != held:
                 await unit.batches.save(tenant_id, after)
                 await unit.tell(tenant_id, after, progress)

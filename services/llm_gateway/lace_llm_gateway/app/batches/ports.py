@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
 from lace_llm_gateway.app.templates.ports import TemplateUnit
-from lace_llm_gateway.domain.batches import Batch, BatchState, ModelLock, Progress
+from lace_llm_gateway.domain.batches import Batch, BatchState, Progress
 from lace_llm_gateway.domain.stored_templates import TemplateRun, TemplateRunState
 
 BatchPlace = tuple[datetime, str]  # time of asking, id: newest first
@@ -39,8 +39,8 @@ class BatchRepository(Protocol):
         """The batches of a template, newest first, those after a place."""
         ...
 
-    async def progress(self, tenant_id: str, batch_id: str, lock: ModelLock | None) -> Progress:
-        """How far its runs are, counted from their rows."""
+    async def progress(self, tenant_id: str, batches: Sequence[Batch]) -> Mapping[str, Progress]:
+        """How far the runs of each batch are, by its id, counted from their rows and held against its lock."""
         ...
 
     async def claim(self, tenant_id: str, batch_id: str, holder: str, now: datetime, until: datetime) -> Batch | None:

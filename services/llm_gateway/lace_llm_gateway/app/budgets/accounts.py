@@ -61,7 +61,12 @@ class Account:
     @property
     def free(self) -> Amount:
         """What no call holds; below nothing where calls hold more than was leased."""
-        return self.lease.granted - self.lease.used - self.lease.returned - self.reserved
+        lease, reserved = self.lease, self.reserved
+        granted, used, returned = lease.granted, lease.used, lease.returned
+        return Amount(
+            granted.tokens - used.tokens - returned.tokens - reserved.tokens,
+            granted.micro_usd - used.micro_usd - returned.micro_usd - reserved.micro_usd,
+        )
 
     @property
     def untold(self) -> Amount:
@@ -76,9 +81,10 @@ class Account:
     @property
     def is_low(self) -> bool:
         """Whether it should be filled up: little is left, and the last time there was plenty to be had."""
+        if not self.begun or not self._generous:
+            return False
         free, wish = self.free, self.bounded(self._wish)
-        low = free.tokens * _LOW < wish.tokens or free.micro_usd * _LOW < wish.micro_usd
-        return self.begun and self._generous and low
+        return free.tokens * _LOW < wish.tokens or free.micro_usd * _LOW < wish.micro_usd
 
     def bounded(self, amount: Amount) -> Amount:
         """The amount in so far as any limit bounds it."""
@@ -87,6 +93,8 @@ class Account:
 
     def missing(self, amount: Amount) -> Amount:
         """What is missing for a call that may take so much."""
+        if not any(self._bounds):
+            return NOTHING
         return self.bounded(amount - self.free).or_more(NOTHING)
 
     def take(self, amount: Amount, now: float) -> bool:
@@ -104,7 +112,7 @@ class Account:
         """A call ended: what it held is free, what it used is spent."""
         self.touched_at = now
         self.reserved -= reserved
-        self.lease = replace(self.lease, used=self.lease.used + used)
+        self.lease = self.lease.spending(used)
         self._refused = None
 
     def relimit(self, limits: BudgetLimits) -> bool:

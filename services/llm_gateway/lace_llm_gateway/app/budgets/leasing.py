@@ -71,8 +71,8 @@ class Reservation:
 
         Raises LaceError QUOTA_EXCEEDED; what was held before is held on.
         """
-        more = (Amount(tokens, micro_usd) - self._amount).or_more(NOTHING)
-        if more != NOTHING:
+        if tokens > self._amount.tokens or micro_usd > self._amount.micro_usd:
+            more = (Amount(tokens, micro_usd) - self._amount).or_more(NOTHING)
             self._account = await self._budgets.hold(self._account, more, held=self._amount)
             self._amount += more
 

@@ -117,8 +117,9 @@ def prepare(gateway: Gateway, order: Order, remaining_s: float | None, call_id: 
     )
     key = _key(order, choice, request)
     choices = (choice, *_fallbacks(gateway, settings, choice))
-    own = key if key.run_id else replace(key, step_id=call_id)
-    shielded = protected(gateway, settings, choices, request, own, template_hash)
+    # An attempt of a step is the same call when it is repeated; any other is only ever itself.
+    identity = (key.run_id, key.step_id if key.run_id else call_id, str(key.attempt))
+    shielded = protected(gateway, settings, choices, request, identity, template_hash)
     sent = replace(request, messages=shielded.messages) if shielded.messages != messages else request
     return Prepared(order, choices, request, settings, key, template_hash, shielded, sent, schema)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lace_llm_gateway.app.gateway import Choice, Gateway
-from lace_llm_gateway.domain.calls import CallKey
 from lace_llm_gateway.domain.exchange import ProviderRequest
-from lace_llm_gateway.domain.protection import Protected, call_key, protect
+from lace_llm_gateway.domain.protection import Protected, call_key, is_clear, protect
 from lace_llm_gateway.domain.redaction import Placeholders, Policy
 from lace_llm_gateway.domain.settings import CallSettings
 
@@ -42,18 +41,20 @@ def protected(
     settings: CallSettings,
     choices: Sequence[Choice],
     request: ProviderRequest,
-    key: CallKey,
+    identity: tuple[str, str, str],
     template_hash: str,
 ) -> Protected:
-    """The request's messages as they are sent; the same for the same attempt of the same step.
+    """The request's messages as they are sent; the same for the same `identity`: run, step or call, and attempt.
 
     Raises LaceError SETTING_INVALID for patterns that cannot be read.
     """
-    own = call_key(gateway.prompt_secret, key.run_id, key.step_id, str(key.attempt), template_hash)
+    policy = policy_for(settings, choices)
+    if not template_hash and is_clear(request.messages, policy):
+        return Protected(request.messages)
     return protect(
         request.messages,
-        policy_for(settings, choices),
-        own,
+        policy,
+        call_key(gateway.prompt_secret, *identity, template_hash),
         templated=bool(template_hash),
         packaged=bool(request.contract),
     )

@@ -22,6 +22,8 @@ from lace_llm_gateway.domain.routing import Course, Result, RoutingPolicy, Trail
 # A caller who gives a provider less than this has only himself to blame for its silence: such a timeout opens no
 # circuit, or one caller's short deadlines would shut the provider for all.
 _FAIR_TIME_S = 10.0
+# A first try is made as soon as it is asked for: so small a part of its time is not worth a request of its own.
+_NO_LESS = 0.001
 # Callers may name any model: of so many one forgets those that are well.
 _MOST_MODELS = 1000
 
@@ -302,6 +304,8 @@ class _Try:
     def _request_for(self, left: float) -> ProviderRequest:
         request, model = self._plan.request, self._choice.model
         if self._choice is self._plan.choices[0]:
+            if request.timeout_s - left <= _NO_LESS * request.timeout_s:
+                return request
             return replace(request, timeout_s=min(left, request.timeout_s))
         wanted = min(request.max_output_tokens, model.max_output_tokens)
         needed = self._plan.tokens_in(self._choice) + wanted
