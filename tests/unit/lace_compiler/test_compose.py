@@ -213,6 +213,14 @@ def test_two_pieces_of_evidence_of_one_id_are_refused(build: Build) -> None:
     assert "two different pieces" in refused(replace(artifact, nodes=(*artifact.nodes, other)))
 
 
+def test_sections_that_found_the_same_span_with_other_scores_are_compiled(build: Build) -> None:
+    artifact = build(prose(("evd_a",)), cites=["evd_a"])
+    held = artifact.nodes[1].evidence[0]
+    other = node("nod_2", "nod_root", "Other", evidence=(replace(held, score="0.001", method="exact"),))
+    document = composed(replace(artifact, nodes=(*artifact.nodes, other)))
+    assert [reference.number for group in document.sources for reference in group.references] == [1]
+
+
 def test_many_findings_are_counted(build: Build) -> None:
     blocks = [prose(("evd_x",), block_id=f"blk_{n}") for n in range(30)]
     assert refused(build(*blocks)).endswith(": and 10 more")

@@ -159,6 +159,9 @@ def test_a_table_has_a_header_row_that_is_repeated_and_a_caption(load: Load) -> 
     assert {len(list(row.iter(f"{W}tc"))) for row in rows} == {5} == {len(list(table.iter(f"{W}gridCol")))}
     assert value(table, "tblPr/tblCaption") == "Firings and losses by season"
     assert text_of(rows[3]).endswith("needs to settle[3, 4]")
+    # Four rows are too few to be parted by the end of a page: each stays with the next.
+    kept = [all(p.find(f"{W}pPr/{W}keepNext") is not None for p in row.iter(f"{W}p")) for row in rows]
+    assert kept == [True, True, True, False]
 
 
 def test_every_ordered_list_begins_at_one(load: Load) -> None:

@@ -22,6 +22,8 @@ def table(block: TableView, marks: Sequence[Sequence[Element]]) -> Element:
     rows += [
         _row(row.cells, widths, layout, of_row, header=False) for row, of_row in zip(block.rows, marks, strict=True)
     ]
+    if layout.whole:
+        _keep_together(rows)
     grid = w("tblGrid", *(w("gridCol", w=width) for width in widths))
     return w("tbl", _properties(block.caption), grid, *rows)
 
@@ -39,6 +41,13 @@ def figure_box(block: FigureView) -> Element:
     # The frame stays with its caption, which follows it.
     cell = w("tc", w("tcPr", w("tcW", w=_TEXT_WIDTH, type="dxa")), *lines)
     return w("tbl", properties, w("tblGrid", w("gridCol", w=_TEXT_WIDTH)), w("tr", cell))
+
+
+def _keep_together(rows: Sequence[Element]) -> None:
+    """On one page: each row stays with the next."""
+    for row in rows[:-1]:
+        for properties in row.iter(w("pPr").tag):
+            properties.insert(1, w("keepNext"))
 
 
 def _padding(width: int) -> list[Element]:

@@ -15,6 +15,9 @@ _LINE = 104
 _LARGEST = 9.2
 _SHORT = 16
 _WIDEST = 14
+# Lines of a table that is kept on one page: some two fifths of it, so that no page is left half empty.
+_WHOLE = 18
+_BROAD = frozenset("mw@%&–—…")
 _NUMBER = re.compile(r"[-+−±~≈<>≤≥]?\d[\d.,' \u00a0\u202f]*[%‰]?")
 
 
@@ -22,13 +25,14 @@ _NUMBER = re.compile(r"[-+−±~≈<>≤≥]?\d[\d.,' \u00a0\u202f]*[%‰]?")
 class TableLayout:
     """Per column: its share of the width (0: as wide as its text), the letters that fit, whether it holds numbers.
 
-    `size` is the type size in points.
+    `size` is the type size in points; `whole` says that it is too short to be parted by the end of a page.
     """
 
     size: float
     weights: tuple[int, ...]
     room: tuple[int, ...]
     numeric: tuple[bool, ...]
+    whole: bool
 
 
 def narrow_parts(table: TableView) -> list[TableView]:
@@ -62,9 +66,20 @@ def table_layout(columns: Sequence[Sequence[str]]) -> TableLayout:
     fitted = any(short) and not all(short) and taken <= line // 2
     weights = tuple(0 if fitted and s else _weight(column) for s, column in zip(short, columns, strict=True))
     left, total = line - (taken if fitted else 0), sum(weights) or 1
-    # Three fifths: capitals are that much wider than the letters of a text.
-    room = tuple(_SHORT if w == 0 else max(3, (left * w // total - 3) * 3 // 5) for w in weights)
-    return TableLayout(size, weights, room, (False, *(_is_numeric(column[1:]) for column in columns[1:])))
+    room = tuple(2 * _SHORT if w == 0 else max(3, left * w // total - 3) for w in weights)
+    numeric = (False, *(_is_numeric(column[1:]) for column in columns[1:]))
+    return TableLayout(size, weights, room, numeric, _lines(columns, room) <= _WHOLE)
+
+
+def breadth(word: str) -> int:
+    """How many letters of a text the word is as wide as, at the most: bold, and capitals wider than the others."""
+    return -(-sum(17 if letter.isupper() or letter in _BROAD else 12 for letter in word) // 10)
+
+
+def _lines(columns: Sequence[Sequence[str]], room: Sequence[int]) -> int:
+    """Lines of all rows, each as high as its fullest cell."""
+    rows = zip(*columns, strict=True)
+    return sum(max(-(-breadth(cell) // fits) for cell, fits in zip(row, room, strict=True)) or 1 for row in rows)
 
 
 def _weight(column: Sequence[str]) -> int:

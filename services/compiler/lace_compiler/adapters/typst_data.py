@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lace_compiler.adapters.table_layout import columns_of, narrow_parts, table_layout
+from lace_compiler.adapters.table_layout import breadth, columns_of, narrow_parts, table_layout
 from lace_compiler.domain import wording
 from lace_compiler.domain.document import (
     BlockView,
@@ -174,6 +174,7 @@ class _TemplateData:
             "label": f"{wording.TABLE} {block.number}",
             "caption": self._words(block.caption),
             "size": layout.size,
+            "whole": layout.whole,
             "weights": layout.weights,
             "numeric": layout.numeric,
             "header": self._cells(block.header, layout.room),
@@ -184,7 +185,7 @@ class _TemplateData:
         }
 
     def _cells(self, cells: Sequence[str], room: Sequence[int]) -> list[str | list[str]]:
-        return [self._words(cell, room[x]) for x, cell in enumerate(cells)]
+        return [self._words(cell, room[x], breadth) for x, cell in enumerate(cells)]
 
     def _source(self, source: CitedSource) -> Json:
         pages = wording.counted(source.source.page_count, "page") + " · " if source.source.page_count else ""
@@ -210,15 +211,15 @@ class _TemplateData:
             "withheld": [self._words(line) for line in view.withheld],
         }
 
-    def _words(self, text: str, longest: int = _LONG_WORD) -> str | list[str]:
+    def _words(self, text: str, longest: int = _LONG_WORD, measured: Callable[[str], int] = len) -> str | list[str]:
         """The text, or where a word is longer than a line its pieces, between which the template may break."""
         mended = self._mend(text)
-        if not any(len(word) > longest for word in _LONG.findall(mended)):
+        if not any(measured(word) > longest for word in _LONG.findall(mended)):
             return mended
         pieces: list[str] = []
         end = 0
         for match in _LONG.finditer(mended):
-            if len(match[0]) > longest:
+            if measured(match[0]) > longest:
                 first, *others = _pieces(match[0])
                 pieces += [mended[end : match.start()] + first, *others]
                 end = match.end()

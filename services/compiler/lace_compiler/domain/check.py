@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ir import Artifact, Block, Evidence, Node, cited_parts
 
@@ -76,13 +78,18 @@ def _citations(artifact: Artifact) -> Iterator[Detail]:
         for evidence in node.evidence:
             if evidence.source_id not in sources:
                 yield Detail(evidence.evidence_id, f"its source {evidence.source_id} is not among the document's")
-            if known.setdefault(evidence.evidence_id, evidence) != evidence:
+            if _span(known.setdefault(evidence.evidence_id, evidence)) != _span(evidence):
                 yield Detail(evidence.evidence_id, "two different pieces of evidence have this id")
     for node in artifact.nodes:
         for block in node.blocks:
             for evidence_id in _cited_ids(block):
                 if evidence_id not in known:
                     yield Detail(block.block_id, f"it cites {evidence_id}, which the document does not hold")
+
+
+def _span(evidence: Evidence) -> Evidence:
+    """What an id stands for: the span alone. Two sections find the same span with scores of their own."""
+    return structs.replace(evidence, score="", method="")
 
 
 def _cited_ids(block: Block) -> Iterator[str]:

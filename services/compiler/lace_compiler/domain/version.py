@@ -6,6 +6,6 @@ from typing import Final
 
 # Raised with every change that can alter a byte of any output, a new release of a rendering library included:
 # the same revision, version and settings snapshot must give the same bytes for ever.
-COMPILER_VERSION: Final = "1.1.0"
+COMPILER_VERSION: Final = "1.2.0"
 
 GENERATOR: Final = f"LACE compiler {COMPILER_VERSION}"
