@@ -57,7 +57,7 @@ async def serve(config: ProcessConfig, platform: Platform) -> AsyncIterator[Runn
             FastAPIInstrumentor.instrument_app(app, exclude_spans=["receive", "send"])
         stalled_after_s = float(values["gateway.stalled_after_s"])
         server = HttpServer(guarded(app, surroundings), before_stop=feeds.drain, stalled_after_s=stalled_after_s)
-        port = await server.start(config.gateway_host, config.gateway_port)
+        port = await server.start(config.gateway_host, config.gateway_port, or_any=config.any_gateway_port)
         stack.push_async_callback(server.stop)
         yield Running(NAME, port, server.stop)
 

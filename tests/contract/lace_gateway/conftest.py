@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,25 +10,13 @@ import pytest
 from lace_gateway.api.application import create_application, guarded
 from lace_platform.blobs.folder import FolderBlobStore
 from lace_platform.blobs.signing import UrlSigner
-
-
-def _doubles() -> Any:
-    name = "lace_gateway_doubles"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            name, Path(__file__).parents[2] / "doubles" / "gateway_backend.py"
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+from tests.doubles import gateway_backend
 
 
 @pytest.fixture(scope="session")
 def doubles() -> Any:
     """The module of the services that stand in."""
-    return _doubles()
+    return gateway_backend
 
 
 @pytest.fixture(scope="session")

@@ -42,20 +42,19 @@ async def gateway(doubles: Any, tmp_path: Path) -> Any:
         yield found
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [schemathesis.GenerationMode.POSITIVE, pytest.param(schemathesis.GenerationMode.NEGATIVE, marks=pytest.mark.slow)],
-)
-async def test_every_answer_is_documented(gateway: Any, document: dict[str, Any], mode: Any) -> None:
+@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
+async def test_every_answer_is_documented(gateway: Any, document: dict[str, Any], mode: Any, every: int) -> None:
     """Both what the schemas allow, which is taken, and what they do not, which is refused."""
     schema = schemathesis.openapi.from_dict(document)
-    problems = await asyncio.to_thread(lambda: list(_problems(schema, mode, gateway)))
+    problems = await asyncio.to_thread(lambda: list(_problems(schema, mode, gateway, every)))
     assert problems == []
 
 
-def _problems(schema: Any, mode: Any, gateway: Any) -> Iterator[str]:
+def _problems(schema: Any, mode: Any, gateway: Any, every: int) -> Iterator[str]:
+    """What was wrong with one in so many operations."""
     schema.config.generation.update(allow_x00=False)  # no service takes it, which no schema says
-    for result in schema.get_all_operations():
+    for result in list(schema.get_all_operations())[::every]:
         operation = result.ok()
         if operation.path in LEFT_OUT:
             continue

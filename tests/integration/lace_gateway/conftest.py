@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,21 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-
-def _doubles() -> Any:
-    name = "lace_gateway_doubles"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            name, Path(__file__).parents[2] / "doubles" / "gateway_backend.py"
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-doubles = _doubles()
+from tests.doubles import gateway_backend
 
 
 @pytest.fixture
@@ -35,15 +19,21 @@ async def open_gateway(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def start(**changes: Any) -> Any:
-            return await stack.enter_async_context(doubles.running_gateway(tmp_path, **changes))
+            return await stack.enter_async_context(gateway_backend.running_gateway(tmp_path, **changes))
 
         yield start
+
+
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that stops within seconds has then ended its streams: it did not give up waiting for them."""
+    monkeypatch.setattr("lace_gateway.api.server._GRACE_S", 60)
 
 
 @pytest.fixture(scope="session")
 async def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     """One gateway for all tests that leave it as it was."""
-    async with doubles.running_gateway(tmp_path_factory.mktemp("blobs")) as found:
+    async with gateway_backend.running_gateway(tmp_path_factory.mktemp("blobs")) as found:
         yield found
 
 
@@ -57,5 +47,7 @@ def gateway(shared_gateway: Any) -> Any:
 @pytest.fixture
 async def http(gateway: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A caller with a good token."""
-    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.headers, timeout=10, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=gateway.url, headers=gateway.headers, timeout=30, trust_env=False, verify=False
+    ) as client:
         yield client

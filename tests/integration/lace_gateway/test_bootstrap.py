@@ -38,10 +38,10 @@ async def test_it_starts_serves_and_stops(gateway: Any, tmp_path: Path) -> None:
     async with serve(platform.config, platform) as running:
         assert running.name == "gateway"
         url = f"http://127.0.0.1:{running.port}"
-        async with httpx.AsyncClient(base_url=url, headers=gateway.headers, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, headers=gateway.headers, trust_env=False, timeout=30) as http:
             assert (await http.get("/health/ready")).status_code == 200
             assert (await http.get("/v1/runs/run_1")).json()["run_id"] == "run_1"
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get("/health/live")
 
@@ -62,7 +62,7 @@ async def test_settings_of_the_system_are_followed(gateway: Any) -> None:
     settings = SystemSettings(channel, ())
     assert settings.current().max_body_bytes == 1_048_576
     following = asyncio.create_task(settings.follow())
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while settings.current().max_body_bytes != 2048:
             await asyncio.sleep(0.01)
     following.cancel()

@@ -126,11 +126,11 @@ async def test_a_stream_without_usage_has_none(client: openai.AsyncOpenAI) -> No
 async def test_a_piece_is_sent_when_it_comes(client: openai.AsyncOpenAI, gateway: Any) -> None:
     gateway.backend.generation.pieces = ["first", Pause(30)]
     stream = await client.chat.completions.create(model=MODEL, messages=ASKED, stream=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         texts = [(await anext(stream)).choices[0].delta.content for _ in range(2)]
     assert texts == ["", "first"]
     await stream.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await gateway.backend.generation.left_early.wait()
 
 
@@ -173,14 +173,14 @@ async def test_done_ends_a_whole_answer(gateway: Any) -> None:
 
 async def _raw_stream(gateway: Any) -> bytes:
     body = {"model": MODEL, "messages": ASKED, "stream": True}
-    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.headers, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.headers, trust_env=False, timeout=30) as http:
         return (await http.post("/v1/chat/completions", json=body)).content
 
 
 async def test_a_client_that_leaves_ends_the_call(gateway: Any, client: openai.AsyncOpenAI) -> None:
     gateway.backend.generation.pieces = [Pause(30)]
     asking = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=ASKED))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not gateway.backend.generation.requests:
             await asyncio.sleep(0.01)
         asking.cancel()

@@ -20,7 +20,7 @@ async def test_ready_names_each_service(http: httpx.AsyncClient) -> None:
 async def test_not_ready_while_a_service_is_away(open_gateway: Any) -> None:
     gateway = await open_gateway()
     await gateway.backend.server.stop(0)
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as http:
         response = await http.get("/health/ready")
         assert (response.status_code, response.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
         assert {detail["description"] for detail in response.json()["details"]} == {"unreachable"}
@@ -38,9 +38,10 @@ async def test_figures_name_routes_and_never_paths(http: httpx.AsyncClient) -> N
 
 
 async def test_the_root_knows_the_way(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/")).json()["docs"] == "/docs"
+    told = (await http.get("/")).json()
+    assert (told["read"], told["docs"]) == ("/read", "/docs")
     response = await http.get("/", headers={"accept": "text/html"})
-    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    assert (response.status_code, response.headers["location"]) == (307, "/read")
 
 
 async def test_the_docs_page_needs_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
@@ -58,6 +59,28 @@ async def test_the_docs_page_needs_nothing_from_elsewhere(http: httpx.AsyncClien
     assert (await http.get("/docs/assets/..%2Fapplication.py")).status_code == 404
 
 
+async def test_the_page_for_readers_asks_this_gateway_alone(http: httpx.AsyncClient) -> None:
+    page = await http.get("/read")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    scripts = {"reader.js"}
+    for address in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
+        assert (await http.get(address)).status_code == 200
+    text = ""
+    while scripts:
+        answer = await http.get(f"/docs/assets/{scripts.pop()}")
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        scripts |= {name for name in re.findall(r'from "\./([\w.]+)"', answer.text) if answer.text not in text}
+        text += answer.text
+    assert len(re.findall("^export", text, re.MULTILINE)) >= 10
+    # What documents say is text there, never markup; nothing is asked of anybody else.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|https?:", text)
+    asked = {re.sub(r"\$\{[^}]*\}", "x_1", path) for path in re.findall(r'["`](/v1/[^"`?]*)', text)}
+    assert len(asked) >= 6
+    routes = (await http.get("/openapi.json")).json()["paths"]
+    known = [re.compile(re.sub(r"\{[^}]*\}", "[^/:]+", path) + "$") for path in routes]
+    assert all(any(route.match(path) for route in known) for path in asked), asked
+
+
 async def test_every_error_code_is_in_the_catalogue(http: httpx.AsyncClient) -> None:
     from lace_core.errors import Reason
 
@@ -69,7 +92,7 @@ async def test_a_file_by_its_signed_link(http: httpx.AsyncClient, gateway: Any) 
     content = bytes(range(256)) * 4000
     ref = await gateway.blobs.put("lace-compiled", "ten_a/a.pdf", content, "application/pdf")
     path = gateway.blobs.signed_url(ref.uri, filename="Wärme & Kälte.pdf", ttl_s=60)
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=30) as stranger:
         response = await stranger.get(path)
     assert response.content == content
     assert response.headers["content-type"] == "application/pdf"

@@ -187,6 +187,8 @@ async def test_other_media_types_are_refused(http: httpx.AsyncClient, headers: d
 
 async def test_paths_and_methods_that_do_not_exist(http: httpx.AsyncClient) -> None:
     problem(await http.get("/v1/nothing"), 404, "ROUTE_NOT_FOUND")
+    meant = (await http.get("/v1/artifact/art_1")).json()["detail"]
+    assert meant.startswith("No such path; did you mean /v1/artifacts/{artifact_id}")
     problem(await http.get("/v1/runs/"), 404, "ROUTE_NOT_FOUND")
     response = await http.delete("/v1/artifacts/art_1")
     problem(response, 405, "METHOD_NOT_ALLOWED")
@@ -213,7 +215,7 @@ async def test_a_method_that_a_service_lacks(http: httpx.AsyncClient) -> None:
 async def test_a_call_that_takes_too_long_and_a_service_that_is_away(open_gateway: Any) -> None:
     settings = replace(GatewaySettings.of(resolve([]).values), deadline_s=0.2)
     gateway = await open_gateway(settings=lambda: settings)
-    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.headers, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.headers, trust_env=False, timeout=30) as http:
         problem(await http.get("/v1/runs/run_slow"), 504, "DEADLINE_EXCEEDED")
         await gateway.backend.server.stop(0)
         response = await http.post("/v1/runs/generate", json={"title": "x"}, headers={"Idempotency-Key": "k"})

@@ -43,7 +43,7 @@ def _left_behind() -> list[str]:
     return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith(_WRITTEN_BY_STREAMS)]
 
 
-async def _until(condition: Any, seconds: float = 5) -> None:
+async def _until(condition: Any, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -67,7 +67,7 @@ async def _by_websocket(ports: list[int], run_id: str, chance: random.Random) ->
         return [json.loads(text)["id"] async for text in websocket]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_every_subscriber_on_any_replica_sees_every_event_once(
     open_gateway: Any, tmp_path: Path, seed: int
 ) -> None:
@@ -91,6 +91,7 @@ async def test_every_subscriber_on_any_replica_sees_every_event_once(
         await _until(lambda: feeds.count() == 0 == gateway.surroundings.feeds.count() and not _left_behind())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel keeps no time for writes")
 async def test_a_client_that_never_reads_harms_nobody_and_is_dropped(open_gateway: Any) -> None:
     gateway = await open_gateway(stalled_after_s=1)
@@ -134,13 +135,13 @@ async def test_disconnects_leave_nothing_behind(gateway: Any) -> None:
         await _until(lambda: gateway.surroundings.feeds.count() == 0 and not _left_behind())
 
 
-async def test_stopping_ends_many_streams_at_once(open_gateway: Any) -> None:
+async def test_stopping_ends_many_streams_at_once(open_gateway: Any, long_grace: None) -> None:
     gateway = await open_gateway()
     gateway.backend.runs.emit("run_1")
     connections = await asyncio.gather(*(StreamConnection.open(_port(gateway), "run_1") for _ in range(200)))
     readers = [asyncio.create_task(connection.event_ids()) for connection in connections]
     await _until(lambda: len(_left_behind()) == 201)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         await gateway.server.stop()
         assert await asyncio.gather(*readers) == [["evt_run_1_1"]] * 200
     for connection in connections:

@@ -103,7 +103,7 @@ async def read(feeds: RunFeeds, viewer: Reader, after: str = "", pause: Callable
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)
 
@@ -253,7 +253,7 @@ async def test_a_token_is_looked_at_when_something_was_revoked_and_not_for_each_
         reader.refused = LaceError(Reason.TOKEN_REVOKED, "revoked")
         feeds.recheck()
         with pytest.raises(LaceError):
-            await asyncio.wait_for(waiting, 1)
+            await asyncio.wait_for(waiting, 30)
     assert feeds.count() == 0
 
 

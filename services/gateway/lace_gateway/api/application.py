@@ -77,12 +77,11 @@ def create_application(surroundings: Surroundings) -> FastAPI:
     methods = rest_methods()
     locations = resource_paths(methods)
     for method in in_matching_order(methods):
-        channel, operation = surroundings.channels[service_name(method)], operation_of(method, locations)
+        channel = surroundings.channels[service_name(method)]
         endpoint = rest_endpoint(method, channel, surroundings.settings, locations)
         if method.full_name == merge_patches.METHOD:
             endpoint = merge_patches.or_merge_patch(endpoint, channel, surroundings.settings)
-            operation = with_merge_patch(operation)
-        _add(app, method.http_verb, method.path, endpoint, operation)
+        _add(app, method.http_verb, method.path, endpoint)
     return app
 
 
@@ -127,13 +126,15 @@ def _add_documentation(app: FastAPI) -> None:
     for path, endpoint in (
         ("/openapi.json", documentation.openapi_endpoint(app.openapi)),
         ("/docs", documentation.docs_page),
+        (documentation.READER_PATH, documentation.reader_page),
         ("/docs/errors", documentation.error_catalogue),
         ("/docs/assets/{name}", documentation.docs_asset),
     ):
         app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False, response_model=None)
 
 
-def _add(app: FastAPI, verb: str, path: str, endpoint: Endpoint, operation: Schema) -> None:
+def _add(app: FastAPI, verb: str, path: str, endpoint: Endpoint, operation: Schema | None = None) -> None:
+    """`operation` is for what is made by hand; the contract's own are worked out when the document is asked for."""
     app.add_api_route(
         path, endpoint, methods=[verb], openapi_extra=operation, response_model=None, response_class=Response
     )
@@ -142,7 +143,12 @@ def _add(app: FastAPI, verb: str, path: str, endpoint: Endpoint, operation: Sche
 def _operations(app: FastAPI) -> Iterator[tuple[str, str, Schema]]:
     """What is made by hand first, then the contract in its own order, which is the one to read it in."""
     documented = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
-    place = {(method.path, method.http_verb): number for number, method in enumerate(rest_methods(), 1)}
     found = [(route.path_format, verb, route.openapi_extra) for route in documented for verb in route.methods or ()]
-    for path, verb, operation in sorted(found, key=lambda one: place.get(one[:2], 0)):
-        yield path, verb.lower(), operation or {}
+    yield from ((path, verb.lower(), operation) for path, verb, operation in found if operation)
+    methods = rest_methods()
+    locations, served = resource_paths(methods), {one[:2] for one in found}
+    for method in methods:
+        if (method.path, method.http_verb) in served:
+            operation = operation_of(method, locations)
+            is_merged = method.full_name == merge_patches.METHOD
+            yield method.path, method.http_verb.lower(), with_merge_patch(operation) if is_merged else operation

@@ -14,7 +14,7 @@ from lace_platform.rpc import acting_as
 
 _SUBPROTOCOL_PREFIX = "bearer."
 _OPEN = ("/health/", "/metrics", SIGNED_BLOBS)
-_DOCUMENTATION = ("/docs", "/openapi.json")
+_PAGES = ("/docs", "/openapi.json", "/read")
 
 
 class Authentication:
@@ -23,7 +23,7 @@ class Authentication:
     def __init__(self, app: ASGIApp, authenticator: Authenticator, *, open_documentation: bool) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._open = _OPEN + (_DOCUMENTATION if open_documentation else ())
+        self._open = _OPEN + (_PAGES if open_documentation else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope."""

@@ -17,9 +17,14 @@ from lace_gateway.api.rest_routes import JSON, Endpoint
 from lace_gateway.domain.problem import title_of
 from lace_gateway.domain.request_headers import entity_tag, none_match
 
+READER_PATH = "/read"
 _OWN = resources.files("lace_gateway.api").joinpath("pages")
 _SWAGGER = resources.files("fastapi_swagger").joinpath("resources")
+_SCRIPT = "text/javascript; charset=utf-8"
+_READER = ("reader.js", "reader_api.js", "reader_parts.js", "reader_document.js", "reader_run.js")
 _ASSETS = {
+    **dict.fromkeys(_READER, (_OWN, _SCRIPT)),
+    "reader.css": (_OWN, "text/css; charset=utf-8"),
     "start.js": (_OWN, "text/javascript; charset=utf-8"),
     "swagger-ui.css": (_SWAGGER, "text/css; charset=utf-8"),
     "swagger-ui-bundle.js": (_SWAGGER, "text/javascript; charset=utf-8"),
@@ -39,6 +44,11 @@ _PAGE_HEADERS = {
 async def docs_page(request: Request) -> Response:
     """The page that explains the API and lets people try it."""
     return Response(_OWN.joinpath("index.html").read_bytes(), headers=_PAGE_HEADERS, media_type=_HTML)
+
+
+async def reader_page(request: Request) -> Response:
+    """The page on which people read documents with their citations, and watch runs."""
+    return Response(_OWN.joinpath("reader.html").read_bytes(), headers=_PAGE_HEADERS, media_type=_HTML)
 
 
 async def docs_asset(request: Request) -> Response:

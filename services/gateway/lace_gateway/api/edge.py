@@ -5,6 +5,7 @@ Tokens in a query are taken out of it here, before anything that might log or tr
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -19,7 +20,7 @@ from lace_gateway.api.problems import send_problem, unexpected
 from lace_gateway.domain.request_headers import request_id_of, traceparent_of
 from lace_platform.ids import new_id
 from lace_platform.rpc import acting_as
-from lace_platform.telemetry import get_logger
+from lace_platform.telemetry import get_logger, is_logged
 
 ACCESS_TOKEN = "access_token"
 _STREAM_PATH = re.compile(r"/v1/runs/[^/]+/stream")
@@ -115,7 +116,8 @@ def _id_of(headers: dict[str, str], name: str) -> tuple[str | None, LaceError | 
 
 
 def _new_traceparent() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    drawn = secrets.token_hex(24)
+    return f"00-{drawn[:32]}-{drawn[32:]}-01"
 
 
 def _take_access_token(scope: Scope) -> str | None:
@@ -138,6 +140,8 @@ def _route(scope: Scope) -> str:
 def _note(scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
     route, method = _route(scope), scope.get("method", "WEBSOCKET")
     metrics.answered(method, route, status, seconds)
+    if not is_logged(logging.INFO):
+        return
     caller = exchange.identity
     _log.info(
         "http",

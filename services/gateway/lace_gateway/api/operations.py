@@ -12,7 +12,7 @@ from lace_gateway.app.ports import Health
 from lace_platform.telemetry import CONTENT_TYPE_LATEST
 from lace_platform.telemetry import metrics as prometheus_text
 
-_WELCOME = {"name": "LACE", "docs": "/docs", "openapi": "/openapi.json", "health": "/health/ready"}
+_WELCOME = {"name": "LACE", "read": "/read", "docs": "/docs", "openapi": "/openapi.json", "health": "/health/ready"}
 
 
 class Operations:
@@ -22,9 +22,9 @@ class Operations:
         self._health = health
 
     async def welcome(self, request: Request) -> Response:
-        """A browser goes on to the documentation, a program is told where things are."""
+        """A browser goes on to the page for readers, a program is told where things are."""
         if "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse("/docs")
+            return RedirectResponse("/read")
         return Response(orjson.dumps(_WELCOME), media_type=JSON)
 
     async def live(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from lace_core.errors import LaceError, Reason
 from lace_gateway.api.exchange import exchange_of
+from lace_gateway.api.nearest_routes import nearest_paths
 from lace_gateway.domain.openai_errors import openai_error_of, openai_headers_of, openai_status_of
 from lace_gateway.domain.openai_paths import is_openai_path
 from lace_gateway.domain.problem import MEDIA_TYPE, headers_of, problem_of, status_of
@@ -18,7 +19,6 @@ from lace_gateway.domain.problem import MEDIA_TYPE, headers_of, problem_of, stat
 JSON = "application/json"
 _REASONS = {
     400: Reason.INVALID_ARGUMENT,
-    404: Reason.ROUTE_NOT_FOUND,
     405: Reason.METHOD_NOT_ALLOWED,
     413: Reason.BODY_TOO_LARGE,
     415: Reason.UNSUPPORTED_MEDIA_TYPE,
@@ -56,6 +56,8 @@ async def on_http_exception(request: HTTPConnection, error: Exception) -> Respon
     """The framework's handler for what it refuses itself."""
     if not isinstance(error, HTTPException) or request.scope["type"] != "http":
         raise error
+    if error.status_code == 404:
+        return _answer(request, _route_not_found(request.scope))
     if error.status_code != 405:
         return _answer(request, _translated(error))
     allowed = allowed_methods(request.scope)
@@ -90,7 +92,12 @@ def _method_not_allowed(method: str, allowed: list[str]) -> LaceError:
     return LaceError(Reason.METHOD_NOT_ALLOWED, f"This path does not take {method}; it takes {', '.join(allowed)}.")
 
 
+def _route_not_found(scope: Scope) -> LaceError:
+    documented = [route.path_format for route in scope["app"].routes if isinstance(route, Route)]
+    near = " or ".join(nearest_paths(scope["path"], documented))
+    meant = f"did you mean {near}? The" if near else "the"
+    return LaceError(Reason.ROUTE_NOT_FOUND, f"No such path; {meant} paths are listed at /docs.")
+
+
 def _translated(error: HTTPException) -> LaceError:
-    if error.status_code == 404:
-        return LaceError(Reason.ROUTE_NOT_FOUND, "No such path; the paths are listed at /docs.")
     return LaceError(_REASONS.get(error.status_code, Reason.INTERNAL), f"{error.detail}.")

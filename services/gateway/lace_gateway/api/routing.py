@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _Index = dict[tuple[str, int], list[APIRoute]]
 
@@ -22,10 +24,25 @@ class DirectRoute(APIRoute):
     or to serialise, and its share of a call is small.
     """
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if inspect.iscoroutinefunction(endpoint):
+            self.app = _answering(endpoint)
+
     def get_route_handler(self) -> Callable[[Request], Any]:
         """The endpoint as it is."""
         handler: Callable[[Request], Any] = self.endpoint
         return handler
+
+
+def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
+    """The endpoint as an application: what it raises is told by the application's own handlers, around all routes."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answer
 
 
 class IndexedRouter(APIRouter):

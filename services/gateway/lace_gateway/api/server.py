@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import resource
 import socket
 from collections.abc import Callable, Iterator
@@ -48,10 +49,13 @@ class HttpServer:
         self._before_stop = before_stop
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listens (port 0 takes a free one) and returns the port; raises OSError where it is taken."""
+    async def start(self, host: str, port: int, *, or_any: bool = False) -> int:
+        """Listens (port 0 takes a free one) and returns the port.
+
+        Where it is taken, `or_any` takes a free one instead. Raises OSError where it cannot listen.
+        """
         _allow_many_connections()
-        listening = socket.create_server((host, port), backlog=2048)
+        listening = _listening(host, port, or_any)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # Accepted sockets inherit it, and the kernel keeps the time: no timer of ours for each write.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * self._stalled_after_s))
@@ -72,6 +76,16 @@ class HttpServer:
         self._server.should_exit = True
         await self._task
         self._task = None
+
+
+def _listening(host: str, port: int, or_any: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if not or_any or error.errno != errno.EADDRINUSE:
+            raise
+        return socket.create_server((host, 0), family=family, backlog=2048)
 
 
 def _allow_many_connections() -> None:

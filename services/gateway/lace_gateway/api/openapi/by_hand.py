@@ -198,9 +198,9 @@ def metrics() -> Schema:
 
 def welcome() -> Schema:
     """GET /."""
-    example = {"name": "LACE", "docs": "/docs", "openapi": "/openapi.json", "health": "/health/ready"}
+    example = {"name": "LACE", "read": "/read", "docs": "/docs", "openapi": "/openapi.json", "health": "/health/ready"}
     found = _open("Welcome", "Where to go from here", WELCOME, example, "The addresses to begin with.")
-    found["responses"]["307"] = {"description": "A browser is sent to /docs."}
+    found["responses"]["307"] = {"description": "A browser is sent to /read."}
     return found
 
 
@@ -233,6 +233,7 @@ def schemas() -> dict[str, Schema]:
         WELCOME: _object(
             "The addresses to begin with.",
             name={**_TEXT, "description": "LACE."},
+            read={**_TEXT, "description": "The page on which people read documents and watch runs."},
             docs={**_TEXT, "description": "The page that explains the API and lets you try it."},
             openapi={**_TEXT, "description": "The API as an OpenAPI document."},
             health={**_TEXT, "description": "Whether everything is up."},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import version
 from typing import Any
 
+from lace_core.version import VERSION
 from lace_gateway.api.openapi import by_hand, openai_operations
 from lace_gateway.api.openapi.errors import PROBLEM, problem_schema, response_components
 from lace_proto.descriptors import components
@@ -74,7 +74,7 @@ def openapi_document(operations: Iterable[Operation]) -> Schema:
         "openapi": "3.1.0",
         "info": {
             "title": "LACE",
-            "version": version("lace-gateway"),
+            "version": VERSION,
             "summary": "Long, cited documents that can prove every sentence.",
             "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
