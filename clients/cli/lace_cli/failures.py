@@ -51,7 +51,7 @@ _ADVICE = {
     "EVENT_NOT_FOUND": "See the events there are: lace events RUN --json",
     "EVENT_CONTENT_NOT_FOUND": "Its payload is whole: lace events RUN --json",
     "EVENT_SCHEMA_UNSUPPORTED": "Leave --schema-version out, or name one that this server has.",
-    "ARTIFACT_NOT_FOUND": "See what was written: lace runs",
+    "ARTIFACT_NOT_FOUND": "See what was written: lace documents",
     "REVIEW_ITEM_NOT_FOUND": "See what waits: lace review list",
     "REVIEW_SETTLED": "See what was done about it: lace review show ITEM",
     "REVIEW_NOT_ACCEPTABLE": "Use other words: lace review rewrite ITEM TEXT; or leave it out: lace review reject ITEM",

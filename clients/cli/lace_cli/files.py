@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,23 @@ def find_documents(paths: Sequence[Path], globs: Globs | None = None) -> Found:
             advice=f"Name a folder with documents, or the documents: {FORMATS}.",
         )
     return Found(tuple(documents), tuple(skipped), walk.hidden, walk.links, walk.left_out)
+
+
+def writable_folder(path: Path) -> Path:
+    """The folder as it is, which may not be there yet. Raises CommandError where no file could be written into it.
+
+    Asked before anything is done: who finds out afterwards has waited, and may have paid, for nothing.
+    """
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return path
+    why = "may not be written to" if there.is_dir() else "is a file"
+    raise CommandError(
+        f"No files can be saved in {path}: {there} {why}.",
+        code="OUT_NOT_WRITABLE",
+        advice="Name another folder: --out FOLDER",
+        exit_code=WRONG_USE,
+    )
 
 
 def slug(title: str) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "~": typer.colors.YELLOW, ">": typer.colors.CYAN}
 _SHORT = 14
+BLAMED = _SHORT + 33  # columns in front of a sentence: its revision, day, maker and sign
 _LONGEST = 300
 _EVENTS = {"replaced": "changed"}
 
@@ -79,7 +80,7 @@ def blame_lines(lines: Iterable[history_pb2.BlameLine], *, evidence: bool) -> It
             who = typer.style(f"{short(line.revision_id):<{_SHORT}} {made:<12} {by[:16]:<16}", dim=True)
             yield f"{who} {_standing(line)} {printable(line.text)}"
             for piece in line.evidence if evidence else ():
-                yield f"{'':>{_SHORT + 33}}“{printable(piece.quote)}”  {piece.source_id}"
+                yield f"{'':>{BLAMED}}“{printable(piece.quote)}”  {piece.source_id}"
 
 
 def conflict_lines(conflict: history_pb2.Conflict) -> Iterator[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
 
 from lace_cli.commands import (
     ask,
@@ -46,6 +48,8 @@ from lace_cli.commands import (
     usage,
     verdicts,
 )
+from lace_cli.failures import FAILED, OK
+from lace_cli.panels import arrange
 
 _EPILOG = """
 A first document, offline: [bold]lace demo[/bold]   ·   Leave it running: [bold]lace up[/bold]
@@ -102,6 +106,15 @@ for module in (
     batches,
 ):
     module.add_to(app)
+arrange(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from lace_core.version import VERSION
+
+        typer.echo(f"lace {VERSION}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -111,6 +124,10 @@ def _options(
         typer.Option("--data-dir", help="Folder of the installation (LACE_DATA_DIR, else .lace).", show_default=False),
     ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Address of the API (LACE_URL).", show_default=False)] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
     # Said once for this process and for those it may start.
     if data_dir is not None:
@@ -119,19 +136,31 @@ def _options(
         os.environ["LACE_URL"] = url
 
 
+# Made once for all command lines of this process: it is the longest part of most.
+_command = get_command(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. Whatever fails is told in a line on stderr, never as a traceback."""
     try:
-        app(list(arguments), prog_name="lace")
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
+        # What it returns is the code of an Exit; a command itself returns nothing.
+        ended = _command(list(arguments), prog_name="lace", standalone_mode=False)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
+    except TyperException as error:
+        from lace_cli.wrong_use import tell
+
+        return tell(error, as_json="--json" in arguments)
+    except typer.Abort:
+        sys.stderr.write("lace: Nothing was done. [ABORTED]\n")
+        return FAILED
     except Exception as error:
         if os.environ.get("LACE_TRACEBACK"):
             raise
         from lace_cli.failures import show
 
         return show(error, as_json="--json" in arguments)
-    return 0
+    return ended if isinstance(ended, int) else OK
 
 
 def main() -> None:

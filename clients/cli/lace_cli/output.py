@@ -42,14 +42,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         typer.echo(empty)
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in found:
-        table.add_row(*row)
-    Console().print(table)
+    from lace_cli.tables import columns_of, stacked, tabulated
+
+    console = Console()
+    columns = columns_of(headings, found)
+    console.print(tabulated(columns, found) if columns.fit(console.width) else stacked(headings, found, console.width))
 
 
 def warn(message: str) -> None:

@@ -20,10 +20,7 @@ def report(test: dict[str, Any], *, verbose: bool) -> str:
     noun = "check" if len(checks) == 1 else "checks"
     lines = [f"{test['suite']}{version}: {len(checks)} {noun} on {test['artifact_id']} at {test['revision_id']}", ""]
     lines += _verbose(checks) if verbose else ["".join(_MARKS[check["status"]] for check in checks)]
-    for status in ("failed", "error"):
-        for check in checks:
-            if check["status"] == status:
-                lines += ["", *_failure(check)]
+    lines += failures(checks)
     skipped = [check for check in checks if check["status"] == "skipped"]
     lines += [""] if skipped else []
     lines += [f"SKIPPED {check['check_id']}: {printable(check['message'])}" for check in skipped]
@@ -32,10 +29,20 @@ def report(test: dict[str, Any], *, verbose: bool) -> str:
 
 def summary(test: dict[str, Any]) -> str:
     """The last line."""
-    counts = (("failed", "failed"), ("errors", "could not be checked"), ("passed", "passed"), ("skipped", "skipped"))
-    told = ", ".join(f"{test[name]} {word}" for name, word in counts if test[name]) or "nothing to check"
-    middle = f" {test['status']}: {told} ({test['test_id']}) "
+    middle = f" {test['status']}: {told(test)} ({test['test_id']}) "
     return middle.center(_WIDTH, "=")
+
+
+def told(test: dict[str, Any]) -> str:
+    """How many checks came to what."""
+    counts = (("failed", "failed"), ("errors", "could not be checked"), ("passed", "passed"), ("skipped", "skipped"))
+    return ", ".join(f"{test[name]} {word}" for name, word in counts if test[name]) or "nothing to check"
+
+
+def failures(checks: list[dict[str, Any]]) -> list[str]:
+    """What failed and what could not be checked, each with the sentences that it is about."""
+    order = [check for status in ("failed", "error") for check in checks if check["status"] == status]
+    return [line for check in order for line in ("", *_failure(check))]
 
 
 def _verbose(checks: list[dict[str, Any]]) -> Iterator[str]:
@@ -60,7 +67,7 @@ def _failure(check: dict[str, Any]) -> Iterator[str]:
                 yield f"    “{printable(place['text'])}”"
     left_out = check["finding_count"] - min(len(check["findings"]), _MOST_FINDINGS)
     if left_out > 0:
-        yield f"… and {left_out} more: lace test show, or --json"
+        yield f"… and {left_out} more: --json shows all"
 
 
 def _where(place: dict[str, Any]) -> str:

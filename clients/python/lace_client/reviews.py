@@ -29,10 +29,12 @@ class Reviews:
         verdict: str = "",
         assignee: str = "",
         all_states: bool = False,
+        paragraph_id: str = "",
     ) -> Iterator[reviews_pb2.ReviewItem]:
         """Items, newest first: open ones, where no state is named."""
         asked: dict[str, Any] = {
             "artifact_id": artifact_id, "state": state, "run_id": run_id, "verdict": verdict, "assignee": assignee,
+            "paragraph_id": paragraph_id,
         }  # fmt: skip
         if all_states:
             asked["all_states"] = "true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +49,11 @@ class LaceApiError(LaceError):
         self.correlation_id = correlation_id
 
 
+def _authorities(url: str) -> ssl.SSLContext | bool:
+    """Whom to trust: those of the default, and for an address without TLS nobody, as loading them takes its time."""
+    return True if url.lower().startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class Transport:
     """One connection pool to one API; see `LaceClient` for what to ask of it."""
 
@@ -57,6 +63,7 @@ class Transport:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(timeout_s, connect=5.0),
             transport=transport,
+            verify=_authorities(url),
             trust_env=False,  # a token is not for a proxy that happens to be configured
         )
 

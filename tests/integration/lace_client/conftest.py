@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,25 +9,13 @@ from typing import Any
 import pytest
 
 from lace_client import LaceClient
-
-
-def _doubles() -> Any:
-    name = "lace_gateway_doubles"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            name, Path(__file__).parents[2] / "doubles" / "gateway_backend.py"
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+from tests.doubles import gateway_backend
 
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Any]:
     """A gateway that listens."""
-    async with _doubles().running_gateway(tmp_path / "blobs") as found:
+    async with gateway_backend.running_gateway(tmp_path / "blobs") as found:
         yield found
 
 

@@ -342,7 +342,11 @@ class TestFailures:
         assert "LACE_GATEWAY_PORT" in told.err
 
     def test_the_documentation_s_address(self, lace: Lace, api: ScriptedApi) -> None:
-        assert lace("open", "--print").out == f"{api.url}/docs\n"
+        assert lace("open", "--docs", "--print").out == f"{api.url}/docs\n"
+
+    def test_the_page_for_readers(self, lace: Lace, api: ScriptedApi) -> None:
+        assert lace("open", "--print").out == f"{api.url}/read\n"
+        assert lace("open", "art_1", "--print").out == f"{api.url}/read#/documents/art_1\n"
 
 
 def test_every_command_explains_itself(lace: Lace) -> None:

@@ -39,6 +39,7 @@ def test_a_paragraph_is_shown_with_its_facts_and_what_is_withheld(shelf: Scripte
         "  It cost 4. [fct_1]",
         "  withheld, partially: It shines.",
         "    wording: differs",
+        "  Decide what could not be decided: lace review --paragraph par_1",
     ]
     assert "TOO_FEW_WORDS /spec/min_words" in told.err
     assert lace("paragraph", "show", "par_1", "--as-edit").out.splitlines()[:2] == [

@@ -78,6 +78,11 @@ def test_several_questions_stand_apart_and_nothing_found_is_said(api: ScriptedAp
     assert told.err == ""
 
 
+def test_words_that_nobody_quoted_are_one_question(searched: ScriptedApi, lace: Lace) -> None:
+    assert lace("search", "what", "did", "it", "cost").code == 0
+    assert [one["text"] for one in searched.last("POST").json["queries"]] == ["what did it cost"]
+
+
 def test_json_is_the_answer_itself(searched: ScriptedApi, lace: Lace) -> None:
     assert json.loads(lace("search", "cost", "--json").out)["results"][0]["hits"][0]["quote"] == QUOTE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import orjson
 import pytest
 
+import lace_client.transport
 from lace.compiler.v1 import compiler_pb2
 from lace.runs.v1 import runs_pb2
 from lace_client import LaceApiError, LaceClient
@@ -173,3 +175,14 @@ def test_a_download_is_whole_or_not_there(tmp_path: Path) -> None:
         with pytest.raises(LaceApiError):
             api.download(compiled(b"whole"), tmp_path / "c.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
+
+
+@pytest.mark.parametrize("url", ["https://lace.example", "HTTPS://lace.example"])
+def test_an_address_with_tls_is_held_to_the_known_authorities(url: str) -> None:
+    assert lace_client.transport._authorities(url) is True
+
+
+def test_an_address_without_tls_loads_no_authorities_and_trusts_none() -> None:
+    found = lace_client.transport._authorities("http://127.0.0.1:8080")
+    assert isinstance(found, ssl.SSLContext)
+    assert (found.verify_mode, found.check_hostname, found.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])

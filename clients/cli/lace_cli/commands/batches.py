@@ -38,7 +38,7 @@ class Drift(StrEnum):
     CONTINUE = "continue"
 
 
-Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Id of the template.")]
+Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="As `lace templates list` shows it.")]
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="Id of the batch, as `lace templates batches` shows it.")]
 
 

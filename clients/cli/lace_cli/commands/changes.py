@@ -19,7 +19,7 @@ class Scope(StrEnum):
     SUBTREE = "subtree"
 
 
-ArtifactId = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")]
+ArtifactId = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id, as `lace documents` shows it.")]
 NodeId = Annotated[
     str, typer.Option("--node", help="Id of the section that is meant; the whole document where left out.")
 ]

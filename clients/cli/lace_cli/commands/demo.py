@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lace_cli.commands.documents import Out
 from lace_cli.failures import INTERRUPTED, CommandError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def demo(
     ] = None,
     title: Annotated[str, typer.Option("--title", "-t", help="Title of the document.")] = "",
     instructions: Annotated[str, typer.Option("--instructions", "-i", help="What it is to say, for whom, how.")] = "",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out"),
+    out: Out = Path("out"),
 ) -> None:
     """Start LACE, read the documents, write a cited document out of them and save it as md, docx, pdf and ttl.
 
@@ -135,6 +136,7 @@ def _write_with_own_installation(job: DemoJob) -> None:
             typer.echo(f"LACE started in {installation.started_in_s:.1f} s")
             with LaceClient(installation.url, installation.token) as api:
                 write(api, job)
+            typer.echo("Each citation beside its source, in the browser: lace up")
     except KeyboardInterrupt:
         raise CommandError("Interrupted.", code="INTERRUPTED", exit_code=INTERRUPTED) from None
 

@@ -1,4 +1,4 @@
-"""`lace generate|outline|compile|open`: from sources to a document and its files."""
+"""`lace documents|generate|outline|compile|open`: what was written; from sources to a document and its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lace_cli.output import AsJson, print_json
+from lace_cli.files import writable_folder
+from lace_cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
     from lace.runs.v1 import artifacts_pb2
@@ -29,7 +30,7 @@ Targets = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of this run, for instance --set runs.target_words=5000.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")]
+Out = Annotated[Path, typer.Option("--out", "-o", callback=writable_folder, help="Folder for the files.")]
 Priority = Annotated[
     int | None,
     typer.Option(
@@ -45,10 +46,34 @@ Detach = Annotated[bool, typer.Option("--detach", help="Do not wait for the end.
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
+    app.command("documents")(documents)
     app.command("generate")(generate)
     app.command("outline")(outline)
     app.command("compile")(compile_artifact)
     app.command("open")(open_page)
+
+
+def documents(
+    title: Annotated[str, typer.Option("--title", "-t", help="Only those with these words in their title.")] = "",
+    source: Annotated[str, typer.Option("--source", metavar="SOURCE", help="Only those that cite this source.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what was written, newest first, with the ids that other commands take as ARTIFACT."""
+    from itertools import islice
+
+    from lace_cli.connection import connect
+
+    with connect() as api:
+        found = list(islice(api.documents.list(title=title, source_id=source), limit))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (one.artifact_id, one.updated_at.ToDatetime().strftime("%Y-%m-%d %H:%M"), one.title or "(untitled)")
+        for one in found
+    ]
+    print_table(("artifact", "changed (UTC)", "title"), rows, empty="There is none yet: lace generate --title …")
 
 
 def generate(
@@ -139,7 +164,9 @@ def outline(
 
 
 def compile_artifact(
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace documents` shows it.")
+    ],
     target: Targets = None,
     override: Overrides = None,
     out: Out = Path("out"),
@@ -158,12 +185,22 @@ def compile_artifact(
 
 
 def open_page(
+    artifact: Annotated[
+        str, typer.Argument(metavar="[ARTIFACT]", help="Read this document; all are listed where left out.")
+    ] = "",
+    docs: Annotated[bool, typer.Option("--docs", help="The API's documentation instead.")] = False,
     show: Annotated[bool, typer.Option("--print", help="Only print the address.")] = False,
 ) -> None:
-    """Open the API's documentation in the browser."""
+    """Open the page for readers in the browser: documents with their citations, and runs while they work.
+
+    It asks for the token that `lace up` printed.
+    """
+    from urllib.parse import quote
+
     from lace_cli.connection import find_target
 
-    url = f"{find_target().url}/docs"
+    page = f"/read#/documents/{quote(artifact, safe='')}" if artifact else "/read"
+    url = find_target().url + ("/docs" if docs else page)
     typer.echo(url)
     if not show:
         typer.launch(url)

@@ -10,7 +10,7 @@ import typer
 
 from lace_cli.output import AsJson, print_json, print_table
 
-Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")]
+Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace documents` shows it.")]
 Ref = Annotated[str, typer.Option("--ref", help="A revision, branch or tag; main where left out.")]
 
 
@@ -68,7 +68,8 @@ def blame(
     ·   lace blame art_… --node nod_… --evidence
     """
     from lace_cli.connection import connect
-    from lace_cli.history_text import blame_lines
+    from lace_cli.history_text import BLAMED, blame_lines
+    from lace_cli.lines import tell
 
     with connect() as api:
         lines = list(api.history.blame(artifact, ref=ref, node_id=node))
@@ -76,7 +77,7 @@ def blame(
         print_json(lines)
         return
     for line in blame_lines(lines, evidence=evidence):
-        typer.echo(line)
+        tell(line, BLAMED)
     if not lines:
         typer.echo("There is no text yet.")
 

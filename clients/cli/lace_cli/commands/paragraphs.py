@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lace_cli.lines import tell
 from lace_cli.output import AsJson, print_json, print_table, warn
 from lace_cli.printable import printable
 
@@ -296,10 +297,15 @@ def _tell(found: paragraphs_pb2.Paragraph) -> None:
 
     typer.echo(f"{found.paragraph_id}: {printable(found.spec.title)} ({to_python(found)['state']})")
     for sentence in found.sentences:
-        typer.echo(f"  {printable(sentence.text)} [{', '.join(link.fact_id for link in sentence.facts)}]")
+        tell(f"  {printable(sentence.text)} [{', '.join(link.fact_id for link in sentence.facts)}]", 4)
+        if sentence.HasField("acceptance"):
+            by, why = sentence.acceptance.accepted_by, printable(sentence.acceptance.reason)
+            tell(f"    on the word of {by}: {why}", 6)
     for sentence in found.withheld:
-        typer.echo(f"  withheld, {sentence.verdict}: {printable(sentence.text)}")
-        typer.echo(f"    {printable(sentence.reasons[-1])}")
+        tell(f"  withheld, {sentence.verdict}: {printable(sentence.text)}", 4)
+        tell(f"    {printable(sentence.reasons[-1])}", 6)
+    if any(sentence.verdict == "partially" for sentence in found.withheld):
+        typer.echo(f"  Decide what could not be decided: lace review --paragraph {found.paragraph_id}")
     if found.withheld_count > len(found.withheld):
         warn(f"{found.withheld_count} sentences are withheld; they are shown to who may write documents.")
     for rule in found.unmet:

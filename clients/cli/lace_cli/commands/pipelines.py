@@ -77,7 +77,7 @@ def create(
 
 @_app.command("run")
 def run(
-    pipeline_id: Annotated[str, typer.Argument(metavar="PIPELINE", help="Id of the pipeline.")],
+    pipeline_id: Annotated[str, typer.Argument(metavar="PIPELINE", help="As `lace pipelines` shows it.")],
     title: Annotated[str, typer.Option("--title", "-t", help="Title, where it writes a new document.")] = "",
     instructions: Annotated[str, typer.Option("--instructions", "-i", help="What it is to say or to change.")] = "",
     artifact: Annotated[str, typer.Option("--artifact", help="The artifact, where it changes one.")] = "",

@@ -8,7 +8,7 @@ import typer
 
 from lace_cli.output import AsJson, print_json, print_table
 
-Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the document.")]
+Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace documents` shows it.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lace_cli.lines import tell
 from lace_cli.output import AsJson, print_json, print_table
 from lace_cli.printable import printable
 
@@ -29,6 +30,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
 IfMatch = Annotated[str, typer.Option("--if-match", help="Only if the item is still in this state (its etag).")]
 Artifact = Annotated[str, typer.Option("--artifact", metavar="ARTIFACT", help="Only of this document.")]
 Run = Annotated[str, typer.Option("--run", metavar="RUN", help="Only what this run left.")]
+Paragraph = Annotated[str, typer.Option("--paragraph", metavar="PARAGRAPH", help="Only of this paragraph.")]
 Assignee = Annotated[str, typer.Option("--assignee", metavar="PRINCIPAL", help="Only what this one is to decide.")]
 
 
@@ -44,16 +46,17 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="review", help=_HELP)
 
 
-def walk(context: typer.Context, artifact: Artifact = "", run: Run = "", assignee: Assignee = "") -> None:
+def walk(
+    context: typer.Context, artifact: Artifact = "", run: Run = "", assignee: Assignee = "", paragraph: Paragraph = ""
+) -> None:
     """Walk through what waits, newest first."""
     if context.invoked_subcommand is not None:
         return
     from lace_cli.connection import connect
 
     with connect() as api:
-        waiting = [
-            item.review_item_id for item in api.reviews.list(artifact_id=artifact, run_id=run, assignee=assignee)
-        ]
+        found = api.reviews.list(artifact_id=artifact, run_id=run, assignee=assignee, paragraph_id=paragraph)
+        waiting = [item.review_item_id for item in found]
         for number, item_id in enumerate(waiting, 1):
             typer.echo(f"\n{number} of {len(waiting)}")
             if not _decide(api, item_id):
@@ -70,6 +73,7 @@ def list_items(
     run: Run = "",
     verdict: Annotated[str, typer.Option("--verdict", help="Only with this verdict, for instance partially.")] = "",
     assignee: Assignee = "",
+    paragraph: Paragraph = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -82,6 +86,7 @@ def list_items(
     from lace_cli.connection import connect
 
     chosen: dict[str, Any] = {"all_states": True} if state == "all" else {"state": state}
+    chosen["paragraph_id"] = paragraph
     with connect() as api:
         found = api.reviews.list(artifact_id=artifact, run_id=run, verdict=verdict, assignee=assignee, **chosen)
         items = list(islice(found, limit))
@@ -207,18 +212,18 @@ def _print_item(item: reviews_pb2.ReviewItem) -> None:
 
     where = " › ".join(filter(None, (printable(item.artifact_title), printable(item.place.node_title))))
     typer.echo(f"{item.review_item_id}  {_state(item)}  {where}")
-    typer.echo(f"  {printable(item.text)}")
+    tell(f"  {printable(item.text)}", 2)
     for layer in item.layers:
         if layer.verdict not in ("supported", "abstained"):
-            typer.echo(f"    {layer.layer}: {printable(layer.finding)} ({layer.verdict})")
+            tell(f"    {layer.layer}: {printable(layer.finding)} ({layer.verdict})", 6)
     if not item.layers:
-        typer.echo(f"    {_told(item)}")
+        tell(f"    {_told(item)}", 6)
     for piece in item.evidence:
         plain = to_python(piece)
         place = ", ".join(filter(None, (piece.filename, f"p. {piece.evidence.page}" if piece.evidence.page else "")))
         gone = "" if plain.get("stands") else "  (no longer stands there)"
         around = f"…{piece.text_before}“{piece.evidence.quote}”{piece.text_after}…"
-        typer.echo(f"  {printable(place)}{gone}: {printable(' '.join(around.split()))}")
+        tell(f"  {printable(place)}{gone}: {printable(' '.join(around.split()))}", 4)
 
 
 def _state(item: reviews_pb2.ReviewItem) -> str:
@@ -238,6 +243,8 @@ def _tell(item: reviews_pb2.ReviewItem, as_json: bool) -> None:
     state = _state(item)
     if state == "open":
         typer.echo(f"{item.review_item_id} is for {item.assignee or 'whoever comes first'}.")
+    elif item.paragraph_id:
+        typer.echo(f"{item.review_item_id} is {state}; see: lace paragraph show {item.paragraph_id}")
     elif item.revision_id:
         typer.echo(f"{item.review_item_id} is {state}; {item.revision_id} is the head of {item.artifact_id}.")
     else:

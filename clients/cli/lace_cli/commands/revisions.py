@@ -11,7 +11,7 @@ from lace_cli.output import AsJson, print_json, print_table
 if TYPE_CHECKING:
     from lace.runs.v1 import artifacts_pb2
 
-Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")]
+Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace documents` shows it.")]
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
 _COLOURS = {"added": "green", "removed": "red", "changed": "yellow", "moved": "cyan"}

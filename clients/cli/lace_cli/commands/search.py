@@ -27,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
-    questions: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="Words to look for; any may match.")],
+    questions: Annotated[
+        list[str],
+        typer.Argument(metavar="QUESTION...", help="Words to look for; any may match. Several questions: quote each."),
+    ],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="Hits for each question at most.")] = 5,
     mode: Annotated[str, typer.Option("--mode", help="auto, lexical (by words alone), hybrid or dense.")] = "auto",
     source: Annotated[
@@ -61,6 +64,7 @@ def search(
     from lace_cli.connection import connect
 
     _check(mode, metadata or ())
+    questions = _asked(questions)
     filters = {
         "source_ids": source, "filenames": file, "labels": label, "kinds": kind, "languages": language,
         "metadata": dict(pair.split("=", 1) for pair in metadata or ()), **_bundle(bundle),
@@ -78,6 +82,11 @@ def search(
             typer.secho(printable(question), bold=True)
         typer.echo("\n".join(_lines(result, found, scores)) or "Nothing was found; fewer or other words may do.")
     _tell_mode(found, advice)
+
+
+def _asked(given: list[str]) -> list[str]:
+    """Three words and more that nobody quoted are one question: what did it cost."""
+    return [" ".join(given)] if len(given) > 2 and not any(" " in one for one in given) else given
 
 
 def _check(mode: str, metadata: Sequence[str]) -> None:

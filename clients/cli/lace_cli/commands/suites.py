@@ -37,10 +37,13 @@ def run_tests(
     suite: Annotated[
         str, typer.Argument(metavar="SUITE", help="A file (.yaml), or a suite that is kept: NAME or NAME@VERSION.")
     ] = "",
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the document.")] = "",
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id, as `lace documents` shows it.")] = "",
     revision: Annotated[str, typer.Option("--revision", help="A committed revision; the head where left out.")] = "",
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each check, and what answers.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Test again whenever the document or FILE changes; Ctrl-C ends it.")
+    ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the language's JSON Schema, and do no more.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -49,6 +52,7 @@ def run_tests(
     Exit code 0 where it passed, 1 where a check failed, 2 where the suite is wrong.
 
     Examples:  lace test examples/suites/harrow-bay.yaml art_…   ·   lace test harrow-bay@3 art_… --junit out/tests.xml
+               lace test harrow-bay art_… --watch
     """
     from lace_cli.connection import connect
     from lace_cli.failures import FAILED, WRONG_USE, CommandError
@@ -64,6 +68,10 @@ def run_tests(
             "Name a suite and a document: lace test SUITE ARTIFACT", code="WRONG_USE", exit_code=WRONG_USE
         )
     asked = _asked(suite)
+    if watch:
+        if revision or junit is not None or as_json or verbose:
+            raise CommandError("--watch goes with SUITE and ARTIFACT alone.", code="WRONG_USE", exit_code=WRONG_USE)
+        return _watch(suite, artifact)
     with connect() as api:
         found = api.suites.test(artifact, revision_id=revision, **asked)
         if junit is not None:
@@ -74,6 +82,29 @@ def run_tests(
     else:
         typer.echo(report(plain, verbose=verbose))
     if plain["status"] != "passed":
+        raise typer.Exit(FAILED)
+
+
+def _watch(suite: str, artifact: str) -> None:
+    """Round after round; Ctrl-C ends it with what came of the last one."""
+    from lace_cli.connection import connect
+    from lace_cli.failures import FAILED
+    from lace_cli.suite_watch import Watch
+    from lace_proto.json import to_python
+
+    with connect() as api:
+        watch = Watch(
+            head=lambda: api.history.branch(artifact, "main").head_revision_id,
+            suite=lambda: _asked(suite),
+            test=lambda asked: to_python(api.suites.test(artifact, **asked)),
+            say=typer.echo,
+        )
+        api.history.branch(artifact, "main")  # a document that is not there is no matter of waiting
+        try:
+            watch.follow()
+        except KeyboardInterrupt:
+            typer.echo("\nNo longer watched.")
+    if not watch.passed:
         raise typer.Exit(FAILED)
 
 
@@ -177,7 +208,7 @@ def show(
 
 
 def results(
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the document.")],
+    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="Its id, as `lace documents` shows it.")],
     test_id: Annotated[str, typer.Argument(metavar="[TEST]", help="A test, to show it whole.")] = "",
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write its JUnit XML there.")] = None,
     as_json: AsJson = False,

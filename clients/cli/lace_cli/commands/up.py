@@ -22,7 +22,7 @@ def up(
 ) -> None:
     """Start LACE and leave it running; Ctrl-C stops it, and the next start finds all its data again.
 
-    Prints the URL, the token of the first tenant and the page with the API's documentation.
+    Prints the URL, the token of the first tenant, the page with the API's documentation, and that for readers.
     """
     from lace_cli.local import configured
     from lace_standalone.program import run_installation
@@ -34,3 +34,5 @@ def _announce(installation: Installation) -> None:
     typer.echo(f"URL    {installation.url}")
     typer.echo(f"Token  {installation.token}")
     typer.echo(f"Docs   {installation.docs_url or 'switched off (LACE_DOCS_ENABLED)'}")
+    if installation.docs_url:
+        typer.echo(f"Read   {installation.url}/read")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lace_cli.lines import tell
 from lace_cli.output import AsJson, print_json
 from lace_cli.printable import printable
 
 if TYPE_CHECKING:
     from lace.runs.v1 import artifacts_pb2
 
-Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace runs` shows it.")]
+Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id of the artifact, as `lace documents` shows it.")]
 
 _WORDS = ("supported", "partially", "contradicted", "unsupported")
 _SIGNS = {"supported": "✓", "partially": "?", "contradicted": "✗", "unsupported": "✗", "abstained": "–"}
@@ -52,7 +53,7 @@ def verdicts(
         print_json(found)
         return
     for line in (line for own in found for line in _lines(own, layers)):
-        typer.echo(line)
+        tell(line, 6 if line.startswith(" ") else 2)
     if not found:
         typer.echo("There are none.", err=True)
 
