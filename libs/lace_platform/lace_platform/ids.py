@@ -9,9 +9,8 @@ import time
 # Crockford's alphabet in lower case: its characters ascend in ASCII, so that text order is time order.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 80
-_LENGTH = 26
 _PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]  # two characters at a time
-_SHIFTS = range(5 * (_LENGTH - 2), -1, -10)
+_WORD = (1 << 30) - 1  # six characters: a number that the interpreter shifts quickest
 
 
 class _Monotonic:
@@ -22,10 +21,13 @@ class _Monotonic:
         self._last = 0
 
     def next(self) -> int:
-        fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
+        now = time.time_ns() // 1_000_000
         with self._lock:
             # Within one millisecond, or after the clock was set back, count on from the last value.
-            self._last = fresh if fresh >> _RANDOM_BITS > self._last >> _RANDOM_BITS else self._last + 1
+            if now > self._last >> _RANDOM_BITS:
+                self._last = now << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8))
+            else:
+                self._last += 1
             return self._last
 
 
@@ -33,7 +35,15 @@ _source = _Monotonic()
 
 
 def _encode(value: int) -> str:
-    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+    """26 characters; written out, as every call and every event has an id or two."""
+    one, two, three, four = value >> 90 & _WORD, value >> 60 & _WORD, value >> 30 & _WORD, value & _WORD
+    return (
+        f"{_PAIRS[value >> 120]}"
+        f"{_PAIRS[one >> 20]}{_PAIRS[one >> 10 & 1023]}{_PAIRS[one & 1023]}"
+        f"{_PAIRS[two >> 20]}{_PAIRS[two >> 10 & 1023]}{_PAIRS[two & 1023]}"
+        f"{_PAIRS[three >> 20]}{_PAIRS[three >> 10 & 1023]}{_PAIRS[three & 1023]}"
+        f"{_PAIRS[four >> 20]}{_PAIRS[four >> 10 & 1023]}{_PAIRS[four & 1023]}"
+    )
 
 
 def new_id(prefix: str) -> str:

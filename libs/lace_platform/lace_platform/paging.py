@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -14,7 +16,15 @@ from lace_core.errors import Detail, LaceError, Reason
 
 Scalar = str | int | float | bool | None
 Cursor = tuple[Scalar, ...]
+T = TypeVar("T")
 _MAC_BYTES = 16
+
+
+class Paged(Protocol):
+    """A request for a page of a list."""
+
+    page_size: int
+    page_token: str
 
 
 class PageTokens:
@@ -46,9 +56,60 @@ class PageTokens:
             raise _invalid()
         return tuple(orjson.loads(body))
 
+    def page(
+        self, route: str, arguments: Mapping[str, object], request: Paged, *, default: int = 50, maximum: int = 500
+    ) -> Page:
+        """The page that is asked for of the list that `route` and `arguments` name.
+
+        Raises LaceError INVALID_ARGUMENT, PAGE_TOKEN_INVALID.
+        """
+        size = page_size(request.page_size, default=default, maximum=maximum)
+        return Page(self, route, arguments, size, self.decode(route, arguments, request.page_token))
+
     def _mac(self, route: str, arguments: Mapping[str, object], body: bytes) -> bytes:
         framed = hashlib.sha256(canonical_json([route, dict(arguments)])).digest() + body
         return hmac.digest(self._key, framed, "sha256")[:_MAC_BYTES]
+
+
+class Page:
+    """One page of a list on its way: behind which place it begins, and how many entries to ask for."""
+
+    def __init__(
+        self, tokens: PageTokens, route: str, arguments: Mapping[str, object], size: int, cursor: Cursor | None
+    ) -> None:
+        self._tokens = tokens
+        self._route = route
+        self._arguments = arguments
+        self._size = size
+        self.cursor = cursor
+
+    @property
+    def limit(self) -> int:
+        """How many entries to ask for: one more than the page holds tells whether another page follows."""
+        return self._size + 1
+
+    @property
+    def name(self) -> str:
+        """The name that the page begins behind; empty at the start."""
+        return str(self.cursor[0]) if self.cursor else ""
+
+    @property
+    def number(self) -> int | None:
+        """The number that the page begins behind; None at the start."""
+        return int(str(self.cursor[0])) if self.cursor else None
+
+    @property
+    def moment(self) -> tuple[datetime, str] | None:
+        """The time and id that the page begins behind; None at the start."""
+        return (datetime.fromisoformat(str(self.cursor[0])), str(self.cursor[1])) if self.cursor else None
+
+    def cut(self, found: Sequence[T], place_of: Callable[[T], Sequence[Scalar | datetime]]) -> tuple[Sequence[T], str]:
+        """The entries of the page, and the token of the next; empty at the end."""
+        page = found[: self._size]
+        if len(found) <= self._size:
+            return page, ""
+        place = [each.isoformat() if isinstance(each, datetime) else each for each in place_of(page[-1])]
+        return page, self._tokens.encode(self._route, self._arguments, place)
 
 
 def page_size(requested: int, *, default: int, maximum: int) -> int:

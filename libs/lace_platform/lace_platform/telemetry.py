@@ -21,7 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from lace_platform.config import ProcessConfig
 from lace_platform.scrubbing import ScrubbedSpans, Scrubber
 
-__all__ = ["CONTENT_TYPE_LATEST", "REGISTRY", "bind", "configure", "get_logger", "metrics", "shutdown"]
+__all__ = ["CONTENT_TYPE_LATEST", "REGISTRY", "bind", "configure", "get_logger", "is_logged", "metrics", "shutdown"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -84,6 +84,13 @@ def configure(service: str, config: ProcessConfig, stream: TextIO | None = None)
 def get_logger(name: str = "lace") -> Any:
     """A structured logger: `log.info("run_started", run_id=…)`."""
     return structlog.get_logger(name)
+
+
+def is_logged(level: int) -> bool:
+    """Whether lines of that level of `logging` are written; asked where making one at every call is a cost."""
+    wrapper = structlog.get_config()["wrapper_class"]
+    is_enabled = getattr(wrapper, "is_enabled_for", None)  # of the class, which knows its level
+    return is_enabled is None or bool(is_enabled(wrapper, level))
 
 
 def bind(**ids: str) -> AbstractContextManager[None]:

@@ -56,8 +56,12 @@ async def run(config: ProcessConfig) -> AsyncIterator[Installation]:
         loading = asyncio.create_task(asyncio.to_thread(load, ALL_SERVICES))
         stack.push_async_callback(_settled, loading)
         dsn = config.dsn or await stack.enter_async_context(_embedded_postgres(config))
+        _check_gateway_port(config)
         config = replace(
-            config, dsn=dsn, addresses=addresses(_LOOPBACK, RPC_SERVICES), gateway_port=_gateway_port(config)
+            config,
+            dsn=dsn,
+            addresses=addresses(_LOOPBACK, RPC_SERVICES),
+            any_gateway_port=_PORT_VARIABLE not in config.environ,
         )
         # Before anything else is imported: two threads in one circle of imports may each see half of a module.
         await loading
@@ -123,11 +127,8 @@ async def _token(config: ProcessConfig, folder: DataFolder) -> str:
     return secret
 
 
-def _gateway_port(config: ProcessConfig) -> int:
-    """The configured port; where nobody chose one and the default is taken, a free one."""
+def _check_gateway_port(config: ProcessConfig) -> None:
+    """Early, so that nobody waits for a start that must fail. The gateway itself takes another where it may."""
     port = config.gateway_port
-    if port == 0 or is_free(config.gateway_host, port):
-        return port
-    if _PORT_VARIABLE in config.environ:
+    if _PORT_VARIABLE in config.environ and port != 0 and not is_free(config.gateway_host, port):
         raise PortTakenError(f"Port {port} is taken by another program; set {_PORT_VARIABLE} to another one, or to 0.")
-    return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -19,6 +20,9 @@ from lace_standalone.bootstrap import Installation, run
 from lace_standalone.services import hosting
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# How long the loop waits for a thread that computes (verifying, hashing, applying) to let go of the interpreter. With
+# Python's 5 ms each of the loop's wake-ups waits so long, and requests several times; no dearer in processor time.
+_SWITCH_S = 0.001
 
 _log = structlog.get_logger(__name__)
 
@@ -132,6 +136,7 @@ def _serve_beside(config: ProcessConfig, beginning: Future[_Handle], ready: Futu
 def _on_uvloop(main: Coroutine[Any, Any, None]) -> None:
     import uvloop
 
+    sys.setswitchinterval(_SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(main)

@@ -58,7 +58,7 @@ class Consumers:
         return [letter for letter in answer.dead_letters if letter.group == self.group]
 
     async def until_letters(self, count: int, **search: Any) -> list[Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found := await self.letters(**search)) < count:
                 await asyncio.sleep(0.02)
         return found
@@ -78,7 +78,7 @@ async def consumers(installation: Any) -> AsyncIterator[Consumers]:
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "too late"
         await asyncio.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ class Control(control_pb2_grpc.SettingsServiceServicer):
     def __init__(self) -> None:
         self.values: dict[str, Any] = {"llm.provider": "openai", "runs.target_words": 900}
         self.asked: list[tuple[str, str]] = []
+        self.delay_s = 0.0
 
     async def ReadSettings(self, request: Any, context: Any) -> control_pb2.ReadSettingsResponse:
         self.asked.append((request.tenant_id, request.principal_id))
+        await asyncio.sleep(self.delay_s)
         answer = control_pb2.ReadSettingsResponse()
         answer.values.update(self.values)
         return answer
@@ -81,6 +84,17 @@ async def test_a_change_holds_from_the_next_call_on(world: World, how: str) -> N
     else:
         world.now[0] += 3.0
     assert await world.of() == {"llm.provider": "gemini"}
+
+
+async def test_a_slow_control_is_waited_for_where_nothing_is_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lace_platform.control_settings._TIMEOUT_S", 0.02)
+    world.control.delay_s = 0.1
+    assert await world.of() == {"llm.provider": "openai"}
+    world.control.values["llm.provider"] = "gemini"
+    world.changes.woken = True
+    assert await world.of() == {"llm.provider": "openai"}
 
 
 async def test_while_control_is_away_what_it_told_last_holds_and_who_is_unknown_waits(world: World) -> None:

@@ -83,6 +83,7 @@ async def test_data_survive_a_kill_of_the_server(folder: Path, make_server: Make
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_a_server_whose_owner_was_killed_is_taken_over(folder: Path, make_server: MakeServer) -> None:
     """The owner is a process of its own that dies without a word; its server lives on until the next start."""
     owner = (

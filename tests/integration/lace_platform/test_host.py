@@ -64,7 +64,7 @@ def config(postgres: Any, tmp_path: Path) -> ProcessConfig:
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0.01)
 

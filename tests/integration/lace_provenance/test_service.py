@@ -132,7 +132,7 @@ def _envelope(payload: bytes, tenant_id: str, event_id: str = "") -> Envelope:
 
 
 async def _eventually(read: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             try:
                 found = await read()

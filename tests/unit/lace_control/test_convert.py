@@ -26,6 +26,7 @@ from lace_core.settings import SETTINGS, Layer, resolve
 from lace_platform.auth import Identity
 from lace_platform.rpc import CallContext
 from lace_proto.json import to_python
+from lace_proto.times import to_datetime
 
 _NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -164,7 +165,7 @@ def test_signed_identities_are_told_by_kind() -> None:
     assert (user.identity, user.principal_id, user.tenant_id) == ("signed", "prn_1", "ten_1")
     for message in (user, convert.service_identity_to_wire(identity), convert.run_grant_to_wire(identity)):
         assert message.identity == "signed"
-        assert convert.time_of_wire(message.expires_at) == _NOON
+        assert to_datetime(message.expires_at) == _NOON
 
 
 def test_the_caller_is_who_the_identity_says() -> None:

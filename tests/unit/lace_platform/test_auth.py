@@ -18,7 +18,6 @@ from lace_platform.auth import (
     IdentityVerifier,
     generate_private_key,
     require_identity,
-    require_role,
     require_scope,
 )
 
@@ -198,10 +197,8 @@ def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rights_are_asked_for() -> None:
     identity = _identity()
     assert require_scope(identity, "runs:read") is identity
-    assert require_role(identity, "member") is identity
     refusals: list[tuple[Callable[[], object], Reason]] = [
         (lambda: require_scope(identity, "admin"), Reason.PERMISSION_DENIED),
-        (lambda: require_role(identity, "tenant_admin"), Reason.PERMISSION_DENIED),
         (lambda: require_identity(None), Reason.TOKEN_MISSING),
         (lambda: require_scope(None, "admin"), Reason.TOKEN_MISSING),
     ]

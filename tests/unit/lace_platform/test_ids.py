@@ -37,6 +37,12 @@ def test_ids_ascend_though_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch
     assert new_id("evt") > first
 
 
+@pytest.mark.parametrize("value", [0, 1, 31, 1 << 30, (1 << 128) - 1, 0x0123456789ABCDEF0123456789ABCDEF])
+def test_an_id_is_its_number_in_crockfords_digits(value: int) -> None:
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    assert ids._encode(value) == "".join(digits[value >> 5 * place & 31] for place in range(25, -1, -1))
+
+
 def test_the_time_is_at_the_front(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids of two processes sort by their milliseconds, whatever their random parts."""
     later, earlier = ids._Monotonic(), ids._Monotonic()

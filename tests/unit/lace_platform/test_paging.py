@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +93,42 @@ def _refused(tokens: PageTokens, route: str, arguments: dict[str, object], token
     with pytest.raises(LaceError) as refused:
         tokens.decode(route, arguments, token)
     assert refused.value.reason is Reason.PAGE_TOKEN_INVALID
+
+
+@dataclass
+class _Request:
+    page_size: int
+    page_token: str = ""
+
+
+def test_pages_follow_one_another_to_the_end() -> None:
+    tokens, rows = PageTokens("secret"), [(datetime(2026, 1, day, tzinfo=UTC), f"id_{day}") for day in range(9, 0, -1)]
+    seen: list[tuple[datetime, str]] = []
+    request = _Request(4)
+    while True:
+        page = tokens.page(_ROUTE, _ARGUMENTS, request)
+        before = page.moment
+        found = [row for row in rows if before is None or row < before][: page.limit]
+        shown, request.page_token = page.cut(found, lambda row: row)
+        assert len(shown) <= 4
+        seen += shown
+        if not request.page_token:
+            break
+    assert seen == rows
+
+
+def test_a_page_begins_behind_a_name_or_a_number() -> None:
+    tokens = PageTokens("secret")
+    first = tokens.page(_ROUTE, _ARGUMENTS, _Request(1))
+    assert (first.name, first.number, first.moment, first.limit) == ("", None, None, 2)
+    assert first.cut([1], lambda row: (row,)) == ([1], "")
+    _, behind = first.cut([0, 1], lambda row: (row,))
+    assert tokens.page(_ROUTE, _ARGUMENTS, _Request(1, behind)).number == 0
+    _, behind = first.cut(["a", "b"], lambda row: (row,))
+    assert tokens.page(_ROUTE, _ARGUMENTS, _Request(1, behind)).name == "a"
+
+
+def test_the_size_of_a_page_is_the_default_and_never_more_than_the_most() -> None:
+    tokens = PageTokens("secret")
+    limits = [tokens.page(_ROUTE, _ARGUMENTS, _Request(size), default=3, maximum=7).limit for size in (0, 5, 100)]
+    assert limits == [4, 6, 8]

@@ -42,6 +42,16 @@ def _lines(written: Callable[[], str]) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in written().splitlines()]
 
 
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_it_is_known_whether_a_line_would_be_written(
+    written: Callable[[], str], config: ProcessConfig, level: Any
+) -> None:
+    telemetry.configure("runs", replace(config, log_level=level))
+    telemetry.get_logger().info("said")
+    assert telemetry.is_logged(logging.INFO) is bool(written())
+    assert telemetry.is_logged(logging.ERROR)
+
+
 def test_a_line_says_what_it_belongs_to(written: Callable[[], str], config: ProcessConfig) -> None:
     telemetry.configure("runs", config)
     now = datetime.now(UTC)

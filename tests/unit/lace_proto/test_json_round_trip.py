@@ -139,9 +139,10 @@ def _enums() -> list[Any]:
     return [found[name] for name in sorted(found)]
 
 
+@pytest.mark.parametrize("examples", [3, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("message_class", messages(), ids=lambda kind: kind.DESCRIPTOR.full_name)
-def test_every_message_type_round_trips(message_class: type[Message]) -> None:
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def test_every_message_type_round_trips(message_class: type[Message], examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(filled(message_class))
     def round_trip(message: Message) -> None:
         data = to_json(message)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS", "JOBS", "SOURCES", "TITLE")
+
 
 def make(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Not the flags of a make that may be running these tests.
-    environ = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    # Not the flags and variables of a make that may be running these tests.
+    environ = {key: value for key, value in os.environ.items() if key not in _OF_MAKE}
     return subprocess.run(
         ["make", "-s", *arguments], cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=60
     )

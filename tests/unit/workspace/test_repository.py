@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 60
 
@@ -63,10 +65,16 @@ def test_files_are_of_a_size_to_read(files: list[Path], root: Path) -> None:
     assert {name: lines for name, lines in long.items() if lines > LONGEST_FILE} == {}
 
 
-def test_functions_are_of_a_size_to_read(files: list[Path], root: Path) -> None:
+@pytest.fixture(scope="module")
+def modules(files: list[Path], root: Path) -> dict[Path, ast.Module]:
+    """Our own modules, parsed."""
+    return {path: ast.parse(text) for path, text in code(files, root)}
+
+
+def test_functions_are_of_a_size_to_read(modules: dict[Path, ast.Module], root: Path) -> None:
     long = {}
-    for path, text in code(files, root):
-        for node in ast.walk(ast.parse(text)):
+    for path, module in modules.items():
+        for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > LONGEST_FUNCTION:
@@ -74,6 +82,6 @@ def test_functions_are_of_a_size_to_read(files: list[Path], root: Path) -> None:
     assert long == {}
 
 
-def test_every_module_says_what_it_is_for(files: list[Path], root: Path) -> None:
-    silent = [str(path.relative_to(root)) for path, text in code(files, root) if not ast.get_docstring(ast.parse(text))]
+def test_every_module_says_what_it_is_for(modules: dict[Path, ast.Module], root: Path) -> None:
+    silent = [str(path.relative_to(root)) for path, module in modules.items() if not ast.get_docstring(module)]
     assert silent == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ import grpc
 import structlog
 
 from lace_core.errors import LaceError, Reason
-from lace_platform.auth import IdentityVerifier
+from lace_platform.auth import Identity, IdentityVerifier
 from lace_platform.ids import new_id
 from lace_platform.rpc import context as calls
 from lace_platform.rpc.access import Access, access_of
@@ -23,6 +24,7 @@ from lace_platform.rpc.context import CallContext, enter_call
 from lace_platform.rpc.errors import STATUS_DETAILS, code_of, status_of
 from lace_platform.rpc.tracing import server_span
 from lace_platform.rpc.validation import validate
+from lace_platform.telemetry import is_logged
 
 DEFAULT_DEADLINE_S = 30.0
 _LONGEST_HEARING_S = 10.0
@@ -73,34 +75,21 @@ class _Gate:
         """The way in and out of one call; a caller who streams `requests` is heard out before a refusal."""
         return _Passage(self, context, requests)
 
-    def enter(self, context: Any) -> CallContext:
-        """The call as its metadata tells it, without its identity."""
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        remaining = context.time_remaining()
-        request_id = metadata.get(calls.REQUEST_ID, "")[:_LONGEST_ID] or new_id("req")
-        bearer = metadata.get(calls.AUTHORIZATION, "")
-        return CallContext(
-            identity=None,
-            request_id=request_id,
-            correlation_id=metadata.get(calls.CORRELATION_ID, "")[:_LONGEST_ID] or request_id,
-            idempotency_key=metadata.get(calls.IDEMPOTENCY_KEY),
-            traceparent=metadata.get(calls.TRACEPARENT),
-            deadline=None if remaining is None else time.monotonic() + remaining,
-            signed_identity=bearer[len(calls.BEARER) :] if bearer.startswith(calls.BEARER) else None,
-        )
-
-    def admit(self, call: CallContext) -> CallContext:
-        """The call with its verified identity; raises LaceError for who may not call."""
-        if call.signed_identity:
+    def identify(self, bearer: str) -> tuple[Identity | None, str | None]:
+        """The verified identity of an authorization header, and as it was signed; raises LaceError for who may not
+        call.
+        """
+        identity, signed = None, bearer[len(calls.BEARER) :] if bearer.startswith(calls.BEARER) else None
+        if signed:
             try:
-                call = replace(call, identity=self.surroundings.verifier.verify(call.signed_identity))
+                identity = self.surroundings.verifier.verify(signed)
             except LaceError:
                 # To an open method a stale identity does no harm: it is how a caller comes by a fresh one.
                 if not self.access.open:
                     raise
-                call = replace(call, signed_identity=None)
-        self.access.check(call.identity)
-        return call
+                signed = None
+        self.access.check(identity)
+        return identity, signed
 
 
 class _Passage:
@@ -111,17 +100,20 @@ class _Passage:
         self._context = context
         self._requests = requests
         self._started = time.perf_counter()
-        self._call = gate.enter(context)
-        self._span: AbstractContextManager[None] = server_span(gate.method, self._call.traceparent)
+        given = context.invocation_metadata() or ()
+        self._metadata = {key: value for key, value in given if isinstance(value, str)}
+        self._span = server_span(gate.method, self._metadata.get(calls.TRACEPARENT))
 
     async def __aenter__(self) -> CallContext:
         self._span.__enter__()
         try:
-            self._call = self._gate.admit(self._call)
-            enter_call(self._call)
+            identity, signed = self._gate.identify(self._metadata.get(calls.AUTHORIZATION, ""))
+            self._call = _call(self._metadata, self._context, identity, signed)
         except BaseException as error:
+            self._call = _call(self._metadata, self._context, None, None)
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
+        enter_call(self._call)
         return self._call
 
     async def __aexit__(
@@ -168,6 +160,8 @@ class _Passage:
         )
 
     def _note(self, code: str, **more: str) -> None:
+        if not is_logged(logging.INFO):
+            return
         milliseconds = round((time.perf_counter() - self._started) * 1000, 2)
         _log.info("rpc", method=self._gate.method, code=code, ms=milliseconds, **self._ids(), **more)
 
@@ -177,6 +171,23 @@ class _Passage:
         if identity is not None:
             found.update(tenant_id=identity.tenant_id, principal_id=identity.principal_id)
         return found
+
+
+def _call(
+    metadata: Mapping[str, str], context: Any, identity: Identity | None, signed_identity: str | None
+) -> CallContext:
+    """The call as its metadata tells it, with whose it was found to be."""
+    remaining = context.time_remaining()
+    request_id = metadata.get(calls.REQUEST_ID, "")[:_LONGEST_ID] or new_id("req")
+    return CallContext(
+        identity=identity,
+        request_id=request_id,
+        correlation_id=metadata.get(calls.CORRELATION_ID, "")[:_LONGEST_ID] or request_id,
+        idempotency_key=metadata.get(calls.IDEMPOTENCY_KEY),
+        traceparent=metadata.get(calls.TRACEPARENT),
+        deadline=None if remaining is None else time.monotonic() + remaining,
+        signed_identity=signed_identity,
+    )
 
 
 def _unary_unary(behaviour: Callable[..., Any], gate: _Gate) -> Callable[..., Any]:

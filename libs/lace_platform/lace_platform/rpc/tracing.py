@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry import context, propagate, trace
 
 _TRACER = "lace.rpc"
+_NO_SPAN = nullcontext()  # holds nothing, so that all may share it
 
 
 class _Spans:
@@ -29,12 +30,15 @@ def spans_are_wanted() -> bool:
     return _Spans.wanted
 
 
-@contextmanager
-def server_span(method: str, traceparent: str | None) -> Iterator[None]:
+def server_span(method: str, traceparent: str | None) -> AbstractContextManager[None]:
     """The caller's trace is current within the block, with a span of ours where traces are exported."""
     if traceparent is None and not _Spans.wanted:
-        yield
-        return
+        return _NO_SPAN
+    return _within(method, traceparent)
+
+
+@contextmanager
+def _within(method: str, traceparent: str | None) -> Iterator[None]:
     parent = propagate.extract({"traceparent": traceparent} if traceparent else {})
     if _Spans.wanted:
         with trace.get_tracer(_TRACER).start_as_current_span(method, parent, trace.SpanKind.SERVER):

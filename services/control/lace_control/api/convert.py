@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.control.v1 import control_pb2 as wire
 from lace.control.v1 import dead_letters_pb2 as dead
@@ -28,6 +27,7 @@ from lace_platform.bus import Envelope
 from lace_platform.bus.envelope import DEAD_LETTER_SUFFIX, REDRIVE_GROUP, REDRIVE_OF
 from lace_platform.rpc import CallContext
 from lace_proto.json import from_python, to_python
+from lace_proto.times import to_datetime, to_timestamp
 
 _SCOPE_TYPES: dict[str, ScopeType] = {"system": "system", "tenant": "tenant", "user": "user"}
 
@@ -47,18 +47,6 @@ def caller_of(call: CallContext) -> Caller:
         kind=identity.kind,
         correlation_id=call.correlation_id,
     )
-
-
-def time_to_wire(moment: datetime) -> Timestamp:
-    """An aware time, to the microsecond."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
-
-
-def time_of_wire(message: Timestamp) -> datetime:
-    """Aware UTC."""
-    return message.ToDatetime(UTC)
 
 
 def token_wish_of_wire(message: wire.CreateTokenRequest) -> TokenWish:
@@ -94,10 +82,10 @@ def token_to_wire(token: Token) -> wire.Token:
         name=token.name,
         scopes=sorted(token.scopes),
         prefix=token.prefix,
-        created_at=time_to_wire(token.created_at),
-        expires_at=time_to_wire(token.expires_at),
-        revoked_at=None if token.revoked_at is None else time_to_wire(token.revoked_at),
-        last_used_at=None if token.last_used_at is None else time_to_wire(token.last_used_at),
+        created_at=to_timestamp(token.created_at),
+        expires_at=to_timestamp(token.expires_at),
+        revoked_at=None if token.revoked_at is None else to_timestamp(token.revoked_at),
+        last_used_at=None if token.last_used_at is None else to_timestamp(token.last_used_at),
     )
 
 
@@ -109,10 +97,10 @@ def token_of_wire(message: wire.Token) -> Token:
         name=message.name,
         scopes=frozenset(message.scopes),
         prefix=message.prefix,
-        created_at=time_of_wire(message.created_at),
-        expires_at=time_of_wire(message.expires_at),
-        revoked_at=time_of_wire(message.revoked_at) if message.HasField("revoked_at") else None,
-        last_used_at=time_of_wire(message.last_used_at) if message.HasField("last_used_at") else None,
+        created_at=to_datetime(message.created_at),
+        expires_at=to_datetime(message.expires_at),
+        revoked_at=to_datetime(message.revoked_at) if message.HasField("revoked_at") else None,
+        last_used_at=to_datetime(message.last_used_at) if message.HasField("last_used_at") else None,
     )
 
 
@@ -128,12 +116,12 @@ def new_token_of_wire(message: wire.CreateTokenResponse) -> NewToken:
 
 def tenant_to_wire(tenant: Tenant) -> wire.Tenant:
     """A tenant."""
-    return wire.Tenant(tenant_id=tenant.tenant_id, name=tenant.name, created_at=time_to_wire(tenant.created_at))
+    return wire.Tenant(tenant_id=tenant.tenant_id, name=tenant.name, created_at=to_timestamp(tenant.created_at))
 
 
 def tenant_of_wire(message: wire.Tenant) -> Tenant:
     """A tenant."""
-    return Tenant(message.tenant_id, message.name, time_of_wire(message.created_at))
+    return Tenant(message.tenant_id, message.name, to_datetime(message.created_at))
 
 
 def principal_to_wire(principal: Principal) -> wire.Principal:
@@ -144,7 +132,7 @@ def principal_to_wire(principal: Principal) -> wire.Principal:
         name=principal.name,
         roles=sorted(principal.roles),
         labels=sorted(principal.labels),
-        created_at=time_to_wire(principal.created_at),
+        created_at=to_timestamp(principal.created_at),
     )
 
 
@@ -156,7 +144,7 @@ def principal_of_wire(message: wire.Principal) -> Principal:
         name=message.name,
         roles=frozenset(message.roles),
         labels=frozenset(message.labels),
-        created_at=time_of_wire(message.created_at),
+        created_at=to_datetime(message.created_at),
     )
 
 
@@ -176,7 +164,7 @@ def settings_to_wire(view: SettingsView) -> wire.Settings:
         version=view.version,
         etag=view.etag,
         updated_by=view.updated_by,
-        updated_at=None if view.updated_at is None else time_to_wire(view.updated_at),
+        updated_at=None if view.updated_at is None else to_timestamp(view.updated_at),
     )
 
 
@@ -189,7 +177,7 @@ def settings_of_wire(message: wire.Settings) -> SettingsView:
         version=message.version,
         etag=message.etag,
         updated_by=message.updated_by,
-        updated_at=time_of_wire(message.updated_at) if message.HasField("updated_at") else None,
+        updated_at=to_datetime(message.updated_at) if message.HasField("updated_at") else None,
     )
 
 
@@ -220,13 +208,13 @@ def quotas_to_wire(quotas: Quotas) -> wire.Quotas:
         **quotas.limits.as_details(),
         version=quotas.version,
         updated_by=quotas.updated_by,
-        updated_at=None if quotas.updated_at is None else time_to_wire(quotas.updated_at),
+        updated_at=None if quotas.updated_at is None else to_timestamp(quotas.updated_at),
     )
 
 
 def quotas_of_wire(message: wire.Quotas) -> Quotas:
     """What a tenant may use at once."""
-    updated_at = time_of_wire(message.updated_at) if message.HasField("updated_at") else None
+    updated_at = to_datetime(message.updated_at) if message.HasField("updated_at") else None
     return Quotas(message.tenant_id, limits_of_wire(message), message.version, message.updated_by, updated_at)
 
 
@@ -255,7 +243,7 @@ def entry_to_wire(entry: AuditEntry) -> wire.AuditEntry:
     """An entry of the audit log."""
     return wire.AuditEntry(
         audit_id=entry.audit_id,
-        occurred_at=time_to_wire(entry.occurred_at),
+        occurred_at=to_timestamp(entry.occurred_at),
         principal_id=entry.principal_id,
         action=entry.action,
         subject=entry.subject,
@@ -274,7 +262,7 @@ def entry_of_wire(message: wire.AuditEntry) -> AuditEntry:
         raise _invalid("/entry/occurred_at", "is required")
     return AuditEntry(
         audit_id=message.audit_id,
-        occurred_at=time_of_wire(message.occurred_at),
+        occurred_at=to_datetime(message.occurred_at),
         principal_id=message.principal_id,
         action=message.action,
         subject=message.subject,
@@ -291,20 +279,20 @@ def authenticated_to_wire(identity: SignedIdentity) -> wire.AuthenticateResponse
         identity=identity.signed,
         principal_id=claims.principal_id,
         tenant_id=claims.tenant_id,
-        expires_at=time_to_wire(claims.expires_at),
+        expires_at=to_timestamp(claims.expires_at),
     )
 
 
 def service_identity_to_wire(identity: SignedIdentity) -> wire.IssueServiceIdentityResponse:
     """A service's identity."""
     return wire.IssueServiceIdentityResponse(
-        identity=identity.signed, expires_at=time_to_wire(identity.claims.expires_at)
+        identity=identity.signed, expires_at=to_timestamp(identity.claims.expires_at)
     )
 
 
 def run_grant_to_wire(identity: SignedIdentity) -> wire.IssueRunGrantResponse:
     """A run's identity."""
-    return wire.IssueRunGrantResponse(identity=identity.signed, expires_at=time_to_wire(identity.claims.expires_at))
+    return wire.IssueRunGrantResponse(identity=identity.signed, expires_at=to_timestamp(identity.claims.expires_at))
 
 
 def key_to_wire(key: VerificationKey) -> wire.VerificationKey:
@@ -359,9 +347,9 @@ def dead_letter_to_wire(letter: DeadLetter) -> dead.DeadLetter:
         error_code=letter.error_code,
         error_message=letter.error_message,
         attempts=letter.attempts,
-        created_at=time_to_wire(letter.created_at),
-        died_at=time_to_wire(letter.died_at),
-        settled_at=None if letter.settled_at is None else time_to_wire(letter.settled_at),
+        created_at=to_timestamp(letter.created_at),
+        died_at=to_timestamp(letter.died_at),
+        settled_at=None if letter.settled_at is None else to_timestamp(letter.settled_at),
         settled_by=letter.settled_by,
         redrive_of=letter.redrive_of,
         schema_version=letter.schema_version,
@@ -382,14 +370,14 @@ def dead_letter_of_wire(message: dead.DeadLetter) -> DeadLetter:
         error_code=message.error_code,
         error_message=message.error_message,
         attempts=message.attempts,
-        created_at=time_of_wire(message.created_at),
-        died_at=time_of_wire(message.died_at),
+        created_at=to_datetime(message.created_at),
+        died_at=to_datetime(message.died_at),
         schema_version=message.schema_version,
         payload=message.payload,
         headers=dict(message.headers),
         redrive_of=message.redrive_of,
         state=DeadLetterState[dead.DeadLetterState.Name(message.state).removeprefix(_STATE)],
-        settled_at=time_of_wire(message.settled_at) if message.HasField("settled_at") else None,
+        settled_at=to_datetime(message.settled_at) if message.HasField("settled_at") else None,
         settled_by=message.settled_by,
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from lace.control.v1 import dead_letters_pb2 as wire
@@ -13,15 +11,12 @@ from lace_control.api.mutations import mutation
 from lace_control.app import dead_letters
 from lace_control.app.ports import Control
 from lace_control.domain.access import Caller
-from lace_control.domain.dead_letters import DeadLetter
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
 
 _LIST = "/lace.control.v1.DeadLetterService/ListDeadLetters"
 _REDRIVE = "/lace.control.v1.DeadLetterService/RedriveDeadLetter"
 _DISCARD = "/lace.control.v1.DeadLetterService/DiscardDeadLetter"
-_DEFAULT_PAGE = 50
-_LARGEST_PAGE = 500
 
 
 class DeadLetterServicer(grpc_wire.DeadLetterServiceServicer):
@@ -34,13 +29,11 @@ class DeadLetterServicer(grpc_wire.DeadLetterServiceServicer):
     async def ListDeadLetters(self, request: wire.ListDeadLettersRequest, context: Any) -> wire.ListDeadLettersResponse:
         """Lists dead letters, newest first."""
         caller, search = _caller(), convert.search_of_wire(request)
-        size = page_size(request.page_size, default=_DEFAULT_PAGE, maximum=_LARGEST_PAGE)
-        cursor = self._pages.decode(_LIST, _scope(caller, request), request.page_token)
-        before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
-        found = await dead_letters.list_dead_letters(self._control, caller, search, size + 1, before)
-        following = self._following(caller, request, found[:size]) if len(found) > size else ""
-        letters = map(convert.dead_letter_to_wire, found[:size])
-        return wire.ListDeadLettersResponse(dead_letters=letters, next_page_token=following)
+        page = self._pages.page(_LIST, _scope(caller, request), request)
+        found = await dead_letters.list_dead_letters(self._control, caller, search, page.limit, page.moment)
+        shown, token = page.cut(found, lambda letter: (letter.died_at, letter.dead_letter_id))
+        letters = map(convert.dead_letter_to_wire, shown)
+        return wire.ListDeadLettersResponse(dead_letters=letters, next_page_token=token)
 
     async def GetDeadLetter(self, request: wire.GetDeadLetterRequest, context: Any) -> wire.DeadLetter:
         """A dead letter with its payload."""
@@ -60,11 +53,6 @@ class DeadLetterServicer(grpc_wire.DeadLetterServiceServicer):
             self._control, _caller(), request.dead_letter_id, request.reason, once
         )
         return convert.dead_letter_to_wire(letter)
-
-    def _following(self, caller: Caller, request: wire.ListDeadLettersRequest, page: Sequence[DeadLetter]) -> str:
-        last = page[-1]
-        cursor = [last.died_at.isoformat(), last.dead_letter_id]
-        return self._pages.encode(_LIST, _scope(caller, request), cursor)
 
 
 def _caller() -> Caller:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
@@ -17,15 +16,12 @@ from lace_control.api.mutations import mutation
 from lace_control.app import audit, identities, quotas, settings, tenants, tokens
 from lace_control.app.ports import Control, RevocationLog
 from lace_control.domain.access import Caller
-from lace_control.domain.audit import AuditEntry
 from lace_control.domain.settings import Scope
 from lace_control.domain.tokens import NewToken
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
 
 HEARTBEAT_S = 5.0
-_DEFAULT_PAGE = 50
-_LARGEST_PAGE = 500
 _CREATE_TOKEN = "/lace.control.v1.AuthService/CreateToken"
 _LIST_TOKENS = "/lace.control.v1.AuthService/ListTokens"
 _REVOKE_TOKEN = "/lace.control.v1.AuthService/RevokeToken"
@@ -58,12 +54,11 @@ class AuthServicer(grpc_wire.AuthServiceServicer):
 
     async def ListTokens(self, request: wire.ListTokensRequest, context: Any) -> wire.ListTokensResponse:
         """Lists the tokens of the tenant."""
-        caller, size = _caller(), _size(request.page_size)
-        cursor = self._pages.decode(_LIST_TOKENS, _of_tenant(caller), request.page_token)
-        found = await tokens.list_tokens(self._control, caller, size + 1, str(cursor[0]) if cursor else None)
-        page, more = found[:size], len(found) > size
-        following = self._pages.encode(_LIST_TOKENS, _of_tenant(caller), [page[-1].token_id]) if more else ""
-        return wire.ListTokensResponse(tokens=map(convert.token_to_wire, page), next_page_token=following)
+        caller = _caller()
+        page = self._pages.page(_LIST_TOKENS, _of_tenant(caller), request)
+        found = await tokens.list_tokens(self._control, caller, page.limit, page.name or None)
+        shown, token = page.cut(found, lambda one: (one.token_id,))
+        return wire.ListTokensResponse(tokens=map(convert.token_to_wire, shown), next_page_token=token)
 
     async def RevokeToken(self, request: wire.RevokeTokenRequest, context: Any) -> wire.Token:
         """Revokes a token."""
@@ -227,31 +222,20 @@ class AuditServicer(grpc_wire.AuditServiceServicer):
         self, request: wire.ListAuditEntriesRequest, context: Any
     ) -> wire.ListAuditEntriesResponse:
         """Lists the audit entries of the tenant, newest first."""
-        caller, size = _caller(), _size(request.page_size)
-        cursor = self._pages.decode(_LIST_AUDIT, _of_tenant(caller), request.page_token)
-        before = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
-        found = await audit.list_audit_entries(self._control, caller, size + 1, before)
-        following = self._following(caller, found[:size]) if len(found) > size else ""
-        return wire.ListAuditEntriesResponse(
-            entries=map(convert.entry_to_wire, found[:size]), next_page_token=following
-        )
+        caller = _caller()
+        page = self._pages.page(_LIST_AUDIT, _of_tenant(caller), request)
+        found = await audit.list_audit_entries(self._control, caller, page.limit, page.moment)
+        shown, token = page.cut(found, lambda entry: (entry.occurred_at, entry.audit_id))
+        return wire.ListAuditEntriesResponse(entries=map(convert.entry_to_wire, shown), next_page_token=token)
 
     async def RecordAuditEntry(self, request: wire.RecordAuditEntryRequest, context: Any) -> wire.AuditEntry:
         """Records an entry on behalf of a service."""
         entry = convert.entry_of_wire(request.entry)
         return convert.entry_to_wire(await audit.record_audit_entry(self._control, request.tenant_id, entry))
 
-    def _following(self, caller: Caller, page: Sequence[AuditEntry]) -> str:
-        last = page[-1]
-        return self._pages.encode(_LIST_AUDIT, _of_tenant(caller), [last.occurred_at.isoformat(), last.audit_id])
-
 
 def _caller() -> Caller:
     return convert.caller_of(current_call())
-
-
-def _size(requested: int) -> int:
-    return page_size(requested, default=_DEFAULT_PAGE, maximum=_LARGEST_PAGE)
 
 
 def _of_tenant(caller: Caller) -> dict[str, object]:

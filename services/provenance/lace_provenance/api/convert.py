@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from lace.provenance.v1 import provenance_pb2 as wire
 from lace_core.errors import Detail, LaceError, Reason
 from lace_platform.auth import require_identity
 from lace_platform.rpc import CallContext
 from lace_proto.json import from_python, to_python
+from lace_proto.times import to_datetime, to_timestamp
 from lace_provenance.domain.logs import (
     CallContent,
     EntityRef,
@@ -46,8 +45,8 @@ def log_to_wire(log: TransformationLog) -> wire.TransformationLog:
         run_id=log.run_id,
         stage=log.stage,
         activity_name=log.activity_name,
-        started_at=_time_to_wire(log.started_at),
-        ended_at=_time_to_wire(log.ended_at),
+        started_at=to_timestamp(log.started_at),
+        ended_at=to_timestamp(log.ended_at),
         agent=log.agent,
         on_behalf_of=log.on_behalf_of,
         trace_id=log.trace_id,
@@ -80,8 +79,8 @@ def log_of_wire(message: wire.TransformationLog) -> TransformationLog:
         run_id=message.run_id,
         stage=message.stage,
         activity_name=message.activity_name,
-        started_at=_time_of_wire(message.started_at),
-        ended_at=_time_of_wire(message.ended_at),
+        started_at=to_datetime(message.started_at),
+        ended_at=to_datetime(message.ended_at),
         agent=message.agent,
         on_behalf_of=message.on_behalf_of,
         trace_id=message.trace_id,
@@ -207,12 +206,12 @@ def _security_of_wire(message: wire.Security) -> Security:
 def _retention_to_wire(retention: Retention) -> wire.Retention:
     not_after = retention.not_after
     return wire.Retention(
-        policy_id=retention.policy_id, not_after=None if not_after is None else _time_to_wire(not_after)
+        policy_id=retention.policy_id, not_after=None if not_after is None else to_timestamp(not_after)
     )
 
 
 def _retention_of_wire(message: wire.Retention) -> Retention:
-    not_after = _time_of_wire(message.not_after) if message.HasField("not_after") else None
+    not_after = to_datetime(message.not_after) if message.HasField("not_after") else None
     return Retention(message.policy_id, not_after)
 
 
@@ -261,12 +260,12 @@ def _content_to_wire(content: CallContent) -> wire.CallContent:
         prompt_uri=content.prompt_uri,
         output_hash=content.output_hash,
         output_uri=content.output_uri,
-        not_after=None if content.not_after is None else _time_to_wire(content.not_after),
+        not_after=None if content.not_after is None else to_timestamp(content.not_after),
     )
 
 
 def _content_of_wire(message: wire.CallContent) -> CallContent:
-    not_after = _time_of_wire(message.not_after) if message.HasField("not_after") else None
+    not_after = to_datetime(message.not_after) if message.HasField("not_after") else None
     return CallContent(
         message.call_id, message.prompt_hash, message.prompt_uri, message.output_hash, message.output_uri, not_after
     )
@@ -274,13 +273,3 @@ def _content_of_wire(message: wire.CallContent) -> CallContent:
 
 def _struct(values: Mapping[str, Any]) -> Struct:
     return from_python(Struct, dict(values))
-
-
-def _time_to_wire(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
-
-
-def _time_of_wire(message: Timestamp) -> datetime:
-    return message.ToDatetime(UTC)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from lace.ingest.v1 import diffs_pb2
 from lace.provenance.v1 import provenance_pb2 as wire
 from lace.provenance.v1 import provenance_pb2_grpc as grpc_wire
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
 from lace_provenance.api import convert
 from lace_provenance.api.convert_impact import impact_to_wire, question_of
 from lace_provenance.app.assess_impact import get_impact
 from lace_provenance.app.ports import Impacts, Units
 from lace_provenance.app.read_provenance import get_entity_provenance, get_run_provenance
-from lace_provenance.domain.logs import TransformationLog
 
-_DEFAULT_PAGE = 100
-_LARGEST_PAGE = 500
 _RUN = "/lace.provenance.v1.ProvenanceService/GetRunProvenance"
 
 
@@ -36,14 +32,11 @@ class ProvenanceServicer(grpc_wire.ProvenanceServiceServicer):
         """The transformation logs of a run, in order."""
         reader = convert.reader_of(current_call())
         arguments: dict[str, object] = {"tenant_id": reader.tenant_id, "run_id": request.run_id}
-        size = page_size(request.page_size, default=_DEFAULT_PAGE, maximum=_LARGEST_PAGE)
-        cursor = self._pages.decode(_RUN, arguments, request.page_token)
-        after = (datetime.fromisoformat(str(cursor[0])), str(cursor[1])) if cursor else None
-        found = await get_run_provenance(self._units, reader, request.run_id, size + 1, after)
-        page = found[:size]
-        following = self._following(arguments, page[-1]) if len(found) > size else ""
+        page = self._pages.page(_RUN, arguments, request, default=100)
+        found = await get_run_provenance(self._units, reader, request.run_id, page.limit, page.moment)
+        shown, token = page.cut(found, lambda log: (log.ended_at, log.id))
         return wire.GetRunProvenanceResponse(
-            run_id=request.run_id, logs=map(convert.log_to_wire, page), next_page_token=following
+            run_id=request.run_id, logs=map(convert.log_to_wire, shown), next_page_token=token
         )
 
     async def GetEntityProvenance(
@@ -57,6 +50,3 @@ class ProvenanceServicer(grpc_wire.ProvenanceServiceServicer):
     async def GetImpact(self, request: wire.GetImpactRequest, context: Any) -> wire.GetImpactResponse:
         """What newer versions of sources do to what was written from them."""
         return impact_to_wire(await get_impact(self._impacts, question_of(request)))
-
-    def _following(self, arguments: dict[str, object], last: TransformationLog) -> str:
-        return self._pages.encode(_RUN, arguments, [last.ended_at.isoformat(), last.id])
