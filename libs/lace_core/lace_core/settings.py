@@ -93,7 +93,7 @@ _DEFINITIONS: tuple[Setting, ...] = (
     Setting(
         "addresses", "list", [], "Where the services are, as name=host:port; loopback ports where left out.", _PROCESS
     ),
-    Setting("docs_enabled", "bool", True, "Whether /docs and /openapi.json are open.", _PROCESS),
+    Setting("docs_enabled", "bool", True, "Whether /read, /docs and /openapi.json are open.", _PROCESS),
     Setting("allowed_origins", "list", [], "Web origins that may open a WebSocket beside the gateway's own.", _PROCESS),
     _str("otlp_endpoint", "", _PROCESS, "OTLP gRPC endpoint for traces; none are sent where empty."),
     _str("log_level", "info", _PROCESS, "Least level of log lines.", "debug", "info", "warning", "error"),

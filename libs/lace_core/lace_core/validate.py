@@ -12,9 +12,9 @@ from lace_core.canonical import sha256_hex
 from lace_core.constraints import loosened, resolve_chain
 from lace_core.ir import Artifact, Block, Cited, Constraints, GlossaryTerm, Node, NodeState, Opaque, Table, cited_parts
 from lace_core.order import is_key
+from lace_core.phrases import phrases_in, shown_by
 
 Severity = Literal["error", "warning"]
-
 
 SUGGESTED: Mapping[str, tuple[str, ...]] = {
     "ROOT_COUNT": ("insert_node", "remove_node"),
@@ -40,6 +40,7 @@ class Finding:
     """One thing that is wrong; `pointer` leads to it by ids (/nodes/<node id>/blocks/<block id>/…).
 
     `details` holds ids and figures that the message tells, by name; `suggested_actions` are action types that mend it.
+    `text` are the words that it is about, where it is about words; events do not tell them.
     """
 
     code: str
@@ -48,6 +49,7 @@ class Finding:
     message: str
     details: Mapping[str, str] = field(default_factory=dict)
     suggested_actions: tuple[str, ...] = ()
+    text: str = ""
 
     def __post_init__(self) -> None:
         if not self.suggested_actions:
@@ -55,7 +57,8 @@ class Finding:
 
     def told(self) -> dict[str, Any]:
         """As an event tells it: its details are a list of names and values."""
-        return {**vars(self), "details": [{"name": name, "value": value} for name, value in self.details.items()]}
+        told = {name: value for name, value in vars(self).items() if name != "text"}
+        return {**told, "details": [{"name": name, "value": value} for name, value in self.details.items()]}
 
 
 def validate(
@@ -71,6 +74,8 @@ def validate(
     chain: list[Node] = []
     for depth, node in artifact.walk():
         chain[depth:] = [node]
+        if depth == 0 and artifact.title != node.title:
+            findings.extend(_phrases("/title", artifact.title, node.constraints.forbidden_phrases or ()))
         findings.extend(_evidence(node, artifact, units))
         findings.extend(_node(node, resolve_chain(chain)[0]))
         for name, locked_by in loosened(chain).items():
@@ -148,6 +153,9 @@ def _evidence(node: Node, artifact: Artifact, units: Mapping[str, str] | None) -
 def _node(node: Node, constraints: Constraints) -> Iterator[Finding]:
     at = f"/nodes/{node.node_id}"
     known = {evidence.evidence_id for evidence in node.evidence}
+    if constraints.forbidden_phrases:
+        for where, text in shown_by(node):
+            yield from _phrases(where, text, constraints.forbidden_phrases)
     words = 0
     avoided = _avoided(constraints.glossary or ())
     for block in node.blocks:
@@ -157,7 +165,6 @@ def _node(node: Node, constraints: Constraints) -> Iterator[Finding]:
             yield Finding("TABLE_RAGGED", "error", here, "A row has not as many cells as the table has columns.")
         for part in cited_parts(block):
             words += len(part.text.split())
-            yield from _phrases(part, here, constraints.forbidden_phrases or ())
             yield from _terms(part, here, avoided)
     if constraints.max_words is not None and words > constraints.max_words:
         figures = {"words": str(words), "allowed": str(constraints.max_words)}
@@ -169,11 +176,12 @@ def _node(node: Node, constraints: Constraints) -> Iterator[Finding]:
         yield Finding("TITLE_MISSING", "error", at, "A written node needs a title.")
 
 
-def _phrases(part: Cited, at: str, forbidden: Sequence[str]) -> Iterator[Finding]:
-    text = part.text.casefold()
-    for phrase in forbidden:
-        if phrase.strip() and phrase.casefold() in text:
-            yield Finding("PHRASE_FORBIDDEN", "error", f"{at}/{part.part_id}", f"{phrase!r} may not occur.")
+def _phrases(pointer: str, text: str, forbidden: Sequence[str]) -> Iterator[Finding]:
+    field = pointer.rpartition("/")[2]
+    mended_by = {"title": ("update_node",), "summary": ("set_summary",)}.get(field, SUGGESTED["PHRASE_FORBIDDEN"])
+    for phrase in phrases_in(text, forbidden):
+        message = f"{phrase!r} may not occur; use other words."
+        yield Finding("PHRASE_FORBIDDEN", "error", pointer, message, {"phrase": phrase}, mended_by, text)
 
 
 def _avoided(glossary: Sequence[GlossaryTerm]) -> list[tuple[re.Pattern[str], GlossaryTerm]]:
@@ -204,7 +212,8 @@ def _citations(block: Block, at: str, known: set[str], constraints: Constraints)
             if evidence_id not in known:
                 yield Finding("EVIDENCE_MISSING", "error", f"{at}/{part.part_id}", f"There is no {evidence_id}.")
         if constraints.must_cite and not part.evidence_ids:
-            yield Finding("CITATION_MISSING", "error", f"{at}/{part.part_id}", "This must cite and does not.")
+            message = "This must cite and does not; cite what says so."
+            yield Finding("CITATION_MISSING", "error", f"{at}/{part.part_id}", message, text=part.text)
         cited.update(part.evidence_ids)
     wanted = constraints.min_citations_per_block
     if wanted is not None and len(cited) < wanted:

@@ -55,7 +55,7 @@ from lace_runs.adapters.wakeups import EventWakeups
 from lace_runs.adapters.work import WORK_CHANNEL, OpenPostgresUnitOfWork
 from lace_runs.api import consumers
 from lace_runs.api.artifacts import ArtifactServicer, ArtifactTools
-from lace_runs.api.convert import event_json
+from lace_runs.api.convert_events import event_json
 from lace_runs.api.evaluations import EvaluationServicer, EvaluationTools
 from lace_runs.api.history import HistoryServicer, HistoryTools
 from lace_runs.api.paragraphs import ParagraphServicer, ParagraphTools

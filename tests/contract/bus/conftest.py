@@ -18,7 +18,7 @@ from lace_platform.ids import new_id
 from tests.doubles.probe import Probe, open_probe
 
 RETRY = RetryPolicy(attempts=3, first_pause_s=0.01, longest_pause_s=0.05)
-PATIENCE_S = {"memory": 2, "postgres": 5, "kafka": 30}
+PATIENCE_S = {"memory": 20, "postgres": 30, "kafka": 60}
 
 
 class Buses:

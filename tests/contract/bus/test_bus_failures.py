@@ -161,6 +161,7 @@ async def test_a_subscription_that_is_closed_leaves_the_bus_to_the_others(buses:
     assert first.payloads() == [b"0", b"1"]
 
 
+@pytest.mark.slow
 async def test_members_that_come_and_go_lose_nothing_and_keep_every_key_in_order(buses: Buses, topic: str) -> None:
     home, keys, each = await buses.open(), 8, 30
     received: list[Envelope] = []
@@ -190,6 +191,7 @@ async def test_members_that_come_and_go_lose_nothing_and_keep_every_key_in_order
     assert [_in_order(received, f"key-{k}") for k in range(keys)] == [whole] * keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgres", pytest.param("kafka", marks=pytest.mark.real_parts)])
 async def test_a_member_that_is_killed_loses_nothing_and_its_keys_go_on_in_order(
     kind: str, make_bus: Callable[[], Bus], buses: Buses, topic: str, request: pytest.FixtureRequest

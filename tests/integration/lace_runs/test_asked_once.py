@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from lace_core import contracts
 from lace_core.errors import LaceError, Reason
-from lace_runs.app.ports import ModelAnswer
+from lace_runs.app.model_ports import ModelAnswer
 from tests.doubles.runs_world import RuleModel, World
 
 
@@ -22,27 +21,9 @@ class ListeningModel(RuleModel):
 
     attempts: list[tuple[str, int]] = field(default_factory=list)
 
-    async def generate(
-        self,
-        contract: contracts.Contract,
-        input_json: str,
-        *,
-        run_id: str,
-        step_id: str,
-        attempt: int,
-        settings: Mapping[str, Any],
-        progress: Callable[[int], None],
-    ) -> ModelAnswer:
-        self.attempts.append((step_id, attempt))
-        return await super().generate(
-            contract,
-            input_json,
-            run_id=run_id,
-            step_id=step_id,
-            attempt=attempt,
-            settings=settings,
-            progress=progress,
-        )
+    async def generate(self, contract: contracts.Contract, input_json: str, **named: Any) -> ModelAnswer:
+        self.attempts.append((named["step_id"], named["attempt"]))
+        return await super().generate(contract, input_json, **named)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ async def written(world: World) -> Run:
 
 
 async def _find(world: World, wanted: Wanted, after: Cursor | None = None, limit: int = 100) -> list[Citation]:
-    return list(await list_citations(world.open, world.tenant_id, wanted, after, limit))
+    reader = replace(world.caller(), labels=wanted.labels)
+    return list(await list_citations(world.open, reader, wanted, after, limit))
 
 
 async def _expected(world: World, artifact_id: str) -> dict[tuple[str, str], list[str]]:
@@ -102,11 +103,15 @@ async def test_another_tenant_and_who_lacks_a_label_of_a_cited_source_are_told_n
         await work.commit()
     wanted = Wanted(source_ids=(SOURCE.source_id,), labels=ALL)
     assert await _find(world, wanted) == []
+    with pytest.raises(LaceError) as hidden:
+        await _find(world, Wanted(artifact_id=written.artifact_id, labels=ALL))
+    assert hidden.value.reason is Reason.ARTIFACT_NOT_FOUND
     wanted = replace(wanted, labels=frozenset({*ALL, "secret"}))
     assert await _find(world, wanted)
-    assert list(await list_citations(world.open, "ten_other", wanted, None, 10)) == []
+    stranger = replace(world.caller(), tenant_id="ten_other")
+    assert list(await list_citations(world.open, stranger, wanted, None, 10)) == []
     with pytest.raises(LaceError) as refused:
-        await list_citations(world.open, "ten_other", Wanted(artifact_id=written.artifact_id), None, 10)
+        await list_citations(world.open, stranger, Wanted(artifact_id=written.artifact_id), None, 10)
     assert refused.value.reason is Reason.ARTIFACT_NOT_FOUND
 
 

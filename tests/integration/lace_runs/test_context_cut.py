@@ -11,7 +11,7 @@ import pytest
 
 from lace_core import contracts
 from lace_core.errors import Reason
-from lace_runs.app.ports import ModelAnswer, TokenCounts
+from lace_runs.app.model_ports import ModelAnswer, TokenCounts
 from lace_runs.app.provenance import TOPIC
 from tests.doubles.runs_world import RuleModel, World
 

@@ -158,7 +158,7 @@ async def test_a_result_of_an_unknown_type_leaves_the_run_to_a_worker_that_knows
     async with world.worker():
         other = await world.start("noop10")
         await world.until(other.run_id, "succeeded")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await _left(world, run):
                 await asyncio.sleep(0.02)
         state = (await world.get(run.run_id)).state

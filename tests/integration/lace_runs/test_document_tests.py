@@ -186,7 +186,7 @@ async def test_what_waits_for_review_and_what_is_not_verified_can_shut_a_gate(de
         "'run_id', '', 'node_id', '', 'block_id', '', 'node_title', '', 'text', '', 'verdict', 'partially', "
         "'judged', '{}'::jsonb, 'place', '{}'::jsonb, 'evidence', '[]'::jsonb, 'sources', '[]'::jsonb, "
         "'labels', '[]'::jsonb, 'state', 'open', 'version', 1, 'created_by', '', 'created_at', now(), 'assignee', '', "
-        "'settled_by', '', 'reason', '', 'new_text', '', 'revision_id', ''))).*",
+        "'settled_by', '', 'reason', '', 'new_text', '', 'revision_id', '', 'paragraph_id', ''))).*",
         tenant_id=desk.world.tenant_id,
         artifact_id=desk.artifact_id,
     )

@@ -29,13 +29,14 @@ from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.paging import PageTokens
 from lace_platform.rpc import CallContext, RpcServer, acting_as, open_channel
+from lace_runs.adapters.event_groups import groups_of
 from lace_runs.adapters.events import PostgresNews
 from lace_runs.adapters.services import BlobSnapshots
 from lace_runs.adapters.wakeups import EventWakeups
 from lace_runs.api.runs import RunServicer, RunTools
 from lace_runs.app.events import EventTails
 from lace_runs.app.ports import Caller
-from lace_runs.domain.events import event_id_of
+from lace_runs.domain.events import EventDraft, event_id_of
 from tests.doubles import gateway_backend as doubles
 from tests.doubles.runs_world import World
 
@@ -73,7 +74,7 @@ class Plane:
 
     async def get(self, path: str, token: str = GOOD, *, gateway: int = 0, **query: Any) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=self.urls[gateway], headers=headers, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=self.urls[gateway], headers=headers, trust_env=False, timeout=30) as http:
             answer = await http.get(path, params=query)
         return answer.status_code, answer.json() if answer.content else None
 
@@ -276,18 +277,17 @@ async def _written_by_the_release_before(world: World) -> str:
         ("pipeline.run.cancelled", "cancelled", {"run_controlled": cancelled}),
     ]
     async with world.system.transaction() as tx:
-        await tx.execute("UPDATE runs.run_events SET schema_version = 1 WHERE run_id = :run_id", {"run_id": run.run_id})
+        old = "UPDATE runs.event_groups SET schema_version = 1 WHERE run_id = :run_id"
+        await tx.execute(old, {"run_id": run.run_id})
         for sequence, (event_type, status, payload) in enumerate(rows, 2):
+            [group] = groups_of([EventDraft(event_type, payload, utc_now(), status)])
             await tx.execute(
-                """INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status,
-                     step_id, attempt, progress_pct, payload_json, redaction_level, content_hash, content_uri,
-                     schema_version, payload_schema_version)
-                   VALUES (:tenant_id, :run_id, :sequence, :event_type, :at, :status, '', 1, 25,
-                     CAST(:payload AS jsonb), 'none', '', '', 1, 1)""",
+                """INSERT INTO runs.event_groups
+                     (tenant_id, run_id, last_sequence, progress_pct, schema_version, events)
+                   VALUES (:tenant_id, :run_id, :sequence, 25, 1, CAST(:events AS json))""",
                 {
                     "tenant_id": world.tenant_id, "run_id": run.run_id, "sequence": sequence,
-                    "event_type": event_type, "at": utc_now(), "status": status,
-                    "payload": orjson.dumps(payload).decode(),
+                    "events": orjson.dumps(group["events"]).decode(),
                 },
             )  # fmt: skip
         await tx.execute(
@@ -367,8 +367,10 @@ async def content(plane: Plane) -> Content:
     uri = await store.put_result(plane.world.tenant_id, run.run_id, sha256_hex(WHOLE), WHOLE)
     async with plane.world.system.transaction() as tx:
         await tx.execute(
-            """UPDATE runs.run_events SET content_uri = :uri, content_hash = :hash, redaction_level = 'sample'
-               WHERE run_id = :run_id AND sequence = 1""",
+            """UPDATE runs.event_groups SET events = json_build_array(json_build_array(events #> '{0,0}',
+                 events #> '{0,1}', events #> '{0,2}', events #> '{0,3}', events #> '{0,4}', events #> '{0,5}', 1,
+                 'sample', CAST(:hash AS text), CAST(:uri AS text)))
+               WHERE run_id = :run_id AND last_sequence = 1""",
             {"uri": uri, "hash": sha256_hex(WHOLE), "run_id": run.run_id},
         )
         await tx.execute("""UPDATE runs.runs SET labels = '["secret"]' WHERE run_id = :id""", {"id": run.run_id})

@@ -12,8 +12,9 @@ from lace_core.errors import LaceError, Reason
 from lace_core.ir import Source
 from lace_core.pipeline import FACTS
 from lace_core.settings import resolve
-from lace_runs.app.ports import Resolved, SourceInfo
+from lace_runs.app.ports import Resolved
 from lace_runs.app.runs import Start, prepare
+from lace_runs.app.source_ports import SourceInfo
 from lace_runs.domain import steps
 from lace_runs.domain.runs import Request, Run, RunState, Trigger
 from tests.doubles.runs_world import SOURCE, TEXTS, MemorySources, World

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -14,7 +13,8 @@ from lace_core import contracts
 from lace_core.settings import resolve
 from lace_platform.clock import utc_now
 from lace_runs.app import runs
-from lace_runs.app.ports import Caller, ModelAnswer, Resolved
+from lace_runs.app.model_ports import ModelAnswer
+from lace_runs.app.ports import Caller, Resolved
 from lace_runs.domain.runs import Request, RunState
 from tests.doubles.runs_world import RuleModel, World
 
@@ -32,30 +32,13 @@ class ShuffledModel(RuleModel):
     most: int = 0
     ended: list[str] = field(default_factory=list)
 
-    async def generate(
-        self,
-        contract: contracts.Contract,
-        input_json: str,
-        *,
-        run_id: str,
-        step_id: str,
-        attempt: int,
-        settings: Mapping[str, Any],
-        progress: Callable[[int], None],
-    ) -> ModelAnswer:
+    async def generate(self, contract: contracts.Contract, input_json: str, **named: Any) -> ModelAnswer:
+        step_id: str = named["step_id"]
         self.now += 1
         self.most = max(self.most, self.now)
         kind, _, node_id = step_id.partition(":")
         await asyncio.sleep(Random(f"{self.seed}/{kind}/{len(self.ended)}/{node_id}").random() * 0.02)
-        answer = await super().generate(
-            contract,
-            input_json,
-            run_id=run_id,
-            step_id=step_id,
-            attempt=attempt,
-            settings=settings,
-            progress=progress,
-        )
+        answer = await super().generate(contract, input_json, **named)
         self.now -= 1
         self.ended.append(step_id)
         return answer

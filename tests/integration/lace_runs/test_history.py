@@ -15,7 +15,9 @@ from lace_platform.clock import utc_now
 from lace_runs.app import artifacts, rollback
 from lace_runs.app.history import blame, differing, log, merging, naming
 from lace_runs.app.ports import Caller
-from lace_runs.domain.runs import Run, RunState
+from lace_runs.app.runs import Start
+from lace_runs.app.settling import settle
+from lace_runs.domain.runs import Request, Run, RunState
 from tests.doubles.runs_world import World
 
 
@@ -203,9 +205,12 @@ async def test_sources_that_one_may_not_see_hide_the_history(world: World, writt
         artifact_id=artifact_id,
     )
     stranger: Caller = world.caller()
+    elsewhere = Start("patch", Request(title="Another", instructions="Shorter."), artifact_id)
     async with world.open(world.tenant_id) as work:
         for hidden in (
             lambda: log.log(work, stranger, artifact_id, "", "", 0, 10),
+            lambda: log.log(work, stranger, artifact_id, "nowhere", "", 0, 10),
+            lambda: settle(world.open, world.sources, world.snapshots, stranger, elsewhere),
             lambda: blame.blame(work, stranger, artifact_id, "", "", 0, 10),
             lambda: differing.compare(work, stranger, differing.Wanted(artifact_id)),
             lambda: naming.list_branches(work, stranger, artifact_id, "", 10),

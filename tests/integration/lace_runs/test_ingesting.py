@@ -349,4 +349,4 @@ def test_what_may_be_asked_of_the_inbox(world: World) -> None:
 
 async def test_only_its_own_endpoint_starts_an_import(world: World) -> None:
     with pytest.raises(LaceError, match="sources:import"):
-        await settle(world.open, world.sources, world.snapshots, world.tenant_id, Start("import", Request()))
+        await settle(world.open, world.sources, world.snapshots, world.caller(), Start("import", Request()))

@@ -54,6 +54,15 @@ async def test_a_run_from_before_keeps_the_settings_in_its_row(world: World) -> 
         assert (await world.until(run.run_id, "succeeded", "failed")).steps_done == 10
 
 
+async def test_a_runs_row_keeps_of_what_was_asked_what_says_something(world: World) -> None:
+    run = await world.start("outline", title="The bridge")
+    [kept] = await _rows(world, "SELECT request FROM runs.runs WHERE run_id = :run_id", run_id=run.run_id)
+    assert kept.request["title"] == "The bridge"
+    assert not {"", 0} & {value for value in kept.request.values() if not isinstance(value, list)}
+    assert [] not in kept.request.values()
+    assert (await _run(world, run.run_id)).request == run.request
+
+
 async def test_an_events_id_is_made_of_its_run_and_its_place(world: World) -> None:
     run = await world.start("noop10")
     async with world.worker():

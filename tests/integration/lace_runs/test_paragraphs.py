@@ -44,7 +44,8 @@ async def test_a_paragraph_is_written_out_of_its_facts_alone(paragraphs: Paragra
     assert done.state is RunState.SUCCEEDED, done.error_message
     assert done.result is not None
     assert done.result["paragraph"] == {
-        "paragraph_id": made.paragraph_id, "text_version": 1, "state": "verified", "standing": 2, "withheld": 0
+        "paragraph_id": made.paragraph_id, "text_version": 1, "state": "verified", "standing": 2, "withheld": 0,
+        "review_items": 0,
     }  # fmt: skip
     assert [fact.fact_id for fact in asked[0].facts] == ["fct_cost", "fct_paid"]
     shown = await paragraphs.show(made)

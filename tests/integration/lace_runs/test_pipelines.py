@@ -150,7 +150,7 @@ async def test_only_a_worker_that_knows_all_kinds_of_steps_takes_it(world: World
 
 async def _settled(world: World, pipeline_id: str, artifact_id: str = "", **request: object) -> Start:
     start = Start(pipeline_id, Request(**request), artifact_id)  # type: ignore[arg-type]
-    settled, pipeline = await settle(world.open, world.sources, world.snapshots, world.tenant_id, start)
+    settled, pipeline = await settle(world.open, world.sources, world.snapshots, world.caller(), start)
     assert settled.pipeline_id == pipeline.pipeline_id
     return settled
 

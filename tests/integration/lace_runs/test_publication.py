@@ -15,7 +15,7 @@ from lace_platform.bus.memory import MemoryBus
 from lace_platform.outbox import OutboxRelay
 from lace_runs.adapters.publication import EventPublication
 from lace_runs.adapters.tables import INFRASTRUCTURE
-from lace_runs.api.convert import event_json
+from lace_runs.api.convert_events import event_json
 from lace_runs.domain.event_types import EVENT_TYPES
 from lace_runs.domain.runs import Trigger
 from tests.doubles.runs_world import World
@@ -38,7 +38,7 @@ class RecordingBus(MemoryBus):
         return [envelope for envelope in self.sent if envelope.key == run_id]
 
     async def until_end_of(self, run_id: str) -> list[Envelope]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(envelope.topic == "openlineage.complete" for envelope in self.of(run_id)):
                 await asyncio.sleep(0.01)
         return self.of(run_id)
@@ -85,7 +85,7 @@ async def test_where_events_stay_at_home_only_the_dispatch_leaves(world: World) 
     async with _relaying(world, lineage=False) as bus, world.worker():
         run = await world.start("noop10")
         await world.until(run.run_id, "succeeded")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not bus.of(run.run_id):
                 await asyncio.sleep(0.01)
         [event] = _events(bus.of(run.run_id))

@@ -86,6 +86,23 @@ async def _verdicts(world: World, artifact_id: str, **wanted: Any) -> list[Mappi
         return [row for _, row in await artifacts.list_verdicts(work, world.tenant_id, asked, 0, 100)]
 
 
+async def test_what_was_kept_out_is_for_who_may_read_what_the_run_read(world: World, written: Run) -> None:
+    """A sentence that a model made of a source which the document does not cite: only the run says what it read."""
+    artifact_id = written.artifact_id
+    held = {"held": ("board",)}
+    for reader in ({}, held):
+        assert LIE in {row["text"] for row in await _verdicts(world, artifact_id, **reader)}
+    await world.sql(
+        "UPDATE runs.runs SET labels = CAST(:labels AS jsonb) WHERE run_id = :run_id",
+        labels='["board", "secret"]',
+        run_id=written.run_id,
+    )
+    seen = await _verdicts(world, artifact_id, **held)
+    assert seen
+    assert all(row["in_document"] for row in seen)
+    assert LIE in {row["text"] for row in await _verdicts(world, artifact_id, held=("board", "secret"))}
+
+
 def _with(document: Artifact, text: str) -> tuple[Artifact, Evidence]:
     """The document with one more sentence over the first piece of evidence that speaks of the cost."""
     at = next(i for i, n in enumerate(document.nodes) for e in n.evidence if "4.2 million" in e.quote)

@@ -131,7 +131,7 @@ async def test_what_there_is_no_room_for_waits_and_its_dispatch_is_sent(world: W
 
 async def test_a_claim_that_hangs_keeps_no_start_waiting(world: World) -> None:
     async with world.worker() as (lease, worker), _group(world, worker, lease.worker_id) as group:
-        async with worker._claiming, asyncio.timeout(1):
+        async with worker._claiming, asyncio.timeout(30):
             run_id, at_once = await _start(world, group, "key")
             assert (at_once, (await world.get(run_id)).state) == (True, RunState.QUEUED)
         assert (await world.until(run_id, "succeeded")).epoch == 1

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 
 from lace_core import ir
 from lace_core.merkle import ir_hash, node_hash
@@ -20,7 +20,6 @@ def _as_jsonb(value: Any) -> Any:
     return json.loads(json.dumps(msgspec.to_builtins(value), sort_keys=True))
 
 
-@settings(max_examples=100)
 @given(artifacts)
 def test_a_document_of_rows_is_the_document(document: ir.Artifact) -> None:
     hashes = {node.node_id: node_hash(node) for node in document.nodes}

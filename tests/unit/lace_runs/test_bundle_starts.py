@@ -11,13 +11,15 @@ from lace_core.errors import LaceError, Reason
 from lace_core.labels import held_by
 from lace_core.pipeline import PIPELINES
 from lace_platform.clock import utc_now
-from lace_runs.api import convert
+from lace_runs.api import convert_runs as convert
 from lace_runs.app.ports import Caller, Resolved
 from lace_runs.app.provenance import segment
 from lace_runs.app.runs import Start, new_run
 from lace_runs.app.settling import settle
 from lace_runs.domain.runs import Run
 from tests.doubles.runs_world import MemorySources
+
+CALLER = Caller("ten_1", "prn_1", frozenset(), frozenset(), held_by("prn_1", ["x"]), "req", "cor", "key", "")
 
 
 def sources() -> MemorySources:
@@ -29,13 +31,11 @@ def sources() -> MemorySources:
 async def settled(**asked: Any) -> Start:
     start = convert.start_of(runs_pb2.StartRunRequest(pipeline_id="generate", title="T", **asked))
     nothing = cast(Any, None)  # a start that names a pipeline that ships looks at no artifact
-    return (await settle(nothing, sources(), nothing, "ten_1", start))[0]
+    return (await settle(nothing, sources(), nothing, CALLER, start))[0]
 
 
 def run_of(start: Start) -> Run:
-    labels = held_by("prn_1", ["x"])
-    caller = Caller("ten_1", "prn_1", frozenset(), frozenset(), labels, "req", "cor", "key", "")
-    return new_run(caller, start, "art_1", PIPELINES["generate"], Resolved({}, "h", ""), utc_now())
+    return new_run(CALLER, start, "art_1", PIPELINES["generate"], Resolved({}, "h", ""), utc_now())
 
 
 async def test_a_run_is_held_to_the_version_that_it_found() -> None:

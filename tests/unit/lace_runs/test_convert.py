@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from lace_core import actions
 from lace_core import ir as model
 from lace_platform.clock import utc_now
 from lace_proto import json as wire_json
-from lace_runs.api import convert
+from lace_runs.api import convert_events, convert_ir, convert_runs
 from lace_runs.domain.events import Event, EventDraft
 from lace_runs.domain.runs import RunState
 from lace_runs.domain.steps import OUTPUTS
@@ -58,9 +59,9 @@ constraints = st.builds(
 
 @given(blocks)
 def test_a_block_comes_back_as_it_went(block: Any) -> None:
-    wire = wire_json.from_python(ir_pb2.Block, convert._block_form(convert._form(block)))
+    wire = wire_json.from_python(ir_pb2.Block, convert_ir._block_form(convert_ir._form(block)))
     action = ir_pb2.Action(idempotency_key="k", insert_block=ir_pb2.InsertBlock(node_id="n", block=wire))
-    back = convert.action_of(action, "")
+    back = _action_of(action, "")
     assert isinstance(back, actions.InsertBlock)
     assert back.block == block
 
@@ -68,16 +69,21 @@ def test_a_block_comes_back_as_it_went(block: Any) -> None:
 @given(constraints)
 def test_constraints_come_back_as_they_went(value: model.Constraints) -> None:
     action = ir_pb2.Action(
-        set_constraints=ir_pb2.SetConstraints(node_id="n", constraints=convert.constraints_message(value))
+        set_constraints=ir_pb2.SetConstraints(node_id="n", constraints=convert_ir.constraints_message(value))
     )
-    back = convert.action_of(action, "key")
+    back = _action_of(action, "key")
     assert isinstance(back, actions.SetConstraints)
     assert back.constraints == value
 
 
+def _action_of(message: ir_pb2.Action, default_key: str) -> actions.Action:
+    action: actions.Action = msgspec.convert(convert_ir.action_form(message, default_key), actions.Action)
+    return action
+
+
 def _glossary_of(**wire: Any) -> tuple[model.GlossaryTerm, ...] | None:
     asked = ir_pb2.SetConstraints(node_id="n", constraints=ir_pb2.Constraints(**wire))
-    action = convert.action_of(ir_pb2.Action(set_constraints=asked), "key")
+    action = _action_of(ir_pb2.Action(set_constraints=asked), "key")
     assert isinstance(action, actions.SetConstraints)
     return action.constraints.glossary
 
@@ -88,7 +94,7 @@ def test_a_glossary_of_the_first_schema_is_still_understood_and_still_shown() ->
     assert _glossary_of(glossary=["pump"], glossary_terms=[pump]) == (
         model.GlossaryTerm(term="pump", definition="moves water", avoid=("engine",)),
     )
-    shown = convert.constraints_message(model.Constraints(glossary=(model.GlossaryTerm(term="pump"),)))
+    shown = convert_ir.constraints_message(model.Constraints(glossary=(model.GlossaryTerm(term="pump"),)))
     assert list(shown.glossary) == ["pump"]
     with pytest.raises(ValueError, match="give glossary_terms alone"):
         _glossary_of(glossary=["valve"], glossary_terms=[pump])
@@ -96,15 +102,15 @@ def test_a_glossary_of_the_first_schema_is_still_understood_and_still_shown() ->
 
 @pytest.mark.parametrize("state", list(RunState))
 def test_every_state_has_its_wire_name(state: RunState) -> None:
-    assert convert.state_of(convert.run_state(state)) == state.value
-    assert runs_pb2.RunState.Name(convert.run_state(state)) == f"RUN_STATE_{state.name}"
+    assert convert_runs.state_of(convert_runs.run_state(state)) == state.value
+    assert runs_pb2.RunState.Name(convert_runs.run_state(state)) == f"RUN_STATE_{state.name}"
 
 
 @pytest.mark.parametrize("kind", [field.name for field in event_pb2.EventPayload.DESCRIPTOR.fields])
 def test_every_payload_kind_is_served(kind: str) -> None:
     draft = EventDraft("pipeline.test", {kind: {}}, utc_now())
     event = Event("evt_x_1", 1, "ten_x", "run_x", "generate", draft, 12.5, "req", "cor", "key", "")
-    message = convert.event_message(event)
+    message = convert_events.event_message(event)
     assert message.payload.WhichOneof("kind") == kind
     assert wire_json.to_python(message)["progress_pct"] == 12.5
 
@@ -114,7 +120,7 @@ def test_every_payload_kind_is_served(kind: str) -> None:
 )
 def test_an_action_of_no_kind_is_refused(bad: ir_pb2.Action) -> None:
     with pytest.raises(ValueError):
-        convert.action_of(bad, "k")
+        _action_of(bad, "k")
 
 
 def test_every_step_of_every_pipeline_has_a_result_type() -> None:

@@ -15,7 +15,8 @@ from lace.runs.v1 import runs_pb2
 from lace_core.errors import LaceError
 from lace_proto import json as wire_json
 from lace_proto.json_plain import is_plain
-from lace_runs.api import convert, event_batches
+from lace_runs.api import convert_events as convert
+from lace_runs.api import event_batches
 from lace_runs.domain.events import SCHEMA_VERSION, Event, EventDraft, event_id_of
 
 _text = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lace.common.v1 import event_pb2
 from lace_core.errors import LaceError, Reason
 from lace_proto import json as wire_json
-from lace_runs.api import convert
+from lace_runs.api import convert_events as convert
 from lace_runs.domain.event_types import EVENT_TYPES
 from lace_runs.domain.event_versions import CASTS, Cast, as_version, asked_version, cast_payload
 from lace_runs.domain.events import SCHEMA_VERSION, Event, EventDraft, payload_version

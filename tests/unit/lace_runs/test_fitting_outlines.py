@@ -11,7 +11,7 @@ import pytest
 
 from lace_core import contracts
 from lace_runs.app.documents.fitting import fitted_outlines
-from lace_runs.app.ports import ModelAnswer, PromptTokens, TokenCounts
+from lace_runs.app.model_ports import ModelAnswer, PromptTokens, TokenCounts
 
 ASKED = contracts.IntentInput(title="The bridge", instructions="", language="en", sources=())
 OUTLINES = [

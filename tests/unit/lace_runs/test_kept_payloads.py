@@ -15,7 +15,8 @@ from lace_core.errors import LaceError, Reason
 from lace_core.pipeline import PIPELINES
 from lace_runs.app.documents.telling import tell_call
 from lace_runs.app.event_content import event_content
-from lace_runs.app.ports import Caller, EventPage, ModelAnswer
+from lace_runs.app.model_ports import ModelAnswer
+from lace_runs.app.ports import Caller, EventPage
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain.events import Event, EventDraft, event_id_of
 from lace_runs.domain.runs import Run

@@ -83,7 +83,7 @@ def move_node(draft: Draft, action: act.MoveNode) -> None:
     above: Node | None = draft.writable(action.parent_id, "parent_id")
     while above is not None:
         if above.node_id == node.node_id:
-            raise Refused(RejectionCode.CYCLE, "parent_id", "A node cannot be put below itself.")
+            raise Refused(RejectionCode.CYCLE, "parent_id", "A node cannot be put below itself; name another parent.")
         above = draft.get(above.parent_id) if above.parent_id is not None else None
     if stands_there(draft, node, action):
         return

@@ -18,7 +18,7 @@ from lace_core.paragraphs.facts import AllowedFact
 from lace_core.paragraphs.spec import ParagraphSpec
 from lace_core.policies.keeping_out import ruled_out
 from lace_core.verification.grounding import verify
-from lace_core.verification.verdicts import LayerVerdict, Verdict
+from lace_core.verification.verdicts import Acceptance, LayerVerdict, Verdict
 from lace_core.writing import SentenceVerdict
 
 LONGEST_SENTENCE = 2000
@@ -33,7 +33,10 @@ class FactLink(Struct, frozen=True, kw_only=True):
 
 
 class SupportedSentence(Struct, frozen=True, kw_only=True):
-    """A sentence with its verdict and what each layer found; `links` is never empty."""
+    """A sentence with its verdict and what each layer found; `links` is never empty.
+
+    `acceptance` is a person's decision that it stands which the rules could not decide.
+    """
 
     sentence_id: str
     text: str
@@ -41,11 +44,13 @@ class SupportedSentence(Struct, frozen=True, kw_only=True):
     verdict: str
     reasons: tuple[str, ...] = ()
     layers: tuple[LayerVerdict, ...] = ()
+    acceptance: Acceptance | None = None
 
     @property
     def stands(self) -> bool:
         """Whether it may be shown as content."""
-        return self.verdict == Verdict.SUPPORTED.word
+        is_accepted = self.acceptance is not None and self.verdict == Verdict.PARTIALLY.word
+        return self.verdict == Verdict.SUPPORTED.word or is_accepted
 
 
 class Unmet(Struct, frozen=True, kw_only=True):
@@ -133,19 +138,34 @@ def verified(sentence_id: str, text: str, links: Sequence[FactLink]) -> Supporte
 
 
 def again(sentences: Sequence[SupportedSentence], spec: ParagraphSpec) -> list[SupportedSentence]:
-    """The same sentences held against the same words once more."""
-    found = [verified(sentence.sentence_id, sentence.text, sentence.links) for sentence in sentences]
+    """The same sentences held against the same words once more; what a person decided stays decided."""
+    found = [
+        msgspec.structs.replace(verified(own.sentence_id, own.text, own.links), acceptance=own.acceptance)
+        for own in sentences
+    ]
     return _without_phrases(found, spec)
+
+
+def remade(sentences: Sequence[SupportedSentence], spec: ParagraphSpec) -> list[SupportedSentence]:
+    """The same sentences out of their facts' words, and of what a judge said of them where the rules say the same."""
+    return [
+        own if any(layer.layer == "judge" for layer in own.layers) and _rules(own) == _rules(made) else made
+        for own, made in zip(sentences, again(sentences, spec), strict=True)
+    ]
+
+
+def _rules(sentence: SupportedSentence) -> tuple[LayerVerdict, ...]:
+    return tuple(layer for layer in sentence.layers if layer.layer != "judge")
 
 
 def _without_phrases(sentences: Sequence[SupportedSentence], spec: ParagraphSpec) -> list[SupportedSentence]:
     """The sentences, of which those with a forbidden phrase do not stand, as in a section."""
     rules = Constraints(forbidden_phrases=spec.forbidden_phrases)
-    return _found(sentences, ruled_out([_verdict_of(sentence) for sentence in sentences], rules))
+    return _found(sentences, ruled_out([verdict_of(sentence) for sentence in sentences], rules))
 
 
 def judge_input(sentences: Sequence[SupportedSentence]) -> JudgeInput:
-    """What a judge is asked: only the sentences that stand, as it can only lower a verdict."""
+    """What a judge is asked: what the rules let stand, as it can only lower a verdict; no person's decision."""
     return JudgeInput(
         sentences=tuple(
             JudgedSentence(
@@ -154,24 +174,27 @@ def judge_input(sentences: Sequence[SupportedSentence]) -> JudgeInput:
                 quotes=tuple(link.evidence.quote for link in sentence.links),
             )
             for sentence in sentences
-            if sentence.stands
+            if sentence.verdict == Verdict.SUPPORTED.word
         )
     )
 
 
 def lowered(sentences: Sequence[SupportedSentence], judging: Judging) -> list[SupportedSentence]:
     """The sentences after a judge, by the rules that hold for sections: never better than before."""
-    return _found(sentences, judging.lowering([_verdict_of(sentence) for sentence in sentences]))
+    return _found(sentences, judging.lowering([verdict_of(sentence) for sentence in sentences]))
 
 
 def _found(sentences: Sequence[SupportedSentence], verdicts: Sequence[SentenceVerdict]) -> list[SupportedSentence]:
     return [
-        msgspec.structs.replace(own, verdict=after.verdict, reasons=after.reasons, layers=after.layers)
+        msgspec.structs.replace(
+            own, verdict=after.verdict, reasons=after.reasons, layers=after.layers, acceptance=after.acceptance
+        )
         for own, after in zip(sentences, verdicts, strict=True)
     ]
 
 
-def _verdict_of(sentence: SupportedSentence) -> SentenceVerdict:
+def verdict_of(sentence: SupportedSentence) -> SentenceVerdict:
+    """The sentence's verdict as documents and their reviews have it."""
     return SentenceVerdict(
         sentence_id=sentence.sentence_id,
         text=sentence.text,
@@ -179,6 +202,7 @@ def _verdict_of(sentence: SupportedSentence) -> SentenceVerdict:
         verdict=sentence.verdict,
         reasons=sentence.reasons,
         layers=sentence.layers,
+        acceptance=sentence.acceptance,
     )
 
 
@@ -213,8 +237,15 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def encode(sentences: Sequence[SupportedSentence]) -> bytes:
-    """Canonical JSON of a text: the sentences with their facts, quotes and verdicts, withheld ones too."""
-    return _ENCODER.encode(tuple(sentences))
+    """Canonical JSON of a text: the sentences with their facts, quotes and verdicts, withheld ones too.
+
+    Decisions of people are in it where there are some: texts from before there were any keep their hashes.
+    """
+    plain = msgspec.to_builtins(tuple(sentences))
+    for sentence in plain:
+        if sentence["acceptance"] is None:
+            del sentence["acceptance"]
+    return _ENCODER.encode(plain)
 
 
 def text_hash(sentences: Sequence[SupportedSentence]) -> str:

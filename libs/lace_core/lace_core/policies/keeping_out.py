@@ -10,6 +10,7 @@ import msgspec
 from lace_core import actions as act
 from lace_core.contracts import Carried, Patched, RemovedBlock, WrittenBlock
 from lace_core.ir import Constraints, cited_parts
+from lace_core.phrases import shown_in
 from lace_core.planning import Grounds
 from lace_core.policies.ruling import forbidden_in
 from lace_core.verification.grounding import Verdict
@@ -88,7 +89,7 @@ def _carried_phrase(block: WrittenBlock, grounds: Mapping[str, Grounds], rules: 
     if not isinstance(block, Carried):
         return ""
     made = block_of(block, (), grounds)
-    texts = [block.caption, *(part.text for part in cited_parts(made[0]))] if made else [block.caption]
+    texts = [block.caption, *(text for _, text in shown_in(made[0]))] if made else [block.caption]
     return next((phrase for phrase in (forbidden_in(text, rules) for text in texts) if phrase), "")
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import msgspec
+
 from lace_core.constraints import resolve_chain
 from lace_core.ir import Artifact, Constraints, GlossaryTerm, Node
+from lace_core.phrases import phrase_in
 from lace_core.policies.in_force import Origin, PolicyInForce
 from lace_core.policies.inheritance import lay
 
@@ -29,6 +32,15 @@ def ruled(policy: PolicyInForce | None, place: Place) -> Constraints:
     The policy's constraints of the document belong to the root; those of sections to every node that fits.
     """
     return place.own if policy is None else lay(_asked(policy, place), place.own).constraints
+
+
+def written_down(policy: PolicyInForce, document: Artifact) -> Artifact:
+    """The document as it would be with what the policy asks of its nodes written on them."""
+    nodes = []
+    for node in document.nodes:
+        asked = ruled(policy, Place(node.title, node.parent_id is None, node.constraints))
+        nodes.append(node if asked == node.constraints else msgspec.structs.replace(node, constraints=asked))
+    return msgspec.structs.replace(document, nodes=tuple(nodes))
 
 
 def loosened(policy: PolicyInForce, place: Place) -> tuple[str, ...]:
@@ -83,9 +95,7 @@ def unused_sections(policy: PolicyInForce, titles: Sequence[str]) -> Iterator[tu
 
 def forbidden_in(text: str, rules: Constraints) -> str:
     """The first forbidden phrase that a text holds, as validation looks for it; empty where there is none."""
-    lowered = text.casefold()
-    phrases = rules.forbidden_phrases or ()
-    return next((phrase for phrase in phrases if phrase.strip() and phrase.casefold() in lowered), "")
+    return phrase_in(text, rules.forbidden_phrases or ())
 
 
 def instructions(policy: PolicyInForce | None, kind: str, rules: Constraints | None = None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from lace_core.verification.standing import Piece, pieces_of
 from lace_platform.db.transaction import Transaction
 from lace_runs.adapters import locks
 from lace_runs.adapters.actions import keep_actions, known_actions
+from lace_runs.adapters.labels import labels_of, may_be_seen
 from lace_runs.adapters.reviews import supersede_changed
 from lace_runs.adapters.verdicts import INSERT_VERDICTS_AGAIN, keep_verdicts, list_verdicts, was_settled
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging, WantedArtifacts
@@ -111,14 +113,8 @@ WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id AND r.tenant_id 
 """
 
 
-# Labels of the sources that a revision of the artifact `a` cites.
-_LABELS = """runs.artifact_revisions AS r, jsonb_array_elements(r.sources) AS source,
-    jsonb_array_elements_text(source -> 'labels') AS label
-    WHERE r.tenant_id = a.tenant_id AND r.artifact_id = a.artifact_id AND r.revision_id = {revision}"""
-
-
 class PostgresArtifacts:
-    """Artifacts within one transaction; see app.ports.ArtifactRepository."""
+    """Artifacts within one transaction; see app.artifact_ports.ArtifactRepository."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -145,14 +141,14 @@ class PostgresArtifacts:
             {"tenant_id": tenant_id, "artifact_id": artifact_id},
         )
         if row is None:
-            raise LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
+            raise _not_found(artifact_id)
         return _record_of(row._asdict())
 
     async def list(
         self,
         tenant_id: str,
         labels: frozenset[str],
-        before: tuple[str, str] | None,
+        before: tuple[datetime, str] | None,
         limit: int,
         wanted: WantedArtifacts = WantedArtifacts(),
     ) -> Sequence[ArtifactRecord]:
@@ -160,8 +156,7 @@ class PostgresArtifacts:
         at, artifact_id = before or (None, "")
         rows = await self._tx.fetch_all(
             f"""SELECT * FROM runs.artifacts AS a WHERE tenant_id = :tenant_id
-                 AND NOT EXISTS (SELECT 1 FROM {_LABELS.format(revision="a.head_revision_id")}
-                     AND NOT label = ANY(CAST(:held AS text[])))
+                 AND {may_be_seen("a", "a.head_revision_id")}
                  AND (CAST(:at AS timestamptz) IS NULL OR
                       (created_at, artifact_id) < (CAST(:at AS timestamptz), :artifact_id))
                  AND (:title = '' OR strpos(lower(title), lower(:title)) > 0)
@@ -185,13 +180,14 @@ class PostgresArtifacts:
     async def labels(self, tenant_id: str, artifact_id: str, revision_id: str) -> frozenset[str]:
         """The labels of the sources that a revision cites; of the head's where the id is empty."""
         revision = "coalesce(nullif(:revision_id, ''), a.head_revision_id)"
-        rows = await self._tx.fetch_all(
-            f"""SELECT DISTINCT found.label FROM runs.artifacts AS a, LATERAL (
-                  SELECT label FROM {_LABELS.format(revision=revision)}) AS found
-                WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id""",
+        row = await self._tx.fetch_one(
+            f"""SELECT ARRAY({labels_of("a", revision)}) AS labels
+                FROM runs.artifacts AS a WHERE a.tenant_id = :tenant_id AND a.artifact_id = :artifact_id""",
             {"tenant_id": tenant_id, "artifact_id": artifact_id, "revision_id": revision_id},
         )
-        return frozenset(row.label for row in rows)
+        if row is None:
+            raise _not_found(artifact_id)
+        return frozenset(row.labels)
 
     async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
         """A revision; raises LaceError REVISION_NOT_FOUND."""
@@ -205,7 +201,7 @@ class PostgresArtifacts:
         return Revision(**row._asdict())
 
     async def revisions(
-        self, tenant_id: str, artifact_id: str, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Revision]:
         """Revisions, newest first."""
         at, revision_id = before or (None, "")
@@ -428,6 +424,10 @@ def _change_rows(changes: Sequence[Change]) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _not_found(artifact_id: str) -> LaceError:
+    return LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
 
 
 def _record_of(row: Mapping[str, Any]) -> ArtifactRecord:

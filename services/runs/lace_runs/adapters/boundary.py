@@ -20,6 +20,7 @@ import structlog
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.database import SystemDatabase
 from lace_platform.ids import new_id
+from lace_runs.adapters.event_groups import groups_of
 from lace_runs.app.ports import EVENT_REFERENCE, Boundary
 from lace_runs.domain.events import SCHEMA_VERSION, cause_of
 from lace_runs.domain.paragraphs.states import UNDER_WAY, ParagraphState
@@ -90,15 +91,9 @@ WITH b AS (
       THEN round(100.0 * r.steps_done / r.steps_total, 1) ELSE 0 END AS progress_pct,
     b.applied, b.event_count, b.boundary_id, b.publish, b.state AS enters, r.artifact_id, r.error_code, r.error_message
 ), step AS ({_STEPS.format(given="steps")}), checkpoint AS ({_CHECKPOINTS.format(given="checkpoints")}), event AS (
-  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
-    progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version,
-    cause)
-  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place, e.event_type, e.occurred_at, e.status,
-    e.step_id, e.attempt, run.progress_pct, e.payload, e.redaction_level, e.content_hash, e.content_uri,
-    {SCHEMA_VERSION}, e.payload_schema_version, coalesce(e.cause, '{{}}')
-  FROM json_to_recordset(CAST(:events AS json)) AS e(run_id text, place int, event_type text, occurred_at timestamptz,
-    status text, step_id text, attempt int, payload jsonb, redaction_level text, content_hash text, content_uri text,
-    payload_schema_version int, cause jsonb) JOIN run USING (run_id)
+  INSERT INTO runs.event_groups (tenant_id, run_id, last_sequence, progress_pct, schema_version, events)
+  SELECT run.tenant_id, run.run_id, run.first_sequence + e.place, run.progress_pct, {SCHEMA_VERSION}, e.events
+  FROM json_to_recordset(CAST(:events AS json)) AS e(run_id text, place int, events json) JOIN run USING (run_id)
 @PARTS@)
 SELECT done.run_id, (
   SELECT jsonb_agg(jsonb_build_object('command_id', c.command_id, 'trigger', c.command, 'requested_by', c.requested_by,
@@ -389,7 +384,7 @@ def _row(boundary: Boundary, trace: Callable[[], Mapping[str, str]]) -> dict[str
         f"checkpoints{again}": [of | vars(checkpoint) for checkpoint in boundary.checkpoints],
         "forget": [of | {"step_id": step_id} for step_id in boundary.forget_checkpoints],
         "jobs": [of | vars(job) for job in boundary.jobs],
-        "events": [of | {"place": place} | vars(event) for place, event in enumerate(boundary.events)],
+        "events": [of | group for group in groups_of(boundary.events)],
         "messages": [of | {"headers": headers} | vars(message) for message in boundary.messages],
         "applied": [of | {"command_id": key, "outcome": value} for key, value in boundary.applied.items()],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from lace_core.errors import LaceError, Reason
 from lace_core.evaluation.citations import CitationReport
 from lace_core.evaluation.reports import PairReport
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.labels import may_be_seen
 from lace_runs.domain.evaluations import Evaluation
 
 INSERT = """
@@ -22,14 +24,9 @@ ON CONFLICT DO NOTHING
 """
 
 # Reports whose own labels are held, and those of the document as it is now.
-_VISIBLE = """
-SELECT e.* FROM runs.evaluations e
-WHERE e.tenant_id = :tenant_id AND e.labels <@ CAST(:held AS text[])
-  AND NOT EXISTS (
-    SELECT 1 FROM runs.artifacts a JOIN runs.artifact_revisions r
-      ON r.tenant_id = a.tenant_id AND r.artifact_id = a.artifact_id AND r.revision_id = a.head_revision_id,
-      jsonb_array_elements(r.sources) AS source, jsonb_array_elements_text(source -> 'labels') AS label
-    WHERE a.tenant_id = e.tenant_id AND a.artifact_id = e.artifact_id AND NOT label = ANY(CAST(:held AS text[])))
+_VISIBLE = f"""
+SELECT e.* FROM runs.evaluations e LEFT JOIN runs.artifacts a USING (tenant_id, artifact_id)
+WHERE e.tenant_id = :tenant_id AND e.labels <@ CAST(:held AS text[]) AND {may_be_seen("a", "a.head_revision_id")}
 """
 
 GET = f"{_VISIBLE} AND e.evaluation_id = :evaluation_id"
@@ -82,7 +79,7 @@ class PostgresEvaluations:
         return _evaluation_of(row._asdict())
 
     async def page(
-        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Evaluation]:
         """Reports newest first."""
         at, before_id = before or (None, "")

@@ -13,22 +13,21 @@ import psycopg
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.database import SystemDatabase
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.event_groups import MOST, drafts_of
 from lace_runs.app.ports import EventPage, RunKey
-from lace_runs.domain.events import Event, EventDraft, cause_of, event_id_of
+from lace_runs.domain.events import Cause, Event, event_id_of
 from lace_runs.domain.runs import RunState
 
 EVENT_COLUMNS = """r.state, r.pipeline_id, r.request_id, r.correlation_id, r.idempotency_key, r.traceparent,
-  r.tenant_id, r.run_id, e.sequence, e.event_type, e.occurred_at, e.status, e.step_id, e.attempt,
-  e.progress_pct, e.payload_json, e.redaction_level, e.content_hash, e.content_uri, e.schema_version,
-  e.payload_schema_version, nullif(e.cause, '{}'), r.next_sequence - 1"""
+  r.tenant_id, r.run_id, g.last_sequence, g.progress_pct, g.schema_version, g.events, r.next_sequence - 1"""
 
-# The run's own columns are read once, in the outer part; a run without new events gives one row without an event.
+# The run's own columns are read once, in the outer part; a run without new events gives one row without any.
 EVENT_PAGE = f"""
 SELECT {EVENT_COLUMNS}
 FROM runs.runs r LEFT JOIN LATERAL (
-  SELECT * FROM runs.run_events WHERE tenant_id = r.tenant_id AND run_id = r.run_id AND sequence > :after
-  ORDER BY sequence LIMIT :limit) e ON true
-WHERE r.tenant_id = :tenant_id AND r.run_id = :run_id ORDER BY e.sequence
+  SELECT * FROM runs.event_groups WHERE tenant_id = r.tenant_id AND run_id = r.run_id
+    AND last_sequence > :after AND last_sequence < CAST(:after AS bigint) + :limit + {MOST}) g ON true
+WHERE r.tenant_id = :tenant_id AND r.run_id = :run_id ORDER BY g.last_sequence
 """
 
 # One look for all runs that are watched through a process: the wake-up names none of them.
@@ -36,12 +35,10 @@ EVENT_NEWS = f"""
 SELECT {EVENT_COLUMNS}
 FROM unnest(CAST(:tenant_ids AS text[]), CAST(:run_ids AS text[]), CAST(:places AS bigint[]))
   AS watched(tenant_id, run_id, place)
-CROSS JOIN LATERAL (
-  SELECT * FROM runs.run_events n
-  WHERE n.tenant_id = watched.tenant_id AND n.run_id = watched.run_id AND n.sequence > watched.place
-  ORDER BY n.sequence LIMIT :limit) e
+JOIN runs.event_groups g ON g.tenant_id = watched.tenant_id AND g.run_id = watched.run_id
+  AND g.last_sequence > watched.place AND g.last_sequence < watched.place + :limit + {MOST}
 JOIN runs.runs r ON r.tenant_id = watched.tenant_id AND r.run_id = watched.run_id
-ORDER BY r.run_id, e.sequence
+ORDER BY r.run_id, g.last_sequence
 """
 
 
@@ -57,9 +54,8 @@ class PostgresEvents:
         rows = await self._tx.fetch_all(EVENT_PAGE, parameters)
         if not rows:
             raise LaceError(Reason.RUN_NOT_FOUND, f"No run {run_id}.")
-        has_events = rows[0][_SEQUENCE] is not None
-        events = [event_of(row) for row in rows] if has_events else []
-        return EventPage(events, RunState(rows[0][0]).is_final, rows[0][-1])
+        events = [event for row in rows if row[_LAST] is not None for event in events_of(row, after)]
+        return EventPage(events[:limit], RunState(rows[0][0]).is_final, rows[0][-1])
 
 
 class PostgresNews:
@@ -82,29 +78,29 @@ class PostgresNews:
             ) from error
         found: dict[RunKey, list[Event]] = {}
         for row in rows:
-            found.setdefault((row[6], row[7]), []).append(event_of(row))
-        return found
+            key = (row[6], row[7])
+            found.setdefault(key, []).extend(events_of(row, places[key]))
+        return {key: events[:limit] for key, events in found.items()}
 
 
-_SEQUENCE = 8
+_LAST = 8
 
 
-def event_of(row: Sequence[Any]) -> Event:
-    """The event in a row of EVENT_COLUMNS."""
+def events_of(row: Sequence[Any], after: int = 0) -> list[Event]:
+    """The events in a row of EVENT_COLUMNS that come after a place."""
     (
-        _, pipeline_id, request_id, correlation_id, idempotency_key, traceparent, tenant_id, run_id, sequence,
-        event_type, occurred_at, status, step_id, attempt, progress_pct, payload, redaction_level, content_hash,
-        content_uri, schema_version, payload_schema_version, cause, _,
+        _, pipeline_id, request_id, correlation_id, idempotency_key, traceparent, tenant_id, run_id, last,
+        progress_pct, schema_version, packed, _,
     ) = row  # fmt: skip
-    draft = EventDraft(
-        event_type, payload, occurred_at, status, step_id, attempt, redaction_level, content_hash, content_uri,
-        payload_schema_version, cause_of(cause) if cause else None,
-    )  # fmt: skip
-    if draft.cause is not None:
-        by = draft.cause
-        request_id, correlation_id = by.request_id, by.correlation_id
-        idempotency_key, traceparent = by.idempotency_key, by.traceparent
-    return Event(
-        event_id_of(run_id, sequence), sequence, tenant_id, run_id, pipeline_id, draft, progress_pct, request_id,
-        correlation_id, idempotency_key, traceparent, schema_version,
-    )  # fmt: skip
+    first = last - len(packed) + 1
+    if after >= first:
+        packed, first = packed[after + 1 - first :], after + 1
+    by_run = Cause(request_id, correlation_id, idempotency_key, traceparent)
+    return [
+        Event(
+            event_id_of(run_id, sequence), sequence, tenant_id, run_id, pipeline_id, draft, progress_pct,
+            by.request_id, by.correlation_id, by.idempotency_key, by.traceparent, schema_version,
+        )
+        for sequence, draft in enumerate(drafts_of(packed), first)
+        for by in (draft.cause or by_run,)
+    ]  # fmt: skip

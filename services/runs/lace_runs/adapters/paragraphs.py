@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -59,10 +60,11 @@ VALUES (:tenant_id, :paragraph_id, :text_version, :spec_version, CAST(:spec AS j
 
 INSERT_SENTENCES = """
 INSERT INTO runs.paragraph_sentences (tenant_id, paragraph_id, text_version, position, sentence_id, text, verdict,
-  reasons, layers)
-SELECT :tenant_id, :paragraph_id, :text_version, x.position, x.sentence_id, x.text, x.verdict, x.reasons, x.layers
+  reasons, layers, acceptance)
+SELECT :tenant_id, :paragraph_id, :text_version, x.position, x.sentence_id, x.text, x.verdict, x.reasons, x.layers,
+  x.acceptance
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(position int, sentence_id text, text text, verdict text,
-  reasons jsonb, layers jsonb)
+  reasons jsonb, layers jsonb, acceptance jsonb)
 """
 
 INSERT_LINKS = """
@@ -74,7 +76,7 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(position int, place int, fact
 TEXT = """
 SELECT t.*, (
   SELECT jsonb_agg(jsonb_build_object('sentence_id', s.sentence_id, 'text', s.text, 'verdict', s.verdict,
-    'reasons', s.reasons, 'layers', s.layers, 'links', (
+    'reasons', s.reasons, 'layers', s.layers, 'acceptance', s.acceptance, 'links', (
       SELECT jsonb_agg(jsonb_build_object('fact_id', l.fact_id, 'evidence', l.evidence) ORDER BY l.place)
       FROM runs.sentence_fact_links l
       WHERE l.tenant_id = s.tenant_id AND l.paragraph_id = s.paragraph_id AND l.text_version = s.text_version
@@ -105,7 +107,7 @@ class PostgresParagraphs:
         return await self._one(f"{GET} FOR UPDATE", tenant_id, paragraph_id)
 
     async def list(
-        self, tenant_id: str, wanted: ParagraphFilter, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: ParagraphFilter, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Paragraph]:
         """Those that are not deleted, newest first, behind (created_at, paragraph_id)."""
         created_at, paragraph_id = before or (None, "")
@@ -185,6 +187,7 @@ def _sentence_row(position: int, sentence: SupportedSentence) -> dict[str, Any]:
         "verdict": sentence.verdict,
         "reasons": sentence.reasons,
         "layers": sentence.layers,
+        "acceptance": sentence.acceptance,
     }
 
 

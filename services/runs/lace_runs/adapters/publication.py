@@ -9,19 +9,21 @@ import orjson
 from lace_core.ids import derive
 from lace_platform.bus import Envelope
 from lace_platform.db.transaction import Transaction
-from lace_runs.adapters.events import EVENT_COLUMNS, event_of
+from lace_runs.adapters.event_groups import MOST
+from lace_runs.adapters.events import EVENT_COLUMNS, events_of
 from lace_runs.app.ports import EVENT_REFERENCE
 from lace_runs.domain import openlineage
 from lace_runs.domain.events import Event
 
 # The same stretch twice gives its events once: the rows are told apart by their number.
 _REFERRED = f"""
-    SELECT {EVENT_COLUMNS}, named.place
+    SELECT {EVENT_COLUMNS}, named.first, named.last, named.place
     FROM unnest(CAST(:run_ids AS text[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
       WITH ORDINALITY AS named(run_id, first, last, place)
     JOIN runs.runs r ON r.run_id = named.run_id
-    JOIN runs.run_events e ON e.run_id = named.run_id AND e.sequence BETWEEN named.first AND named.last
-    ORDER BY named.place, e.sequence
+    JOIN runs.event_groups g ON g.run_id = named.run_id
+      AND g.last_sequence >= named.first AND g.last_sequence < named.last + {MOST}
+    ORDER BY named.place, g.last_sequence
 """
 _DATASETS = """
     SELECT r.run_id, r.request -> 'source_ids' AS source_ids, r.request ->> 'bundle_id' AS bundle_id,
@@ -99,7 +101,9 @@ async def _events(tx: Transaction, references: Sequence[Envelope]) -> Mapping[st
     }
     found: dict[str, list[Event]] = {}
     for row in await tx.fetch_all(_REFERRED, parameters):
-        found.setdefault(references[row[-1] - 1].id, []).append(event_of(row[:-1]))
+        *group, first, last, place = list(row)
+        events = [event for event in events_of(group, first - 1) if event.sequence <= last]
+        found.setdefault(references[place - 1].id, []).extend(events)
     return found
 
 

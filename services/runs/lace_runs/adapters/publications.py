@@ -9,6 +9,7 @@ from typing import Any
 from lace_core.errors import LaceError, Reason
 from lace_core.verification.standing import VERIFIED
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.labels import may_be_seen
 from lace_runs.adapters.suites import document_test_of
 from lace_runs.domain.publications import Publication
 
@@ -34,14 +35,10 @@ SELECT * FROM runs.publications
 WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND publication_id = :publication_id
 """
 
-PAGE = """
+PAGE = f"""
 SELECT p.* FROM runs.publications p
 WHERE p.tenant_id = :tenant_id AND p.artifact_id = :artifact_id
-  AND NOT EXISTS (
-    SELECT 1 FROM runs.artifact_revisions r, jsonb_array_elements(r.sources) AS source,
-      jsonb_array_elements_text(source -> 'labels') AS label
-    WHERE r.tenant_id = p.tenant_id AND r.artifact_id = p.artifact_id AND r.revision_id = p.revision_id
-      AND NOT label = ANY(CAST(:held AS text[])))
+  AND {may_be_seen("p", "p.revision_id")}
   AND (CAST(:at AS timestamptz) IS NULL
        OR (p.published_at, p.publication_id) < (CAST(:at AS timestamptz), CAST(:id AS text)))
 ORDER BY p.published_at DESC, p.publication_id DESC LIMIT :limit
@@ -100,7 +97,7 @@ class PostgresPublications:
         return (await self._with_tests(tenant_id, [row]))[0]
 
     async def page(
-        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Publication]:
         """Publications newest first, behind the cursor (published_at, id): of revisions that cite no other labels."""
         rows = await self._tx.fetch_all(
@@ -109,7 +106,7 @@ class PostgresPublications:
                 "tenant_id": tenant_id,
                 "artifact_id": artifact_id,
                 "held": sorted(labels),
-                "at": datetime.fromisoformat(before[0]) if before else None,
+                "at": before[0] if before else None,
                 "id": before[1] if before else "",
                 "limit": limit,
             },

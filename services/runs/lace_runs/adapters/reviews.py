@@ -13,18 +13,20 @@ from lace_core.ir import Evidence, Source
 from lace_core.reviewing import Place
 from lace_core.writing import SentenceVerdict
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.labels import may_be_seen
 from lace_runs.domain.reviews import CREATED, ReviewEvent, ReviewItem, ReviewState, Wanted
 
 # The event has the number of the item's version that it made; what is there already was made by an earlier attempt.
 INSERT = """
 WITH added AS (
-  INSERT INTO runs.review_items (tenant_id, review_item_id, artifact_id, run_id, node_id, block_id, node_title, text,
-    verdict, judged, place, evidence, sources, labels, state, version, created_by, created_at)
-  SELECT :tenant_id, x.review_item_id, x.artifact_id, x.run_id, x.node_id, x.block_id, x.node_title, x.text,
-    x.verdict, x.judged, x.place, x.evidence, x.sources, x.labels, 'open', 1, x.created_by, x.created_at
-  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(review_item_id text, artifact_id text, run_id text, node_id text,
-    block_id text, node_title text, text text, verdict text, judged jsonb, place jsonb, evidence jsonb, sources jsonb,
-    labels text[], created_by text, created_at timestamptz)
+  INSERT INTO runs.review_items (tenant_id, review_item_id, artifact_id, paragraph_id, run_id, node_id, block_id,
+    node_title, text, verdict, judged, place, evidence, sources, labels, state, version, created_by, created_at)
+  SELECT :tenant_id, x.review_item_id, x.artifact_id, x.paragraph_id, x.run_id, x.node_id, x.block_id,
+    x.node_title, x.text, x.verdict, x.judged, x.place, x.evidence, x.sources, x.labels, 'open', 1, x.created_by,
+    x.created_at
+  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(review_item_id text, artifact_id text, paragraph_id text,
+    run_id text, node_id text, block_id text, node_title text, text text, verdict text, judged jsonb, place jsonb,
+    evidence jsonb, sources jsonb, labels text[], created_by text, created_at timestamptz)
   ON CONFLICT DO NOTHING
   RETURNING tenant_id, review_item_id, created_by, created_at
 )
@@ -33,22 +35,21 @@ SELECT tenant_id, review_item_id, 1, :action, created_by, created_at, '', '' FRO
 """
 
 GET = """
-SELECT i.*, a.title AS artifact_title FROM runs.review_items i JOIN runs.artifacts a USING (tenant_id, artifact_id)
+SELECT i.*, coalesce(a.title, '') AS artifact_title
+FROM runs.review_items i LEFT JOIN runs.artifacts a USING (tenant_id, artifact_id)
 WHERE i.tenant_id = :tenant_id AND i.review_item_id = :review_item_id
 """
 
-PAGE = """
-SELECT i.*, a.title AS artifact_title FROM runs.review_items i JOIN runs.artifacts a USING (tenant_id, artifact_id)
+PAGE = f"""
+SELECT i.*, coalesce(a.title, '') AS artifact_title
+FROM runs.review_items i LEFT JOIN runs.artifacts a USING (tenant_id, artifact_id)
 WHERE i.tenant_id = :tenant_id
+  AND (:paragraph_id = '' OR i.paragraph_id = :paragraph_id)
   AND (:artifact_id = '' OR i.artifact_id = :artifact_id) AND (:state = '' OR i.state = :state)
   AND (:run_id = '' OR i.run_id = :run_id) AND (:verdict = '' OR i.verdict = :verdict)
   AND (:assignee = '' OR i.assignee = :assignee)
   AND i.labels <@ CAST(:held AS text[])
-  AND NOT EXISTS (
-    SELECT 1 FROM runs.artifact_revisions r, jsonb_array_elements(r.sources) AS source,
-      jsonb_array_elements_text(source -> 'labels') AS label
-    WHERE r.tenant_id = a.tenant_id AND r.artifact_id = a.artifact_id AND r.revision_id = a.head_revision_id
-      AND NOT label = ANY(CAST(:held AS text[])))
+  AND {may_be_seen("a", "a.head_revision_id")}
   AND (CAST(:at AS timestamptz) IS NULL OR
        (i.created_at, i.review_item_id) < (CAST(:at AS timestamptz), CAST(:before_id AS text)))
 ORDER BY i.created_at DESC, i.review_item_id DESC LIMIT :limit
@@ -74,6 +75,17 @@ WITH gone AS (
 )
 INSERT INTO runs.review_events (tenant_id, review_item_id, position, action, actor, at, reason, detail)
 SELECT tenant_id, review_item_id, version, 'superseded', {actor}, settled_at, '', revision_id FROM gone
+"""
+
+SUPERSEDE_PARAGRAPH = """
+WITH gone AS (
+  UPDATE runs.review_items i SET state = 'superseded', version = version + 1, settled_at = :at
+  WHERE i.tenant_id = :tenant_id AND i.paragraph_id = :paragraph_id AND i.paragraph_id <> '' AND i.state = 'open'
+    AND NOT i.review_item_id = ANY(CAST(:kept AS text[]))
+  RETURNING i.tenant_id, i.review_item_id, i.version, i.settled_at
+)
+INSERT INTO runs.review_events (tenant_id, review_item_id, position, action, actor, at, reason, detail)
+SELECT tenant_id, review_item_id, version, 'superseded', :actor, settled_at, '', '' FROM gone
 """
 
 SUPERSEDE_SECTIONS = _SUPERSEDE.format(
@@ -130,11 +142,12 @@ class PostgresReviews:
         return _item_of(row._asdict())
 
     async def page(
-        self, tenant_id: str, wanted: Wanted, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[ReviewItem]:
         """Items newest first, behind the cursor."""
         at, before_id = before or (None, "")
-        filters = {name: getattr(wanted, name) for name in ("artifact_id", "state", "run_id", "verdict", "assignee")}
+        names = ("artifact_id", "paragraph_id", "state", "run_id", "verdict", "assignee")
+        filters = {name: getattr(wanted, name) for name in names}
         rows = await self._tx.fetch_all(
             PAGE,
             {
@@ -182,6 +195,22 @@ class PostgresReviews:
         key = {"tenant_id": tenant_id, "artifact_id": artifact_id, "run_id": run_id, "node_ids": list(node_ids)}
         return (await self._tx.execute(SUPERSEDE_SECTIONS, {**key, "actor": actor, "at": at})).rowcount
 
+    async def supersede_paragraph(
+        self, tenant_id: str, paragraph_id: str, kept: Sequence[str], actor: str, at: datetime
+    ) -> int:
+        """Settle the open items of a paragraph but for those named; how many there were."""
+        key = {"tenant_id": tenant_id, "paragraph_id": paragraph_id, "kept": list(kept)}
+        return (await self._tx.execute(SUPERSEDE_PARAGRAPH, {**key, "actor": actor, "at": at})).rowcount
+
+    async def count_waiting(self, tenant_id: str, review_item_ids: Sequence[str]) -> int:
+        """How many of these items wait."""
+        row = await self._tx.fetch_one(
+            """SELECT count(*) AS waiting FROM runs.review_items
+               WHERE tenant_id = :tenant_id AND review_item_id = ANY(CAST(:ids AS text[])) AND state = 'open'""",
+            {"tenant_id": tenant_id, "ids": list(review_item_ids)},
+        )
+        return int(row.waiting) if row is not None else 0
+
     async def count_open(self, tenant_id: str, run_id: str) -> int:
         """How many items of a run wait."""
         row = await self._tx.fetch_one(
@@ -193,9 +222,9 @@ class PostgresReviews:
 
 
 def _row(item: ReviewItem) -> dict[str, Any]:
-    names = ("review_item_id", "artifact_id", "run_id", "node_title", "place", "evidence", "sources", "labels")
+    names = ("review_item_id", "artifact_id", "paragraph_id", "run_id", "node_title", "place", "evidence", "sources")
     return {
-        **{name: getattr(item, name) for name in (*names, "created_by", "created_at")},
+        **{name: getattr(item, name) for name in (*names, "labels", "created_by", "created_at")},
         "node_id": item.place.node_id,
         "block_id": item.place.block_id,
         "text": item.verdict.text,
@@ -206,8 +235,9 @@ def _row(item: ReviewItem) -> dict[str, Any]:
 
 def _item_of(row: Mapping[str, Any]) -> ReviewItem:
     names = (
-        "tenant_id", "review_item_id", "artifact_id", "run_id", "node_title", "created_by", "created_at", "version",
-        "assignee", "settled_by", "settled_at", "reason", "new_text", "revision_id", "artifact_title",
+        "tenant_id", "review_item_id", "artifact_id", "paragraph_id", "run_id", "node_title", "created_by",
+        "created_at", "version", "assignee", "settled_by", "settled_at", "reason", "new_text", "revision_id",
+        "artifact_title",
     )  # fmt: skip
     return ReviewItem(
         **{name: row[name] for name in names},

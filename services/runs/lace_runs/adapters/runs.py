@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import orjson
 
 from lace_core.errors import LaceError, Reason
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.event_groups import groups_of
 from lace_runs.domain.events import SCHEMA_VERSION, EventDraft
 from lace_runs.domain.runs import Checkpoint, Command, Request, Run, RunState, StepRecord, Trigger
 
@@ -42,10 +44,8 @@ VALUES (:tenant_id, :run_id, :pipeline_id, :pipeline_version, :state, CAST(:requ
 """
 
 INSERT_FIRST_EVENT = """
-INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
-  progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-VALUES (:tenant_id, :run_id, 1, :event_type, :occurred_at, :status, '', 1, 0, CAST(:payload AS jsonb),
-  :redaction_level, '', '', :schema_version, :payload_schema_version)
+INSERT INTO runs.event_groups (tenant_id, run_id, last_sequence, progress_pct, schema_version, events)
+VALUES (:tenant_id, :run_id, 1, 0, :schema_version, CAST(:events AS json))
 """
 
 LIST_RUNS = f"""
@@ -98,7 +98,7 @@ class PostgresRuns:
             {
                 **{name: getattr(run, name) for name in _PLAIN},
                 "tenant_id": tenant_id,
-                "request": _json(asdict(run.request)),
+                "request": _json(said_of(run.request)),
                 "scopes": _json(run.scopes),
                 "labels": _json(run.labels),
             },
@@ -108,13 +108,8 @@ class PostgresRuns:
             {
                 "tenant_id": tenant_id,
                 "run_id": run.run_id,
-                "event_type": event.event_type,
-                "occurred_at": event.occurred_at,
-                "status": event.status,
-                "payload": _json(event.payload),
-                "redaction_level": event.redaction_level,
+                "events": _json(groups_of([event])[0]["events"]),
                 "schema_version": SCHEMA_VERSION,
-                "payload_schema_version": event.payload_schema_version,
             },
         )
 
@@ -128,7 +123,7 @@ class PostgresRuns:
             raise LaceError(Reason.RUN_NOT_FOUND, f"No run {run_id}.")
         return run_of(row._asdict())
 
-    async def list(self, tenant_id: str, state: str, before: tuple[str, str] | None, limit: int) -> Sequence[Run]:
+    async def list(self, tenant_id: str, state: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[Run]:
         """Runs, newest first, after the cursor (created_at, run_id)."""
         at, run_id = before or (None, "")
         rows = await self._tx.fetch_all(
@@ -256,6 +251,14 @@ _PLAIN = (
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+_ASKED = {field.name: field.default for field in fields(Request)}
+
+
+def said_of(request: Request) -> dict[str, Any]:
+    """What a run's row keeps of the request: what is not as it is by default."""
+    return {name: value for name, value in vars(request).items() if value != _ASKED[name]}
 
 
 def run_of(row: Mapping[str, Any]) -> Run:

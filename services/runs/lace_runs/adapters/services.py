@@ -34,7 +34,9 @@ from lace_platform.clock import utc_now
 from lace_platform.ids import new_id
 from lace_platform.rpc import CallContext, ServiceIdentity, acting_as
 from lace_proto import json as wire_json
-from lace_runs.app.ports import BundleInfo, Caller, ModelAnswer, PromptTokens, Resolved, SourceInfo, TokenCounts
+from lace_runs.app.model_ports import ModelAnswer, PromptTokens, TokenCounts
+from lace_runs.app.ports import Caller, Resolved
+from lace_runs.app.source_ports import BundleInfo, SourceInfo
 from lace_runs.domain.artifacts import snapshot_key
 from lace_runs.domain.quotas import Limits
 from lace_runs.domain.runs import Run
@@ -151,7 +153,7 @@ class _Acting:
 
 
 class IngestSources:
-    """What ingest knows; see app.ports.Sources."""
+    """What ingest knows; see app.source_ports.Sources."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._sources = ingest_pb2_grpc.SourceServiceStub(channel)
@@ -212,7 +214,7 @@ class IngestSources:
                     queries=[
                         retrieval_pb2.Query(key=k, text=t[:4000], limit=limit) for k, t in queries[start : start + 200]
                     ],
-                    source_ids=source_ids,
+                    filters=retrieval_pb2.Filters(source_ids=source_ids),
                     mode=_MODES[settings.get("retrieval.run_mode", "lexical")],
                     settings_json=_settings_of(settings, _SEARCHING),
                 )
@@ -248,7 +250,7 @@ class IngestSources:
 
 
 class GatewayModels:
-    """Model calls through the gateway; see app.ports.Models."""
+    """Model calls through the gateway; see app.model_ports.Models."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = llm_gateway_pb2_grpc.GenerationServiceStub(channel)
@@ -256,7 +258,7 @@ class GatewayModels:
     async def count(
         self, prompts: Sequence[tuple[Contract, str]], parts: Sequence[str], settings: Mapping[str, Any]
     ) -> TokenCounts:
-        """See app.ports.Models.count."""
+        """See app.model_ports.Models.count."""
         first, *more = [
             llm_gateway_pb2.GenerateRequest(
                 contract=contract.name, input_json=input_json, settings_json=_own_settings(settings)

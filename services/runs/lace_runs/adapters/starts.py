@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -25,6 +25,8 @@ from lace_platform.db.database import SystemDatabase
 from lace_platform.idempotency import KEPT, FirstAnswer, first_answer, in_progress
 from lace_platform.rpc import current_call
 from lace_runs.adapters.boundary import OUTBOX_CHANNEL
+from lace_runs.adapters.event_groups import groups_of
+from lace_runs.adapters.runs import said_of
 from lace_runs.adapters.tables import INFRASTRUCTURE
 from lace_runs.adapters.work import WORK_CHANNEL
 from lace_runs.app.ports import EVENT_REFERENCE, Claimed, Fresh, Hands
@@ -53,8 +55,7 @@ WITH asked AS MATERIALIZED (
     principal_id text, request_hash text, request_json text, response text, run_id text, pipeline_id text,
     pipeline_version int, request jsonb, artifact_id text, settings_hash text, settings_uri text, scopes jsonb,
     labels jsonb, request_id text, correlation_id text, traceparent text, created_at timestamptz, priority smallint,
-    state text, worker_id text, epoch bigint, title text, language text, event_type text, status text,
-    payload jsonb, payload_schema_version int, redaction_level text, message_id text)
+    state text, worker_id text, epoch bigint, title text, language text, events json, message_id text)
 ), answer AS (
   INSERT INTO runs.idempotency_keys (tenant_id, route, key, principal_id, request_hash, request_json, response,
     expires_at)
@@ -80,11 +81,8 @@ WITH asked AS MATERIALIZED (
     f.traceparent, f.created_at, f.priority, 2, f.worker_id, f.epoch
   FROM fresh f
 ), event AS (
-  INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
-    progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-  SELECT tenant_id, run_id, 1, event_type, created_at, status, '', 1, 0, payload, redaction_level, '', '',
-    {SCHEMA_VERSION}, payload_schema_version
-  FROM fresh
+  INSERT INTO runs.event_groups (tenant_id, run_id, last_sequence, progress_pct, schema_version, events)
+  SELECT tenant_id, run_id, 1, 0, {SCHEMA_VERSION}, events FROM fresh
 ), reference AS ( -- the first event, which is also the dispatch
   INSERT INTO runs.outbox_events (id, tenant_id, topic, key, payload_json, schema_version)
   SELECT message_id, tenant_id, '{EVENT_REFERENCE}', run_id, json_build_object('first', 1, 'last', 1), 1
@@ -224,23 +222,19 @@ class GroupStart:
         return {"starts": orjson.dumps(starts).decode(), "kept_s": KEPT.total_seconds()}
 
     def _row(self, fresh: Fresh, answer: FirstAnswer, is_taken: bool) -> dict[str, Any]:
-        run, event = fresh.run, fresh.event
+        run = fresh.run
         sends = self._publish_events or not is_taken
-        row = (
-            vars(answer)
-            | {name: getattr(run, name) for name in _PLAIN}
-            | {name: getattr(event, name) for name in _TOLD}
-        )
+        row = vars(answer) | {name: getattr(run, name) for name in _PLAIN}
         return row | {
+            **groups_of([fresh.event])[0],
             "request_json": None if answer.request_json is None else answer.request_json.hex(),
             "response": answer.response.hex(),
-            "request": asdict(run.request),
+            "request": said_of(run.request),
             "title": run.request.title,
             "language": run.request.language,
             "state": RunState.RUNNING if is_taken else run.state,
             "worker_id": self._worker_id if is_taken else None,
             "epoch": 1 if is_taken else 0,
-            "status": event.status,
             "message_id": derive("msg", run.run_id) if sends else None,
         }
 
@@ -260,4 +254,3 @@ _PLAIN: Sequence[str] = (
     "created_at",
     "priority",
 )
-_TOLD: Sequence[str] = ("event_type", "payload", "payload_schema_version", "redaction_level")

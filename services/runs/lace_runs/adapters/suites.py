@@ -11,6 +11,7 @@ import msgspec
 from lace_core.errors import LaceError, Reason
 from lace_core.suites.results import SuiteResult
 from lace_platform.db.transaction import Transaction
+from lace_runs.adapters.labels import may_be_seen
 from lace_runs.domain.suites import DocumentTest, SuiteVersion, WantedTests
 
 # Of two who keep a suite at once the second sees what the first has made.
@@ -51,15 +52,11 @@ SELECT * FROM runs.document_tests
 WHERE tenant_id = :tenant_id AND artifact_id = :artifact_id AND test_id = :test_id
 """
 
-TESTS = """
+TESTS = f"""
 SELECT t.* FROM runs.document_tests t
 WHERE t.tenant_id = :tenant_id AND t.artifact_id = :artifact_id
   AND (:revision_id = '' OR t.revision_id = :revision_id) AND (:suite = '' OR t.suite = :suite)
-  AND NOT EXISTS (
-    SELECT 1 FROM runs.artifact_revisions r, jsonb_array_elements(r.sources) AS source,
-      jsonb_array_elements_text(source -> 'labels') AS label
-    WHERE r.tenant_id = t.tenant_id AND r.artifact_id = t.artifact_id AND r.revision_id = t.revision_id
-      AND NOT label = ANY(CAST(:held AS text[])))
+  AND {may_be_seen("t", "t.revision_id")}
   AND (CAST(:at AS timestamptz) IS NULL OR (t.created_at, t.test_id) < (CAST(:at AS timestamptz), CAST(:id AS text)))
 ORDER BY t.created_at DESC, t.test_id DESC LIMIT :limit
 """
@@ -121,7 +118,7 @@ class PostgresSuites:
         return document_test_of(row)
 
     async def tests(
-        self, tenant_id: str, wanted: WantedTests, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: WantedTests, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[DocumentTest]:
         """Tests newest first, behind the cursor (created_at, id): none of a revision that cites other labels."""
         rows = await self._tx.fetch_all(
@@ -132,7 +129,7 @@ class PostgresSuites:
                 "revision_id": wanted.revision_id,
                 "suite": wanted.suite,
                 "held": sorted(wanted.labels),
-                "at": datetime.fromisoformat(before[0]) if before else None,
+                "at": before[0] if before else None,
                 "id": before[1] if before else "",
                 "limit": limit,
             },

@@ -87,7 +87,10 @@ SELECT * FROM (
   WHERE v.tenant_id = :tenant_id AND v.artifact_id = :artifact_id AND r.status = 'committed'
     AND v.revision_id = coalesce(nullif(:revision_id, ''), a.head_revision_id)
     AND (:verdict = '' OR v.verdict = :verdict) AND (:node_id = '' OR v.node_id = :node_id)
-    AND (CAST(:in_document AS boolean) IS NULL OR v.in_document = CAST(:in_document AS boolean))) AS ordered
+    AND (CAST(:in_document AS boolean) IS NULL OR v.in_document = CAST(:in_document AS boolean))
+    AND (v.in_document OR CAST(:held AS text[]) IS NULL OR NOT EXISTS (
+      SELECT FROM runs.runs q, jsonb_array_elements_text(q.labels) AS label
+      WHERE q.tenant_id = v.tenant_id AND q.run_id = v.run_id AND NOT label = ANY(CAST(:held AS text[]))))) AS ordered
 WHERE place > :after ORDER BY place LIMIT :limit
 """
 
@@ -137,7 +140,9 @@ async def list_verdicts(
     tx: Transaction, tenant_id: str, wanted: WantedVerdicts, after: int, limit: int
 ) -> Sequence[tuple[int, Mapping[str, Any]]]:
     """A page of a committed revision's verdicts, those of kept-out sentences first, each with its place."""
-    rows = await tx.fetch_all(VERDICTS, {"tenant_id": tenant_id, **vars(wanted), "after": after, "limit": limit})
+    held = list(wanted.held) if wanted.held is not None else None
+    asked = {"tenant_id": tenant_id, **vars(wanted), "held": held, "after": after, "limit": limit}
+    rows = await tx.fetch_all(VERDICTS, asked)
     return [(row.place, row._asdict()) for row in rows]
 
 

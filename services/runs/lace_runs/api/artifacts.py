@@ -10,15 +10,17 @@ from lace.runs.v1 import artifacts_pb2 as wire
 from lace.runs.v1 import artifacts_pb2_grpc as grpc_wire
 from lace.runs.v1 import citations_pb2 as citations_wire
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_platform.rpc import current_call
 from lace_proto import json as wire_json
-from lace_runs.api import convert, convert_verdicts
+from lace_runs.api import convert_artifacts as convert
+from lace_runs.api import convert_verdicts
 from lace_runs.api.convert_citations import citation_message, cursor_of, wanted_of
 from lace_runs.api.convert_proposals import limits_of, pointing_into, proposed_actions
-from lace_runs.api.edge import caller, once, pair
+from lace_runs.api.edge import caller, once
 from lace_runs.app import artifacts, citations, heads, rollback, runs, verification
-from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
+from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, UnitOfWork
+from lace_runs.app.source_ports import Sources
 
 _CREATE = "/lace.runs.v1.ArtifactService/CreateArtifact"
 _PATCH = "/lace.runs.v1.ArtifactService/PatchArtifact"
@@ -58,25 +60,18 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         tenant_id = caller().tenant_id
         wanted = convert.wanted_artifacts_of(request)
         scope = {"tenant_id": tenant_id, **vars(wanted)}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("artifacts", scope, request.page_token)
+        page = self._tools.pages.page("artifacts", scope, request)
         async with self._tools.open(tenant_id) as work:
-            found = await work.artifacts.list(tenant_id, caller().labels, pair(cursor), size + 1, wanted)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("artifacts", scope, (last.created_at.isoformat(), last.artifact_id))
-        return wire.ListArtifactsResponse(
-            artifacts=[convert.record_message(record) for record in found[:size]], next_page_token=token
-        )
+            found = await work.artifacts.list(tenant_id, caller().labels, page.moment, page.limit, wanted)
+        shown, token = page.cut(found, lambda record: (record.created_at, record.artifact_id))
+        return wire.ListArtifactsResponse(artifacts=map(convert.record_message, shown), next_page_token=token)
 
     async def GetArtifact(self, request: wire.GetArtifactRequest, context: Any) -> wire.Artifact:
         """A document: its head, or another committed revision."""
         who = caller()
         async with self._tools.open(who.tenant_id) as work:
             key = (who.tenant_id, request.artifact_id)
-            wanted = await heads.either(work, *key, request.revision_id, request.ref)
-            await artifacts.require_visible(work, who, request.artifact_id, wanted)
+            wanted = await artifacts.asked_revision(work, who, request.artifact_id, request.revision_id, request.ref)
             message = convert.artifact_message(await artifacts.show(work, *key, wanted), request.inline)
             message.etag = await heads.etag(work, *key, request.ref)
         return message
@@ -126,8 +121,7 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         """A section with its blocks and evidence."""
         who = caller()
         async with self._tools.open(who.tenant_id) as work:
-            wanted = await heads.either(work, who.tenant_id, request.artifact_id, request.revision_id, request.ref)
-            await artifacts.require_visible(work, who, request.artifact_id, wanted)
+            wanted = await artifacts.asked_revision(work, who, request.artifact_id, request.revision_id, request.ref)
             shown = await artifacts.show_node(work, who.tenant_id, request.artifact_id, request.node_id, wanted)
         return convert.shown_node_message(shown)
 
@@ -135,32 +129,23 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         """Revisions, newest first."""
         tenant_id = caller().tenant_id
         scope = {"tenant_id": tenant_id, "artifact_id": request.artifact_id}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("revisions", scope, request.page_token)
+        page = self._tools.pages.page("revisions", scope, request)
         async with self._tools.open(tenant_id) as work:
-            await work.artifacts.get(tenant_id, request.artifact_id)
             await artifacts.require_visible(work, caller(), request.artifact_id)
-            found = await work.artifacts.revisions(tenant_id, request.artifact_id, pair(cursor), size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("revisions", scope, (last.created_at.isoformat(), last.revision_id))
-        return wire.ListRevisionsResponse(
-            revisions=[convert.revision_message(revision) for revision in found[:size]], next_page_token=token
-        )
+            found = await work.artifacts.revisions(tenant_id, request.artifact_id, page.moment, page.limit)
+        shown, token = page.cut(found, lambda revision: (revision.created_at, revision.revision_id))
+        return wire.ListRevisionsResponse(revisions=map(convert.revision_message, shown), next_page_token=token)
 
     async def ListVerdicts(self, request: wire.ListVerdictsRequest, context: Any) -> wire.ListVerdictsResponse:
         """What was found of a revision's sentences, those of kept-out ones first."""
-        tenant_id, wanted = caller().tenant_id, convert_verdicts.wanted_of(request)
+        tenant_id, wanted = caller().tenant_id, convert_verdicts.wanted_of(request, caller().labels)
         scope = {"tenant_id": tenant_id, **{name: str(value) for name, value in vars(wanted).items()}}
-        size = page_size(request.page_size, default=100, maximum=1000)
-        cursor = self._tools.pages.decode("verdicts", scope, request.page_token)
-        after = int(cursor[0] or 0) if cursor else 0
+        page = self._tools.pages.page("verdicts", scope, request, default=100, maximum=1000)
         async with self._tools.open(tenant_id) as work:
             await artifacts.require_visible(work, caller(), wanted.artifact_id, wanted.revision_id)
-            found = await artifacts.list_verdicts(work, tenant_id, wanted, after, size + 1)
-        token = self._tools.pages.encode("verdicts", scope, (found[size - 1][0],)) if len(found) > size else ""
-        verdicts = [convert_verdicts.verdict_message(row) for _, row in found[:size]]
+            found = await artifacts.list_verdicts(work, tenant_id, wanted, page.number or 0, page.limit)
+        shown, token = page.cut(found, lambda entry: (entry[0],))
+        verdicts = [convert_verdicts.verdict_message(row) for _, row in shown]
         return wire.ListVerdictsResponse(verdicts=verdicts, next_page_token=token)
 
     async def VerifyArtifact(self, request: wire.VerifyArtifactRequest, context: Any) -> wire.VerifyArtifactResponse:
@@ -182,14 +167,11 @@ class ArtifactServicer(grpc_wire.ArtifactServiceServicer):
         tenant_id, wanted = caller().tenant_id, wanted_of(request, current_call().labels)
         named = (*wanted.source_ids, "", *wanted.unit_ids, "", wanted.artifact_id, str(wanted.all_revisions))
         scope = {"tenant_id": tenant_id, "wanted": list(named)}
-        size = page_size(request.page_size, default=100, maximum=500)
-        after = cursor_of(self._tools.pages.decode("citations", scope, request.page_token))
-        found = await citations.list_citations(self._tools.open, tenant_id, wanted, after, size + 1)
-        more = len(found) > size
-        return citations_wire.ListCitationsResponse(
-            citations=map(citation_message, found[:size]),
-            next_page_token=self._tools.pages.encode("citations", scope, found[size - 1].cursor) if more else "",
-        )
+        page = self._tools.pages.page("citations", scope, request, default=100)
+        after = cursor_of(page.cursor)
+        found = await citations.list_citations(self._tools.open, caller(), wanted, after, page.limit)
+        shown, token = page.cut(found, lambda citation: citation.cursor)
+        return citations_wire.ListCitationsResponse(citations=map(citation_message, shown), next_page_token=token)
 
     async def RollbackArtifact(
         self, request: wire.RollbackArtifactRequest, context: Any

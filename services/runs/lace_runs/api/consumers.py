@@ -13,7 +13,7 @@ from lace.ingest.v1 import ingest_pb2, intake_pb2
 from lace_platform.bus import Bus, Consumption, Envelope
 from lace_platform.clock import utc_now
 from lace_proto import json as wire_json
-from lace_runs.api import convert
+from lace_runs.api import convert_artifacts as convert
 from lace_runs.app.ports import OpenUnitOfWork
 from lace_runs.app.rollback import TOPIC, Orders, start_ordered
 from lace_runs.app.runs import DISPATCH_TOPIC, finish_job

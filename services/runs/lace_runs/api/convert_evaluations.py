@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
 
 from msgspec.structs import asdict
 
@@ -13,6 +12,7 @@ from lace_core.evaluation.citations import CitationReport, SectionMeasure
 from lace_core.evaluation.pairs import NOT, SUPPORTED, Pair, PairSet, Quoted
 from lace_core.evaluation.rates import Rate
 from lace_core.evaluation.reports import PairReport, Scored
+from lace_proto.times import to_timestamp
 from lace_runs.app.evaluations.evaluating import Asked
 from lace_runs.domain.evaluations import BUILTIN, Evaluation
 
@@ -90,7 +90,7 @@ def evaluation_message(evaluation: Evaluation, *, with_failures: bool = True) ->
         citation_report=_citation_report(report, with_failures) if isinstance(report, CitationReport) else None,
         created_by=evaluation.created_by,
     )
-    message.created_at.FromDatetime(evaluation.created_at.astimezone(UTC).replace(tzinfo=None))
+    message.created_at.CopyFrom(to_timestamp(evaluation.created_at))
     return message
 
 

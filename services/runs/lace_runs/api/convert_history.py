@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,7 +18,8 @@ from lace_core.differences.placed import Page, Placed
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.merging import Conflict, Resolution
 from lace_proto import json as wire_json
-from lace_runs.api.convert import revision_message
+from lace_proto.times import to_timestamp
+from lace_runs.api.convert_artifacts import revision_message
 from lace_runs.api.convert_verdicts import verdict_message
 from lace_runs.app.history.blame import Blame, Blamed
 from lace_runs.app.history.differing import Compared
@@ -106,7 +106,7 @@ def _line_message(blamed: Blamed) -> wire.BlameLine:
         message.revision_id = entry.revision.revision_id
         message.created_by, message.run_id = entry.revision.created_by, entry.revision.run_id
         message.pipeline_id, message.reason = entry.pipeline_id, entry.reason
-        _set_time(message.created_at, entry.revision.created_at)
+        message.created_at.CopyFrom(to_timestamp(entry.revision.created_at))
     return message
 
 
@@ -122,15 +122,15 @@ def branch_message(found: Apart) -> wire.Branch:
         behind=found.behind,
         created_by=branch.created_by,
     )
-    _set_time(message.created_at, branch.created_at)
-    _set_time(message.updated_at, branch.updated_at)
+    message.created_at.CopyFrom(to_timestamp(branch.created_at))
+    message.updated_at.CopyFrom(to_timestamp(branch.updated_at))
     return message
 
 
 def tag_message(tag: Tag) -> wire.Tag:
     """A tag on the wire."""
     message = wire.Tag(**{name: value for name, value in vars(tag).items() if name != "created_at"})
-    _set_time(message.created_at, tag.created_at)
+    message.created_at.CopyFrom(to_timestamp(tag.created_at))
     return message
 
 
@@ -177,7 +177,3 @@ def _conflict_message(conflict: Conflict) -> wire.Conflict:
     return wire.Conflict(
         conflict_id=conflict.conflict_id, base=values["base"], ours=values["ours"], theirs=values["theirs"], **plain
     )
-
-
-def _set_time(target: Any, at: datetime) -> None:
-    target.FromDatetime(at.astimezone(UTC).replace(tzinfo=None))

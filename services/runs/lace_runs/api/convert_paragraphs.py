@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
+import msgspec
 
 from lace.common.v1 import ir_pb2
 from lace.runs.v1 import paragraphs_pb2 as wire
@@ -13,6 +12,8 @@ from lace.runs.v1 import verdicts_pb2
 from lace_core.contracts import WrittenSentence
 from lace_core.paragraphs.spec import MAX_SENTENCES, MAX_WORDS, MIN_SENTENCES, ParagraphSpec
 from lace_core.paragraphs.support import FactLink, SupportedSentence
+from lace_proto.times import to_timestamp
+from lace_runs.api.convert_verdicts import acceptance_message
 from lace_runs.app.paragraphs.editing import Edit
 from lace_runs.app.paragraphs.rebuilding import Rebuilt
 from lace_runs.app.paragraphs.specs import Shown
@@ -71,8 +72,8 @@ def row_message(paragraph: Paragraph) -> wire.Paragraph:
         node_id=paragraph.node_id,
         text_version=paragraph.text_version,
         created_by=paragraph.created_by,
-        created_at=_time(paragraph.created_at),
-        updated_at=_time(paragraph.updated_at),
+        created_at=to_timestamp(paragraph.created_at),
+        updated_at=to_timestamp(paragraph.updated_at),
     )
     if paragraph.run_id:
         names = {"pipeline_id": paragraph.run_pipeline_id, "error_code": paragraph.error_code}
@@ -115,6 +116,7 @@ def sentence_message(sentence: SupportedSentence) -> wire.SupportedSentence:
             for layer in sentence.layers
         ],
         facts=map(_link_message, sentence.links),
+        acceptance=acceptance_message(msgspec.structs.asdict(sentence.acceptance)) if sentence.acceptance else None,
     )
 
 
@@ -134,9 +136,3 @@ def _link_message(link: FactLink) -> wire.FactLink:
     evidence = link.evidence
     fields = {name: getattr(evidence, name) for name in evidence.__struct_fields__}
     return wire.FactLink(fact_id=link.fact_id, evidence=ir_pb2.Evidence(**fields))
-
-
-def _time(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

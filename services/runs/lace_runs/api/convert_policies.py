@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
@@ -15,6 +15,7 @@ from lace_core.policies.findings import PolicyFinding
 from lace_core.policies.in_force import Link
 from lace_core.policies.model import policy_schema
 from lace_proto import json as wire_json
+from lace_proto.times import to_datetime, to_timestamp
 from lace_runs.app.policies.explaining import Explanation, Meant
 from lace_runs.domain.policies import Activation, PolicyVersion
 
@@ -39,7 +40,7 @@ def policy_message(policy: PolicyVersion, *, whole: bool = True, findings: Seque
         active=policy.active,
         findings=finding_messages(findings),
     )
-    message.created_at.FromDatetime(_utc(policy.created_at))
+    message.created_at.CopyFrom(to_timestamp(policy.created_at))
     return message
 
 
@@ -105,18 +106,14 @@ def activation_message(activation: Activation) -> wire.PolicyActivation:
         sha256=activation.sha256,
         activated_by=activation.activated_by,
     )
-    message.effective_at.FromDatetime(_utc(activation.effective_at))
-    message.activated_at.FromDatetime(_utc(activation.activated_at))
+    message.effective_at.CopyFrom(to_timestamp(activation.effective_at))
+    message.activated_at.CopyFrom(to_timestamp(activation.activated_at))
     return message
 
 
 def effective_at_of(request: wire.ActivatePolicyRequest) -> datetime | None:
     """From when a policy is to hold; None for at once."""
-    return request.effective_at.ToDatetime(tzinfo=UTC) if request.HasField("effective_at") else None
-
-
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(tzinfo=None)
+    return to_datetime(request.effective_at) if request.HasField("effective_at") else None
 
 
 def _value(value: Any) -> Value:

@@ -14,7 +14,7 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.proposals import ProposalLimits, ProposalRefused, actions_of
 from lace_core.rejections import RejectionCode
-from lace_runs.api.convert import action_form
+from lace_runs.api.convert_ir import action_form
 
 
 def limits_of(settings: Mapping[str, Any]) -> ProposalLimits:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -13,6 +11,7 @@ from lace.runs.v1 import reviews_pb2 as wire
 from lace.runs.v1 import verdicts_pb2
 from lace_core.ir import Evidence
 from lace_proto import json as wire_json
+from lace_proto.times import to_timestamp
 from lace_runs.app.reviews.deciding import Asked
 from lace_runs.app.reviews.reading import ShownItem, Surroundings
 from lace_runs.domain.reviews import ReviewEvent, ReviewItem, ReviewState, Wanted
@@ -27,6 +26,7 @@ def wanted_of(request: wire.ListReviewItemsRequest, labels: frozenset[str]) -> W
         run_id=request.run_id,
         verdict=request.verdict,
         assignee=request.assignee,
+        paragraph_id=request.paragraph_id,
     )
 
 
@@ -85,6 +85,7 @@ def item_message(item: ReviewItem, surroundings: Mapping[str, Surroundings] | No
         review_item_id=item.review_item_id,
         artifact_id=item.artifact_id,
         artifact_title=item.artifact_title,
+        paragraph_id=item.paragraph_id,
         run_id=item.run_id,
         state=wire.ReviewState.Value(f"REVIEW_STATE_{item.state.name}"),
         text=verdict.text,
@@ -106,9 +107,9 @@ def item_message(item: ReviewItem, surroundings: Mapping[str, Surroundings] | No
         new_text=item.new_text,
         revision_id=item.revision_id,
     )
-    _set_time(message.created_at, item.created_at)
+    message.created_at.CopyFrom(to_timestamp(item.created_at))
     if item.settled_at is not None:
-        _set_time(message.settled_at, item.settled_at)
+        message.settled_at.CopyFrom(to_timestamp(item.settled_at))
     return message
 
 
@@ -133,9 +134,5 @@ def _evidence_messages(item: ReviewItem, surroundings: Mapping[str, Surroundings
 
 def _event_message(event: ReviewEvent) -> wire.ReviewEvent:
     message = wire.ReviewEvent(action=event.action, actor=event.actor, reason=event.reason, detail=event.detail)
-    _set_time(message.at, event.at)
+    message.at.CopyFrom(to_timestamp(event.at))
     return message
-
-
-def _set_time(stamp: Any, at: datetime) -> None:
-    stamp.FromDatetime(at.astimezone(UTC).replace(tzinfo=None))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from lace.runs.v1 import artifacts_pb2, verdicts_pb2
+from lace_proto.times import to_timestamp
 from lace_runs.domain.verdicts import WantedVerdicts
 
 
-def wanted_of(request: artifacts_pb2.ListVerdictsRequest) -> WantedVerdicts:
-    """Which verdicts a ListVerdictsRequest asks for."""
+def wanted_of(request: artifacts_pb2.ListVerdictsRequest, labels: frozenset[str]) -> WantedVerdicts:
+    """What a ListVerdictsRequest asks, for who holds these labels."""
     return WantedVerdicts(
         artifact_id=request.artifact_id,
         revision_id=request.revision_id,
         verdict=request.verdict,
         node_id=request.node_id,
         in_document=request.in_document if request.HasField("in_document") else None,
+        held=tuple(sorted(labels)),
     )
 
 
@@ -38,7 +40,8 @@ def layer_message(layer: Mapping[str, str]) -> verdicts_pb2.LayerVerdict:
 
 def acceptance_message(acceptance: Mapping[str, str]) -> verdicts_pb2.Acceptance:
     """A person's decision on the wire."""
-    message = verdicts_pb2.Acceptance(accepted_by=acceptance["accepted_by"], reason=acceptance["reason"])
-    at = datetime.fromisoformat(acceptance["accepted_at"])
-    message.accepted_at.FromDatetime(at.astimezone(UTC).replace(tzinfo=None))
-    return message
+    return verdicts_pb2.Acceptance(
+        accepted_by=acceptance["accepted_by"],
+        accepted_at=to_timestamp(datetime.fromisoformat(acceptance["accepted_at"])),
+        reason=acceptance["reason"],
+    )

@@ -8,7 +8,6 @@ from typing import TypeVar
 from google.protobuf.message import Message as WireMessage
 
 from lace_core.canonical import canonical_json
-from lace_platform.paging import Cursor
 from lace_platform.rpc import current_call
 from lace_proto import json as wire_json
 from lace_runs.app.ports import Caller, OpenUnitOfWork, UnitOfWork
@@ -71,8 +70,3 @@ async def answered(open_work: OpenUnitOfWork, route: str, request: WireMessage, 
         return await once(open_work, route, request, answer, nothing)
     except _NotAnswered:
         return None
-
-
-def pair(cursor: Cursor | None) -> tuple[str, str] | None:
-    """A cursor of a time and an id."""
-    return (str(cursor[0]), str(cursor[1])) if cursor else None

@@ -8,9 +8,9 @@ from typing import Any
 from lace.runs.v1 import evaluations_pb2 as wire
 from lace.runs.v1 import evaluations_pb2_grpc as grpc_wire
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_runs.api import convert_evaluations as convert
-from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.edge import answered, caller, once
 from lace_runs.app.evaluations.evaluating import evaluate, verify_pairs
 from lace_runs.app.evaluations.ports import Scorer
 from lace_runs.app.ports import OpenUnitOfWork, UnitOfWork
@@ -67,15 +67,9 @@ class EvaluationServicer(grpc_wire.EvaluationServiceServicer):
         """Kept reports, newest first."""
         who = caller()
         scope = {"tenant_id": who.tenant_id, "artifact_id": request.artifact_id}
-        size = page_size(request.page_size, default=50, maximum=200)
-        before = pair(self._tools.pages.decode("evaluations", scope, request.page_token))
+        page = self._tools.pages.page("evaluations", scope, request, maximum=200)
         async with self._tools.open(who.tenant_id) as work:
-            found = await work.evaluations.page(who.tenant_id, request.artifact_id, who.labels, before, size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("evaluations", scope, (last.created_at.isoformat(), last.evaluation_id))
-        return wire.ListEvaluationsResponse(
-            evaluations=[convert.evaluation_message(own, with_failures=False) for own in found[:size]],
-            next_page_token=token,
-        )
+            found = await work.evaluations.page(who.tenant_id, request.artifact_id, who.labels, page.moment, page.limit)
+        shown, token = page.cut(found, lambda own: (own.created_at, own.evaluation_id))
+        evaluations = [convert.evaluation_message(own, with_failures=False) for own in shown]
+        return wire.ListEvaluationsResponse(evaluations=evaluations, next_page_token=token)

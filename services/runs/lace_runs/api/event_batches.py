@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lace.common.v1 import event_pb2
-from lace_runs.api import convert
+from lace_runs.api.convert_events import event_message
 from lace_runs.domain.event_versions import as_version
 from lace_runs.domain.events import Event
 
@@ -22,7 +22,7 @@ def batches(events: Sequence[Event], version: int) -> Iterator[list[event_pb2.Ru
     batch: list[event_pb2.RunEvent] = []
     size = 0
     for event in events:
-        message = convert.event_message(as_version(event, version))
+        message = event_message(as_version(event, version))
         size += message.ByteSize()
         if batch and size > MAX_BATCH_BYTES:
             yield batch

@@ -84,16 +84,12 @@ class HistoryServicer(grpc_wire.HistoryServiceServicer):
 
     async def ListBranches(self, request: wire.ListBranchesRequest, context: Any) -> wire.ListBranchesResponse:
         """Branches by name, main first."""
-        who, size = caller(), page_size(request.page_size, default=50, maximum=500)
-        named = [request.artifact_id]
-        (after,) = self._place("branches", named, request.page_token, ("",))
+        who = caller()
+        page = self._tools.pages.page("branches", _scope([request.artifact_id]), request)
         async with self._tools.open(who.tenant_id) as work:
-            found = await naming.list_branches(work, who, request.artifact_id, after, size + 1)
-        more = len(found) > size
-        return wire.ListBranchesResponse(
-            branches=map(convert.branch_message, found[:size]),
-            next_page_token=self._token("branches", named, (found[size - 1].branch.name,)) if more else "",
-        )
+            found = await naming.list_branches(work, who, request.artifact_id, page.name, page.limit)
+        shown, token = page.cut(found, lambda apart: (apart.branch.name,))
+        return wire.ListBranchesResponse(branches=map(convert.branch_message, shown), next_page_token=token)
 
     async def GetBranch(self, request: wire.GetBranchRequest, context: Any) -> wire.Branch:
         """A branch."""
@@ -137,13 +133,12 @@ class HistoryServicer(grpc_wire.HistoryServiceServicer):
 
     async def ListTags(self, request: wire.ListTagsRequest, context: Any) -> wire.ListTagsResponse:
         """Tags by name."""
-        who, size = caller(), page_size(request.page_size, default=50, maximum=500)
-        named = [request.artifact_id]
-        (after,) = self._place("tags", named, request.page_token, ("",))
+        who = caller()
+        page = self._tools.pages.page("tags", _scope([request.artifact_id]), request)
         async with self._tools.open(who.tenant_id) as work:
-            found = await naming.list_tags(work, who, request.artifact_id, after, size + 1)
-        token = self._token("tags", named, (found[size - 1].name,)) if len(found) > size else ""
-        return wire.ListTagsResponse(tags=map(convert.tag_message, found[:size]), next_page_token=token)
+            found = await naming.list_tags(work, who, request.artifact_id, page.name, page.limit)
+        shown, token = page.cut(found, lambda tag: (tag.name,))
+        return wire.ListTagsResponse(tags=map(convert.tag_message, shown), next_page_token=token)
 
     async def GetTag(self, request: wire.GetTagRequest, context: Any) -> wire.Tag:
         """A tag."""

@@ -11,14 +11,15 @@ from lace.runs.v1 import paragraphs_pb2 as wire
 from lace.runs.v1 import paragraphs_pb2_grpc as grpc_wire
 from lace_core.canonical import sha256_hex
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_proto import json as wire_json
 from lace_runs.api import convert_paragraphs as convert
-from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.edge import answered, caller, once
 from lace_runs.app import artifacts, runs
 from lace_runs.app.paragraphs import editing, landing, rebuilding, specs, starting
 from lace_runs.app.paragraphs.ports import FactReader
-from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, Sources, UnitOfWork
+from lace_runs.app.ports import OpenUnitOfWork, Settings, Snapshots, UnitOfWork
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.paragraphs.records import GENERATE, VERIFY
 
 _SERVICE = "/lace.runs.v1.ParagraphService"
@@ -65,15 +66,11 @@ class ParagraphServicer(grpc_wire.ParagraphServiceServicer):
         """Paragraphs, newest first."""
         who, state = caller(), convert.state_of(request.state)
         scope = {"tenant_id": who.tenant_id, "state": state, "artifact_id": request.artifact_id}
-        size = page_size(request.page_size, default=50, maximum=500)
-        before = pair(self._tools.pages.decode("paragraphs", scope, request.page_token))
+        page = self._tools.pages.page("paragraphs", scope, request)
         async with self._tools.open(who.tenant_id) as work:
-            found = await specs.list_paragraphs(work, who, state, request.artifact_id, before, size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("paragraphs", scope, (last.created_at.isoformat(), last.paragraph_id))
-        return wire.ListParagraphsResponse(paragraphs=map(convert.row_message, found[:size]), next_page_token=token)
+            found = await specs.list_paragraphs(work, who, state, request.artifact_id, page.moment, page.limit)
+        shown, token = page.cut(found, lambda paragraph: (paragraph.created_at, paragraph.paragraph_id))
+        return wire.ListParagraphsResponse(paragraphs=map(convert.row_message, shown), next_page_token=token)
 
     async def UpdateParagraphSpec(self, request: wire.UpdateParagraphSpecRequest, context: Any) -> wire.Paragraph:
         """Puts another specification in the place of the one there is."""

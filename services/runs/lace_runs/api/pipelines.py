@@ -7,7 +7,7 @@ from typing import Any
 from lace.runs.v1 import runs_pb2 as wire
 from lace.runs.v1 import runs_pb2_grpc as grpc_wire
 from lace_platform.clock import utc_now
-from lace_runs.api import convert
+from lace_runs.api import convert_pipelines as convert
 from lace_runs.api.edge import caller, once
 from lace_runs.app import pipelines
 from lace_runs.app.ports import OpenUnitOfWork, Settings, UnitOfWork

@@ -10,7 +10,7 @@ from lace.runs.v1 import policies_pb2 as wire
 from lace.runs.v1 import policies_pb2_grpc as grpc_wire
 from lace_core.errors import LaceError, Reason
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_runs.api import convert_policies as convert
 from lace_runs.api.edge import caller, once
 from lace_runs.app.policies import activating, explaining, keeping
@@ -59,12 +59,11 @@ class PolicyServicer(grpc_wire.PolicyServiceServicer):
         """The newest version of each policy, by name."""
         tenant_id = caller().tenant_id
         scope = {"tenant_id": tenant_id}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("policies", scope, request.page_token)
+        page = self._tools.pages.page("policies", scope, request)
         async with self._tools.open(tenant_id) as work:
-            found = await work.policies.page(tenant_id, str(cursor[0]) if cursor else "", size + 1)
-        token = self._tools.pages.encode("policies", scope, (found[size - 1].name,)) if len(found) > size else ""
-        policies = [convert.policy_message(policy, whole=False) for policy in found[:size]]
+            found = await work.policies.page(tenant_id, page.name, page.limit)
+        shown, token = page.cut(found, lambda policy: (policy.name,))
+        policies = [convert.policy_message(policy, whole=False) for policy in shown]
         return wire.ListPoliciesResponse(policies=policies, next_page_token=token)
 
     async def ListPolicyVersions(
@@ -73,18 +72,14 @@ class PolicyServicer(grpc_wire.PolicyServiceServicer):
         """Versions of a policy, newest first."""
         tenant_id = caller().tenant_id
         scope = {"tenant_id": tenant_id, "name": request.name}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("policy_versions", scope, request.page_token)
-        before = int(cursor[0] or 0) if cursor else 0
+        page = self._tools.pages.page("policy_versions", scope, request)
         async with self._tools.open(tenant_id) as work:
-            found = await work.policies.versions(tenant_id, request.name, before, size + 1)
-        if not found and not before:
+            found = await work.policies.versions(tenant_id, request.name, page.number or 0, page.limit)
+        if not found and page.number is None:
             raise LaceError(Reason.POLICY_NOT_FOUND, f"No policy {request.name}; GET /v1/policies lists them.")
-        last = (found[size - 1].version,) if len(found) > size else None
-        return wire.ListPolicyVersionsResponse(
-            policies=[convert.policy_message(policy, whole=False) for policy in found[:size]],
-            next_page_token=self._tools.pages.encode("policy_versions", scope, last) if last else "",
-        )
+        shown, token = page.cut(found, lambda policy: (policy.version,))
+        policies = [convert.policy_message(policy, whole=False) for policy in shown]
+        return wire.ListPolicyVersionsResponse(policies=policies, next_page_token=token)
 
     async def GetPolicySchema(self, request: wire.GetPolicySchemaRequest, context: Any) -> wire.PolicySchema:
         """The JSON Schema of the YAML."""

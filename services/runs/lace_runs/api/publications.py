@@ -7,9 +7,8 @@ from typing import Any
 from lace.runs.v1 import publications_pb2 as wire
 from lace.runs.v1 import publications_pb2_grpc as grpc_wire
 from lace_platform.clock import utc_now
-from lace_platform.paging import page_size
 from lace_runs.api import convert_suites as convert
-from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.edge import answered, caller, once
 from lace_runs.api.suites import SuiteTools
 from lace_runs.app.artifacts import require_visible
 from lace_runs.app.ports import UnitOfWork
@@ -44,20 +43,13 @@ class PublicationServicer(grpc_wire.PublicationServiceServicer):
         """Publications, newest first."""
         who, artifact_id = caller(), request.artifact_id
         scope = {"tenant_id": who.tenant_id, "artifact_id": artifact_id}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("publications", scope, request.page_token)
+        page = self._tools.pages.page("publications", scope, request)
         async with self._open(who.tenant_id) as work:
-            await work.artifacts.get(who.tenant_id, artifact_id)
             await require_visible(work, who, artifact_id)
-            found = await work.publications.page(who.tenant_id, artifact_id, who.labels, pair(cursor), size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode(
-                "publications", scope, (last.published_at.isoformat(), last.publication_id)
-            )
+            found = await work.publications.page(who.tenant_id, artifact_id, who.labels, page.moment, page.limit)
+        shown, token = page.cut(found, lambda publication: (publication.published_at, publication.publication_id))
         return wire.ListPublicationsResponse(
-            publications=map(convert.publication_message, found[:size]), next_page_token=token
+            publications=map(convert.publication_message, shown), next_page_token=token
         )
 
     async def GetPublication(self, request: wire.GetPublicationRequest, context: Any) -> wire.Publication:

@@ -11,12 +11,13 @@ from google.protobuf.message import Message
 from lace.runs.v1 import reviews_pb2 as wire
 from lace.runs.v1 import reviews_pb2_grpc as grpc_wire
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_runs.api import convert_reviews as convert
-from lace_runs.api.edge import caller, once, pair
+from lace_runs.api.edge import caller, once
 from lace_runs.app.artifacts import keep_snapshot
-from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources, UnitOfWork
+from lace_runs.app.ports import OpenUnitOfWork, Snapshots, UnitOfWork
 from lace_runs.app.reviews import deciding, reading
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.reviews import ReviewItem
 
 _SERVICE = "/lace.runs.v1.ReviewService/"
@@ -42,19 +43,13 @@ class ReviewServicer(grpc_wire.ReviewServiceServicer):
         """Review items, newest first."""
         who = caller()
         wanted = convert.wanted_of(request, who.labels)
-        named = [wanted.artifact_id, wanted.state, wanted.run_id, wanted.verdict, wanted.assignee]
+        named = [wanted.artifact_id, wanted.state, wanted.run_id, wanted.verdict, wanted.assignee, wanted.paragraph_id]
         scope = {"tenant_id": who.tenant_id, "wanted": named}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("reviews", scope, request.page_token)
+        page = self._tools.pages.page("reviews", scope, request)
         async with self._tools.open(who.tenant_id) as work:
-            found = await work.reviews.page(who.tenant_id, wanted, pair(cursor), size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("reviews", scope, (last.created_at.isoformat(), last.review_item_id))
-        return wire.ListReviewItemsResponse(
-            items=[convert.item_message(item) for item in found[:size]], next_page_token=token
-        )
+            found = await work.reviews.page(who.tenant_id, wanted, page.moment, page.limit)
+        shown, token = page.cut(found, lambda item: (item.created_at, item.review_item_id))
+        return wire.ListReviewItemsResponse(items=map(convert.item_message, shown), next_page_token=token)
 
     async def GetReviewItem(self, request: wire.GetReviewItemRequest, context: Any) -> wire.ReviewItem:
         """An item with its evidence in the text around it."""
@@ -112,6 +107,6 @@ class ReviewServicer(grpc_wire.ReviewServiceServicer):
 
         tools = self._tools
         answer = await once(tools.open, _SERVICE + method, request, wire.ReviewItem, effect)
-        if writes:
+        if writes and not answer.paragraph_id:
             await keep_snapshot(tools.open, tools.snapshots, caller().tenant_id, answer.artifact_id)
         return answer

@@ -14,15 +14,19 @@ from lace_core.errors import LaceError
 from lace_core.pipeline import IMPORT, Pipeline
 from lace_platform.clock import utc_now
 from lace_platform.paging import PageTokens, page_size
-from lace_runs.api import convert, convert_files
-from lace_runs.api.edge import answered, caller, canonical, once, pair
+from lace_runs.api import convert_files
+from lace_runs.api import convert_runs as convert
+from lace_runs.api.convert_artifacts import damage_messages
+from lace_runs.api.convert_events import event_content_message
+from lace_runs.api.edge import answered, caller, canonical, once
 from lace_runs.api.event_batches import batches, first_batch
 from lace_runs.app import artifacts, audit, control, events, quotas, runs
 from lace_runs.app.event_content import event_content
 from lace_runs.app.files import as_seen, run_files
 from lace_runs.app.importing import import_start
-from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Sources, Starts, UnitOfWork
+from lace_runs.app.ports import Audit, OpenUnitOfWork, Settings, Snapshots, Starts, UnitOfWork
 from lace_runs.app.settling import settle
+from lace_runs.app.source_ports import Sources
 from lace_runs.app.starting import needs_no_look, start_at_once
 from lace_runs.app.verification import verify_run
 from lace_runs.domain.event_versions import asked_version
@@ -82,40 +86,31 @@ class RunServicer(grpc_wire.RunServiceServicer):
         """Runs of the tenant, newest first."""
         tenant_id, state = caller().tenant_id, convert.state_of(request.state)
         scope = {"tenant_id": tenant_id, "state": state}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("runs", scope, request.page_token)
+        page = self._tools.pages.page("runs", scope, request)
         async with self._tools.open(tenant_id) as work:
-            found = await work.runs.list(tenant_id, state, pair(cursor), size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("runs", scope, (last.created_at.isoformat(), last.run_id))
-        return wire.ListRunsResponse(runs=[convert.run_message(run) for run in found[:size]], next_page_token=token)
+            found = await work.runs.list(tenant_id, state, page.moment, page.limit)
+        shown, token = page.cut(found, lambda run: (run.created_at, run.run_id))
+        return wire.ListRunsResponse(runs=map(convert.run_message, shown), next_page_token=token)
 
     async def ListSteps(self, request: wire.ListStepsRequest, context: Any) -> wire.ListStepsResponse:
         """Steps of a run in the order in which they began."""
         tenant_id = caller().tenant_id
         scope = {"tenant_id": tenant_id, "run_id": request.run_id}
-        size = page_size(request.page_size, default=100, maximum=500)
-        cursor = self._tools.pages.decode("steps", scope, request.page_token)
+        page = self._tools.pages.page("steps", scope, request, default=100)
         async with self._tools.open(tenant_id) as work:
             await work.runs.get(tenant_id, request.run_id)
-            found = await work.runs.steps(tenant_id, request.run_id, int(cursor[0] or 0) if cursor else 0, size + 1)
-        token = self._tools.pages.encode("steps", scope, (found[size - 1][0],)) if len(found) > size else ""
-        return wire.ListStepsResponse(
-            steps=[convert.step_message(step) for _, step in found[:size]], next_page_token=token
-        )
+            found = await work.runs.steps(tenant_id, request.run_id, page.number or 0, page.limit)
+        shown, token = page.cut(found, lambda entry: (entry[0],))
+        return wire.ListStepsResponse(steps=[convert.step_message(step) for _, step in shown], next_page_token=token)
 
     async def ListRunFiles(self, request: wire.ListRunFilesRequest, context: Any) -> wire.ListRunFilesResponse:
         """The files that a run reads, with what became of each."""
         tenant_id, tools, state = caller().tenant_id, self._tools, convert_files.state_of(request.state)
         scope = {"tenant_id": tenant_id, "run_id": request.run_id, "state": state}
-        size = page_size(request.page_size, default=100, maximum=1000)
-        cursor = tools.pages.decode("files", scope, request.page_token)
+        page = tools.pages.page("files", scope, request, default=100, maximum=1000)
         found = await run_files(tools.open, tools.snapshots, tenant_id, request.run_id)
-        page = found.page(state, int(cursor[0] or 0) if cursor else 0, size + 1)
-        token = tools.pages.encode("files", scope, (page[size - 1][0],)) if len(page) > size else ""
-        shown = await as_seen(tools.sources, [file for _, file in page[:size]])
+        listed, token = page.cut(found.page(state, page.number or 0, page.limit), lambda entry: (entry[0],))
+        shown = await as_seen(tools.sources, [file for _, file in listed])
         return convert_files.files_message(shown, found.counts(), token)
 
     async def ListEvents(self, request: wire.ListEventsRequest, context: Any) -> wire.ListEventsResponse:
@@ -150,7 +145,7 @@ class RunServicer(grpc_wire.RunServiceServicer):
         found = await event_content(
             tools.open, tools.snapshots, tools.audit, caller(), request.run_id, request.event_id
         )
-        return convert.event_content_message(found)
+        return event_content_message(found)
 
     async def WatchRun(self, request: wire.WatchRunRequest, context: Any) -> AsyncIterator[wire.WatchRunResponse]:
         """Events after a cursor, and then as they happen."""
@@ -167,7 +162,7 @@ class RunServicer(grpc_wire.RunServiceServicer):
     async def VerifyRun(self, request: wire.VerifyRunRequest, context: Any) -> wire.VerifyRunResponse:
         """Looks for damage in the results of a run's steps."""
         found = await verify_run(self._tools.open, self._tools.snapshots, caller().tenant_id, request.run_id)
-        damages = convert.damage_messages(found)
+        damages = damage_messages(found)
         return wire.VerifyRunResponse(intact=not damages, checked=found.checked, damages=damages)
 
     async def PauseRun(self, request: wire.ControlRunRequest, context: Any) -> wire.ControlRunResponse:
@@ -202,7 +197,7 @@ class RunServicer(grpc_wire.RunServiceServicer):
             if own is not None:  # only its own endpoint starts it
                 settled, pipeline = start, own
             else:
-                settled, pipeline = await settle(tools.open, tools.sources, tools.snapshots, who.tenant_id, start)
+                settled, pipeline = await settle(tools.open, tools.sources, tools.snapshots, who, start)
             resolved = await runs.prepare(settled, tools.settings, tools.sources, pipeline)
         except LaceError:
             # What was answered once is answered again, whatever has changed since.

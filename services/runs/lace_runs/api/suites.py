@@ -9,9 +9,9 @@ from lace.runs.v1 import suites_pb2 as wire
 from lace.runs.v1 import suites_pb2_grpc as grpc_wire
 from lace_core.suites.junit import junit_xml
 from lace_platform.clock import utc_now
-from lace_platform.paging import PageTokens, page_size
+from lace_platform.paging import PageTokens
 from lace_runs.api import convert_suites as convert
-from lace_runs.api.edge import answered, caller, once, pair
+from lace_runs.api.edge import answered, caller, once
 from lace_runs.app.artifacts import require_visible
 from lace_runs.app.ports import UnitOfWork
 from lace_runs.app.suites import keeping, reading, testing
@@ -48,13 +48,11 @@ class SuiteServicer(grpc_wire.SuiteServiceServicer):
         """Suites by name."""
         tenant_id = caller().tenant_id
         scope = {"tenant_id": tenant_id}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("suites", scope, request.page_token)
+        page = self._tools.pages.page("suites", scope, request)
         async with self._open(tenant_id) as work:
-            found = await work.suites.page(tenant_id, str(cursor[0]) if cursor else "", size + 1)
-        more = len(found) > size
-        token = self._tools.pages.encode("suites", scope, (found[size - 1].name,)) if more else ""
-        return wire.ListSuitesResponse(suites=map(convert.suite_message, found[:size]), next_page_token=token)
+            found = await work.suites.page(tenant_id, page.name, page.limit)
+        shown, token = page.cut(found, lambda suite: (suite.name,))
+        return wire.ListSuitesResponse(suites=map(convert.suite_message, shown), next_page_token=token)
 
     async def GetSuite(self, request: wire.GetSuiteRequest, context: Any) -> wire.Suite:
         """A suite with its text."""
@@ -83,19 +81,13 @@ class SuiteServicer(grpc_wire.SuiteServiceServicer):
         wanted = convert.wanted_tests_of(request, who.labels)
         named = [wanted.artifact_id, wanted.revision_id, wanted.suite]
         scope = {"tenant_id": who.tenant_id, "wanted": named}
-        size = page_size(request.page_size, default=50, maximum=500)
-        cursor = self._tools.pages.decode("tests", scope, request.page_token)
+        page = self._tools.pages.page("tests", scope, request)
         async with self._open(who.tenant_id) as work:
-            await work.artifacts.get(who.tenant_id, wanted.artifact_id)
             await require_visible(work, who, wanted.artifact_id)
-            found = await work.suites.tests(who.tenant_id, wanted, pair(cursor), size + 1)
-        token = ""
-        if len(found) > size:
-            last = found[size - 1]
-            token = self._tools.pages.encode("tests", scope, (last.created_at.isoformat(), last.test_id))
-        return wire.ListDocumentTestsResponse(
-            tests=[convert.document_test_message(test, whole=False) for test in found[:size]], next_page_token=token
-        )
+            found = await work.suites.tests(who.tenant_id, wanted, page.moment, page.limit)
+        shown, token = page.cut(found, lambda test: (test.created_at, test.test_id))
+        tests = [convert.document_test_message(test, whole=False) for test in shown]
+        return wire.ListDocumentTestsResponse(tests=tests, next_page_token=token)
 
     async def GetDocumentTest(self, request: wire.GetDocumentTestRequest, context: Any) -> wire.DocumentTest:
         """A test with its checks."""

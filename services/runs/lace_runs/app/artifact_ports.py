@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from lace_core.apply import Change
@@ -25,20 +26,23 @@ class ArtifactRepository(Protocol):
         self,
         tenant_id: str,
         labels: frozenset[str],
-        before: tuple[str, str] | None,
+        before: tuple[datetime, str] | None,
         limit: int,
         wanted: WantedArtifacts = WantedArtifacts(),
     ) -> Sequence[ArtifactRecord]:
         """Artifacts whose heads cite no source with other labels, newest first, after (created_at, artifact_id)."""
 
     async def labels(self, tenant_id: str, artifact_id: str, revision_id: str) -> frozenset[str]:
-        """The labels of the sources that a revision cites; of the head's where the id is empty."""
+        """The labels of the sources that a revision cites; of the head's where the id is empty.
+
+        Raises LaceError ARTIFACT_NOT_FOUND.
+        """
 
     async def revision(self, tenant_id: str, artifact_id: str, revision_id: str) -> Revision:
         """A revision; raises LaceError REVISION_NOT_FOUND."""
 
     async def revisions(
-        self, tenant_id: str, artifact_id: str, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Revision]:
         """Revisions, newest first."""
 

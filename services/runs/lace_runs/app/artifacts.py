@@ -20,13 +20,19 @@ from lace_core.ids import derive
 from lace_core.ir import Artifact, Constraints, Evidence, Node, Source, cited_parts
 from lace_core.merge_patch import merge_patch
 from lace_core.merkle import content_hash, ir_hash
-from lace_core.validate import Finding, errors, validate
+from lace_core.policies.holding import broken, refuse_title
+from lace_core.policies.in_force import PolicyInForce
+from lace_core.validate import Finding
 from lace_core.verification.grounding import Verdict, verify
 from lace_core.verification.standing import grounds_of, pieces_of, quotes_of
 from lace_core.verification.wording import statements
+from lace_core.writing import SentenceVerdict
 from lace_runs.app import heads, proposals
+from lace_runs.app.pointing import refusal
 from lace_runs.app.policies.guarding import refuse_loosened
-from lace_runs.app.ports import Caller, OpenUnitOfWork, Snapshots, Sources, UnitOfWork
+from lace_runs.app.policies.pinning import in_force
+from lace_runs.app.ports import Caller, OpenUnitOfWork, Snapshots, UnitOfWork
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.artifacts import ArtifactRecord, Revision, Staging, snapshot_key
 from lace_runs.domain.verdicts import WantedVerdicts
 
@@ -41,7 +47,8 @@ class Shown:
 
 
 async def create(work: UnitOfWork, caller: Caller, title: str, language: str, now: datetime) -> Shown:
-    """Make an empty document; the caller commits."""
+    """Make an empty document; the caller commits. Raises LaceError POLICY_FORBIDS for words of the title."""
+    refuse_title(await in_force(work.policies, caller.tenant_id, "", frozenset(), now), title)
     record = ArtifactRecord(
         tenant_id=caller.tenant_id,
         artifact_id=derive("art", caller.tenant_id, caller.principal_id, caller.idempotency_key),
@@ -69,18 +76,43 @@ async def show(work: UnitOfWork, tenant_id: str, artifact_id: str, revision_id: 
 async def require_visible(work: UnitOfWork, caller: Caller, artifact_id: str, revision_id: str = "") -> None:
     """Raises ARTIFACT_NOT_FOUND for who does not hold all labels of the sources that the document cites.
 
-    Looked at is the head, and the revision that is named besides.
+    Looked at is the head, and the revision that is named besides. It comes before all else that is asked of a document:
+    another error would tell that there is one.
     """
-    for looked_at in {"", revision_id}:
+    for looked_at in dict.fromkeys(("", revision_id)):
         if not caller.labels.issuperset(await work.artifacts.labels(caller.tenant_id, artifact_id, looked_at)):
             raise LaceError(Reason.ARTIFACT_NOT_FOUND, f"No artifact {artifact_id}.")
+
+
+async def visible_revision(work: UnitOfWork, caller: Caller, artifact_id: str, ref: str) -> str:
+    """The revision that a ref (main where empty) names; empty for main while nothing is committed.
+
+    Raises LaceError ARTIFACT_NOT_FOUND as `require_visible`, and what finding the ref raises.
+    """
+    await require_visible(work, caller, artifact_id)
+    found = await heads.resolve(work, caller.tenant_id, artifact_id, ref)
+    await require_visible(work, caller, artifact_id, found)
+    return found
+
+
+async def asked_revision(work: UnitOfWork, caller: Caller, artifact_id: str, revision_id: str, ref: str) -> str:
+    """What is asked for by a revision's id or by a ref, empty where by neither, which is the head.
+
+    Raises LaceError INVALID_ARGUMENT for both, and what `visible_revision` raises.
+    """
+    if revision_id and ref:
+        problem = "name a revision by revision_id or by ref, not by both"
+        raise LaceError(Reason.INVALID_ARGUMENT, f"/ref: {problem}.", details=[Detail("/ref", problem)])
+    if ref:
+        return await visible_revision(work, caller, artifact_id, ref)
+    await require_visible(work, caller, artifact_id, revision_id)
+    return revision_id
 
 
 async def list_verdicts(
     work: UnitOfWork, tenant_id: str, wanted: WantedVerdicts, after: int, limit: int
 ) -> Sequence[tuple[int, Mapping[str, Any]]]:
-    """A page of verdicts; raises LaceError ARTIFACT_NOT_FOUND, and REVISION_NOT_FOUND for what was never committed."""
-    await work.artifacts.get(tenant_id, wanted.artifact_id)
+    """A page of verdicts; raises LaceError REVISION_NOT_FOUND for what was never committed."""
     if wanted.revision_id:
         await require_committed(work, tenant_id, wanted.artifact_id, wanted.revision_id)
     return await work.artifacts.verdicts(tenant_id, wanted, after, limit)
@@ -123,7 +155,8 @@ class Patch:
     """Changes that a person asks for. `etag` and `base_revision_id` are empty where any head will do.
 
     `sources` are those that the actions cite beside the document's own; `title` and `language` are the document's own,
-    left as they are where None; `message` says why.
+    left as they are where None; `message` says why. `vouched` are sentences, by node, that a person decided to let
+    stand; nobody gives them from outside.
     """
 
     artifact_id: str
@@ -136,6 +169,7 @@ class Patch:
     message: str = ""
     title: str | None = None
     language: str | None = None
+    vouched: tuple[tuple[str, SentenceVerdict], ...] = ()
 
 
 async def patch(
@@ -156,15 +190,21 @@ async def patch(
     head = shown.record.head_revision_id
     proposed = proposals.Asked(asked.actions, head, asked.base_revision_id, asked.on_conflict)
     applied = await proposals.applied_to(work, caller, document, proposed)
-    await refuse_loosened(work.policies, tenant_id, shown.document, applied.artifact, now)
-    await _check(shown.document, applied, asked.actions, sources)
+    policy = await in_force(work.policies, tenant_id, "", frozenset(), now)
+    refuse_loosened(policy, shown.document, applied.artifact)
+    await _check(shown.document, applied, asked, sources, policy)
     changes = (*retitled, *applied.changes)
     if not changes:
         await heads.release(work, tenant_id, artifact_id, asked.branch, owner)
         return shown, ()
     revision = replace(revision_of(caller, shown, applied.artifact, now), message=asked.message)
     staging = Staging(
-        revision=revision, document=applied.artifact, changes=changes, verdicts_of=head, actions=applied.digests
+        revision=revision,
+        document=applied.artifact,
+        changes=changes,
+        verdicts=asked.vouched,
+        verdicts_of=head,
+        actions=applied.digests,
     )
     await work.artifacts.stage(tenant_id, staging)
     await heads.move(work, revision, applied.artifact.title, asked.branch, owner)
@@ -236,24 +276,22 @@ def _check_base(shown: Shown, asked: Patch) -> None:
         raise LaceError(Reason.REVISION_CONFLICT, message)
 
 
-async def _check(before: Artifact, applied: Applied, actions: Sequence[Action], sources: Sources) -> None:
+async def _check(
+    before: Artifact, applied: Applied, asked: Patch, sources: Sources, policy: PolicyInForce | None
+) -> None:
     placed = {
         f"/actions/{place}/evidence/{index}/quote": e
-        for place, a in enumerate(actions)
+        for place, a in enumerate(asked.actions)
         if isinstance(a, InsertBlock | ReplaceBlock)
         for index, e in enumerate(a.evidence)
     }
     units = await _unit_texts(sources, {(e.source_id, e.extraction) for e in placed.values()})
-    findings = errors(await asyncio.to_thread(validate, applied.artifact))
+    findings = await asyncio.to_thread(broken, applied.artifact, (before,), policy)
     for pointer, e in placed.items():
         findings += [replace(finding, pointer=pointer) for finding in misquoted(e, units.get(e.unit_id, ""))]
-    findings += await asyncio.to_thread(_unsupported, before, applied)
+    findings += await asyncio.to_thread(_unsupported, before, applied, {own.text for _, own in asked.vouched})
     if findings:
-        raise LaceError(
-            Reason.IR_INVALID,
-            f"{len(findings)} rules would be broken. {findings[0].message}",
-            details=[Detail(f.pointer, f"{f.code}: {f.message}") for f in findings[:50]],
-        )
+        raise refusal(findings, applied, asked.actions)
 
 
 async def _unit_texts(sources: Sources, read_as: Set[tuple[str, str]]) -> Mapping[str, str]:
@@ -280,10 +318,11 @@ def misquoted(evidence: Evidence, unit: str) -> Iterator[Finding]:
         yield Finding("QUOTE_CUT", "error", at, "The quote cuts a statement; quote whole sentences, items or rows.")
 
 
-def _unsupported(before: Artifact, applied: Applied) -> list[Finding]:
+def _unsupported(before: Artifact, applied: Applied, vouched: Set[str]) -> list[Finding]:
     """Cited sentences of changed blocks that their evidence does not support.
 
-    What stood in the same words over the same evidence stands still: a person may have accepted it.
+    What stood in the same words over the same evidence stands still: a person may have accepted it. `vouched` are the
+    texts that one accepts now, as far as they could not be decided.
     """
     changed = {change.subject_id for change in applied.changes if change.change in ("added", "replaced")}
     refused: list[tuple[str, Finding]] = []
@@ -293,10 +332,13 @@ def _unsupported(before: Artifact, applied: Applied) -> list[Finding]:
             for part in cited_parts(block) if block.block_id in changed else ():
                 cited = quotes_of(known[e] for e in part.evidence_ids)
                 judged = verify(part.text, cited) if cited else None
-                if judged is not None and judged.verdict is not Verdict.SUPPORTED:
+                least = Verdict.PARTIALLY if part.text in vouched else Verdict.SUPPORTED
+                if judged is not None and judged.verdict < least:
                     at = f"/nodes/{node.node_id}/blocks/{block.block_id}/{part.part_id}"
-                    message = f"The evidence does not support this ({judged.reasons[-1]})."
-                    finding = Finding(f"SENTENCE_{judged.verdict.name}", "error", at, message)
+                    message = (
+                        f"The evidence does not support this ({judged.reasons[-1]}); cite what does, or reword it."
+                    )
+                    finding = Finding(f"SENTENCE_{judged.verdict.name}", "error", at, message, text=part.text)
                     refused.append((grounds_of(part.text, cited), finding))
     if not refused:
         return []

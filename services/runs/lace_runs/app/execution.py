@@ -20,7 +20,7 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.pipeline import Pipeline, Step
 from lace_runs.app.calling_off import called_off
-from lace_runs.app.payloads import controlled_payload, error_payload
+from lace_runs.app.payloads import controlled_payload, error_payload, step_payload
 from lace_runs.app.ports import Acting, Attempts, Boundary, Claimed, Message, RunLog, Snapshots, Spans
 from lace_runs.app.progress import Progress
 from lace_runs.app.provenance import Taken, UnsentLogs, output_entity
@@ -423,7 +423,7 @@ class Execution:
         now = self.tools.now()
         scope = StepScope(self.run, step, step_id, attempt, now, attempt - before.in_doubt)
         node_id = target.key if step.per == "node" else ""
-        payload = {"step": step.name, "node_id": node_id, "node_title": target.title}
+        payload = step_payload(step.name, node_id, target.title)
         self._open(
             EventDraft("pipeline.step.started", {"step_started": payload}, now, "running", step_id, attempt),
             scope.record("running"),
@@ -453,14 +453,14 @@ class Execution:
             summary=scope.summary,
             log=scope.lineage.log(scope.span),
         )
-        completed = {
-            "step": scope.step.name,
-            "node_id": scope.node_id,
-            "node_title": target.title,
-            "duration_ms": duration_ms,
-            "output_hash": digest,
-            "summary": scope.summary,
-        }
+        completed = step_payload(
+            scope.step.name,
+            scope.node_id,
+            target.title,
+            duration_ms=duration_ms,
+            output_hash=digest,
+            summary=scope.summary,
+        )
         scope.event("pipeline.step.completed", {"step_completed": completed}, now, status="succeeded")
         # Boundaries of one run are committed in their order: those on their way are done before this one.
         done = len(self.checkpoints) + self._finishing + 1

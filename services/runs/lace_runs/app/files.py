@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lace_runs.app.ingesting import IMPORT_STEP, STEP
-from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources
+from lace_runs.app.ports import OpenUnitOfWork, Snapshots
 from lace_runs.app.results import read_result
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain import steps
 from lace_runs.domain.files import FileState, RunFile, file_of
 from lace_runs.domain.runs import Checkpoint, Run, StepRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lace_core.errors import Detail, LaceError, Reason
+from lace_core.errors import LaceError, Reason
 from lace_runs.app.ports import UnitOfWork
 from lace_runs.domain.artifacts import Revision
 from lace_runs.domain.history.refs import MAIN, PUBLISHED
@@ -31,14 +31,6 @@ async def resolve(work: UnitOfWork, tenant_id: str, artifact_id: str, ref: str) 
     if tag := await work.history.tag(tenant_id, artifact_id, ref):
         return tag.revision_id
     raise LaceError(Reason.REF_NOT_FOUND, f"{artifact_id} has no branch or tag {ref}.")
-
-
-async def either(work: UnitOfWork, tenant_id: str, artifact_id: str, revision_id: str, ref: str) -> str:
-    """What is asked for by a revision's id or by a ref, empty where by neither; raises INVALID_ARGUMENT for both."""
-    if revision_id and ref:
-        problem = "name a revision by revision_id or by ref, not by both"
-        raise LaceError(Reason.INVALID_ARGUMENT, f"/ref: {problem}.", details=[Detail("/ref", problem)])
-    return await resolve(work, tenant_id, artifact_id, ref) if ref else revision_id
 
 
 async def etag(work: UnitOfWork, tenant_id: str, artifact_id: str, ref: str) -> str:

@@ -15,8 +15,8 @@ import orjson
 from lace_core.errors import REASONS, LaceError, Reason
 from lace_runs.app.execution import Execution
 from lace_runs.app.gathering import gather
-from lace_runs.app.ports import Sources
 from lace_runs.app.provenance import source_entity
+from lace_runs.app.source_ports import Sources
 from lace_runs.app.step_scope import StepScope, Target
 from lace_runs.domain import steps as out
 from lace_runs.domain.limits import step_limits

@@ -13,6 +13,12 @@ def error_payload(error: LaceError, subject: str) -> dict[str, Any]:
     return {"error": {"code": error.reason.value, "message": error.message, "subject": subject}}
 
 
+def step_payload(step: str, node_id: str, node_title: str, **told: Any) -> dict[str, Any]:
+    """What tells of a step, for the node that it is about; texts that are empty are left out, as JSON reads them."""
+    about = {"step": step, "node_id": node_id, "node_title": node_title, **told}
+    return {name: value for name, value in about.items() if value != ""}
+
+
 def controlled_payload(command: Command) -> dict[str, Any]:
     """Of what tells that a command was taken up."""
     return {

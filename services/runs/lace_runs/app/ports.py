@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from lace_core.contracts import Contract, SourceOutline
-from lace_core.ir import Source
 from lace_core.pipeline import Pipeline
-from lace_core.planning import Hit, Unit
 from lace_core.policies.in_force import Link
 from lace_runs.app.artifact_ports import ArtifactRepository
 from lace_runs.app.evaluations.ports import EvaluationRepository
@@ -182,7 +179,7 @@ class RunRepository(Protocol):
     async def get(self, tenant_id: str, run_id: str) -> Run:
         """A run; raises LaceError RUN_NOT_FOUND."""
 
-    async def list(self, tenant_id: str, state: str, before: tuple[str, str] | None, limit: int) -> Sequence[Run]:
+    async def list(self, tenant_id: str, state: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[Run]:
         """Runs, newest first, after the cursor (created_at, run_id)."""
 
     async def steps(self, tenant_id: str, run_id: str, after: int, limit: int) -> Sequence[tuple[int, StepRecord]]:
@@ -384,120 +381,6 @@ class Settings(Protocol):
 
     async def resolve(self, overrides: Mapping[str, Any], policy: str = "") -> Resolved:
         """Under the policy that is named, else the tenant's. Raises LaceError SETTING_*, POLICY_*."""
-
-
-@dataclass(frozen=True)
-class SourceInfo:
-    """A source as runs see it."""
-
-    source: Source
-    state: str
-    error_code: str
-    error_message: str
-    outline: SourceOutline | None = None
-
-
-@dataclass(frozen=True)
-class BundleInfo:
-    """A version of a bundle: its sources in their order, and the SHA-256 of that list."""
-
-    bundle_id: str
-    version: int
-    source_ids: tuple[str, ...]
-    sha256: str
-
-
-class Sources(Protocol):
-    """What ingest knows, asked under the run's grant."""
-
-    async def get(self, source_id: str) -> SourceInfo:
-        """A source; raises LaceError SOURCE_NOT_FOUND."""
-
-    async def many(self, source_ids: Sequence[str]) -> Mapping[str, SourceInfo]:
-        """These sources by id; those that are not there, or that the caller may not see, are left out."""
-
-    async def bundle(self, name: str, version: int) -> BundleInfo:
-        """A version of a bundle by id or name, the newest where it is 0.
-
-        Raises LaceError BUNDLE_NOT_FOUND, BUNDLE_EMPTY, PERMISSION_DENIED for who may not see all of its sources.
-        """
-
-    async def list_ready(self) -> Sequence[str]:
-        """Ids of the newest version that is ready of each document, sorted by file name."""
-
-    async def outlines(self, source_ids: Sequence[str]) -> Sequence[SourceInfo]:
-        """The ready ones among these sources with what they speak of, sorted by file name."""
-
-    async def search(
-        self, queries: Sequence[tuple[str, str]], source_ids: Sequence[str], limit: int, settings: Mapping[str, Any]
-    ) -> tuple[Sequence[Sequence[Hit]], Mapping[str, Unit]]:
-        """Hits for each (key, text), and the units that they name; the run's pinned settings say how they are found."""
-
-    async def unit_texts(self, cited: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-        """The text of every unit by unit id, of these sources as these extractions read them (empty: as of now).
-
-        What a source was never read as gives nothing. Raises LaceError SOURCE_NOT_FOUND.
-        """
-
-
-@dataclass(frozen=True)
-class ModelAnswer:
-    """A model's answer under a contract, and the call as the ledger has it (REST JSON form).
-
-    Prompt and answer are kept whole at their addresses, which are empty where they could not be; `redaction` says how
-    much the call's samples show.
-    """
-
-    output: str
-    call: Mapping[str, Any]
-    prompt_uri: str = ""
-    output_uri: str = ""
-    redaction: str = "sample"
-
-
-@dataclass(frozen=True)
-class PromptTokens:
-    """What a prompt takes, what it may take, and how that was counted (tokenizer or bound)."""
-
-    tokens: int
-    limit: int
-    method: str
-
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """The counts of prompts, and of pieces of JSON by themselves, in the order in which they were asked for."""
-
-    prompts: tuple[PromptTokens, ...]
-    parts: tuple[int, ...]
-
-
-class Models(Protocol):
-    """Calls models under a contract."""
-
-    async def count(
-        self, prompts: Sequence[tuple[Contract, str]], parts: Sequence[str], settings: Mapping[str, Any]
-    ) -> TokenCounts:
-        """What inputs (JSON) of contracts would take with the model in force, and pieces of them, in one question.
-
-        Raises LaceError as `generate` does before it calls anybody.
-        """
-
-    async def generate(
-        self,
-        contract: Contract,
-        input_json: str,
-        *,
-        run_id: str,
-        step_id: str,
-        attempt: int,
-        settings: Mapping[str, Any],
-        progress: Callable[[int], None],
-    ) -> ModelAnswer:
-        """The answer; while a long one comes, `progress` is told now and then how many tokens have come.
-
-        Raises LaceError PROVIDER_* and the like.
-        """
 
 
 class Snapshots(Protocol):

@@ -13,11 +13,12 @@ from typing import Any
 
 from lace_core.ids import derive
 from lace_core.ir import Source
+from lace_core.version import VERSION
 from lace_runs.app.ports import Message, Span
 from lace_runs.domain.runs import Run, StepRecord
 
 TOPIC = "provenance.logged"
-AGENT = "lace-runs/0.1.0"
+AGENT = f"lace-runs/{VERSION}"
 _MOST = 32  # steps in a segment
 _LONGEST_WAIT_S = 1.0
 _UNCLASSIFIED = "unclassified"

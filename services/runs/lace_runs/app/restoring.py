@@ -14,12 +14,14 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.ir import IR_SCHEMA_VERSION, Artifact, cited_parts
 from lace_core.migrations.stored import Stored
+from lace_core.policies.holding import RULES
 from lace_core.validate import errors, validate
 from lace_runs.app.compiling import Snapshot, compile_targets, keep_snapshot
 from lace_runs.app.execution import Execution
-from lace_runs.app.ports import OpenUnitOfWork, Sources
+from lace_runs.app.ports import OpenUnitOfWork
 from lace_runs.app.provenance import revision_entity
 from lace_runs.app.rollback import Asked, plan
+from lace_runs.app.source_ports import Sources
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 from lace_runs.domain.artifacts import Revision, snapshot_key
@@ -108,7 +110,8 @@ class RollbackRun:
         findings = await asyncio.to_thread(validate, document, None, most)
         told = {"stage": "document", "node_id": "", "findings": [f.told() for f in findings]}
         scope.event("pipeline.validation.result", {"validation_result": told}, self.execution.tools.now())
-        if broken := errors(findings):
+        # What comes back stood; words that were forbidden since are the next change's to take out.
+        if broken := [finding for finding in errors(findings) if finding.code not in RULES]:
             details = [Detail(f.pointer, f"{f.code}: {f.message}") for f in broken[:50]]
             raise LaceError(Reason.IR_INVALID, f"The revision breaks a rule: {broken[0].message}", details=details)
         await self._tell_of_changed_sources(scope, document)

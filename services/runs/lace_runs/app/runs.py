@@ -11,12 +11,14 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.labels import is_owner_label
 from lace_core.pipeline import PIPELINES, Pipeline
-from lace_core.policies.in_force import Link
+from lace_core.policies.holding import refuse_title
+from lace_core.policies.in_force import Link, pinned_in
 from lace_core.policies.settings import refuse_models
 from lace_core.settings import check_values
 from lace_runs.app.pipelines import pipeline_of
-from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, SourceInfo, Sources, UnitOfWork
+from lace_runs.app.ports import EVENT_REFERENCE, Caller, Message, Resolved, Settings, UnitOfWork
 from lace_runs.app.quotas import admit
+from lace_runs.app.source_ports import SourceInfo, Sources
 from lace_runs.domain.artifacts import ArtifactRecord
 from lace_runs.domain.events import EventDraft
 from lace_runs.domain.quotas import Limits
@@ -53,6 +55,8 @@ async def prepare(start: Start, settings: Settings, sources: Sources, pipeline: 
     resolved = await settings.resolve(check_values(start.overrides, "request"), start.request.policy)
     if any(step.calls_model for step in asked.steps):
         refuse_models(resolved.values)
+    if asked.writes:
+        refuse_title(pinned_in(resolved.values), start.request.title)
     if start.pipeline_id == "noop10" and not resolved.values["runs.bench_pipelines"]:
         raise LaceError(Reason.PIPELINE_UNKNOWN, "noop10 is for measuring; switch on runs.bench_pipelines first.")
     given = await existing(sources, start.request.source_ids)

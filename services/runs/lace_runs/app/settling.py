@@ -10,9 +10,11 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ir import Artifact
 from lace_core.pipeline import AUTO, PIPELINES, Pipeline
 from lace_core.scope import nodes_of
+from lace_runs.app.artifacts import require_visible
 from lace_runs.app.pipelines import pipeline_of
-from lace_runs.app.ports import OpenUnitOfWork, Snapshots, Sources, UnitOfWork
+from lace_runs.app.ports import Caller, OpenUnitOfWork, Snapshots, UnitOfWork
 from lace_runs.app.runs import Start, existing
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain import steps
 from lace_runs.domain.artifacts import ArtifactRecord
 
@@ -21,7 +23,7 @@ _MOST_REVISIONS = 50
 
 
 async def settle(
-    open_work: OpenUnitOfWork, sources: Sources, snapshots: Snapshots, tenant_id: str, start: Start
+    open_work: OpenUnitOfWork, sources: Sources, snapshots: Snapshots, caller: Caller, start: Start
 ) -> tuple[Start, Pipeline]:
     """The start with its pipeline named and, for a change, its document's title; and that pipeline.
 
@@ -39,11 +41,11 @@ async def settle(
     if shipped is not None and not shipped.edits:
         return start, shipped
     if start.pipeline_id == AUTO:
-        start = await _choose(open_work, sources, snapshots, tenant_id, start)
-    async with open_work(tenant_id) as work:
-        pipeline = await pipeline_of(work, tenant_id, start.pipeline_id)
+        start = await _choose(open_work, sources, snapshots, caller, start)
+    async with open_work(caller.tenant_id) as work:
+        pipeline = await pipeline_of(work, caller.tenant_id, start.pipeline_id)
         if pipeline.edits:
-            start = await _change(work, tenant_id, start)
+            start = await _change(work, caller, start)
     return start, pipeline
 
 
@@ -70,11 +72,11 @@ async def _of_bundle(sources: Sources, start: Start) -> Start:
     return replace(start, request=request)
 
 
-async def _change(work: UnitOfWork, tenant_id: str, start: Start) -> Start:
+async def _change(work: UnitOfWork, caller: Caller, start: Start) -> Start:
     """A change as it is asked of what is committed."""
     if not start.artifact_id:
         raise _invalid("/artifact_id", f"{start.pipeline_id} changes a written artifact; name it.")
-    record, document = await _document(work, tenant_id, start.artifact_id)
+    record, document = await _document(work, caller, start.artifact_id)
     if not document.nodes:
         raise LaceError(Reason.ARTIFACT_EMPTY, f"{start.artifact_id} has no committed revision yet; use generate.")
     request = start.request
@@ -85,7 +87,7 @@ async def _change(work: UnitOfWork, tenant_id: str, start: Start) -> Start:
 
 
 async def _choose(
-    open_work: OpenUnitOfWork, sources: Sources, snapshots: Snapshots, tenant_id: str, start: Start
+    open_work: OpenUnitOfWork, sources: Sources, snapshots: Snapshots, caller: Caller, start: Start
 ) -> Start:
     """The start under the pipeline that fits best, with the reason for it."""
     request = start.request
@@ -95,12 +97,12 @@ async def _choose(
     title = request.title
     if start.artifact_id:
         candidates = ready if given else await sources.list_ready()
-        async with open_work(tenant_id) as work:
-            record, document = await _document(work, tenant_id, start.artifact_id)
+        async with open_work(caller.tenant_id) as work:
+            record, document = await _document(work, caller, start.artifact_id)
             situation = replace(situation, has_artifact=True, has_text=any(node.blocks for node in document.nodes))
             if situation.has_text:
                 known = {source.source_id for source in document.sources}
-                known |= await _looked_at(work, snapshots, tenant_id, start.artifact_id)
+                known |= await _looked_at(work, snapshots, caller.tenant_id, start.artifact_id)
                 node_ids = _nodes(document, request.node_id, request.scope)
                 situation = replace(
                     situation,
@@ -119,9 +121,11 @@ def _chosen(start: Start, choice: Choice, title: str) -> Start:
     return replace(start, pipeline_id=choice.pipeline_id, request=request)
 
 
-async def _document(work: UnitOfWork, tenant_id: str, artifact_id: str) -> tuple[ArtifactRecord, Artifact]:
-    record = await work.artifacts.get(tenant_id, artifact_id)
-    return record, await work.artifacts.document(tenant_id, artifact_id, record.head_revision_id)
+async def _document(work: UnitOfWork, caller: Caller, artifact_id: str) -> tuple[ArtifactRecord, Artifact]:
+    """The head; what may still be wrong with the start would tell of a document that is not the caller's to see."""
+    await require_visible(work, caller, artifact_id)
+    record = await work.artifacts.get(caller.tenant_id, artifact_id)
+    return record, await work.artifacts.document(caller.tenant_id, artifact_id, record.head_revision_id)
 
 
 async def _looked_at(work: UnitOfWork, snapshots: Snapshots, tenant_id: str, artifact_id: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
@@ -67,14 +68,14 @@ async def verify_artifact(
 
 async def _revisions(open_work: OpenUnitOfWork, tenant_id: str, artifact_id: str) -> list[Revision]:
     found: list[Revision] = []
-    before: tuple[str, str] | None = None
+    before: tuple[datetime, str] | None = None
     while True:
         async with open_work(tenant_id) as work:
             page = await work.artifacts.revisions(tenant_id, artifact_id, before, _PAGE)
         found.extend(revision for revision in page if revision.status == "committed")
         if len(page) < _PAGE:
             return found
-        before = (page[-1].created_at.isoformat(), page[-1].revision_id)
+        before = (page[-1].created_at, page[-1].revision_id)
 
 
 async def _verify_revision(

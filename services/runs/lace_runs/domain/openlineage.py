@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lace_core.version import VERSION
 from lace_runs.domain.events import Event
 
 START_TOPIC = "openlineage.start"
 COMPLETE_TOPIC = "openlineage.complete"
 NAMESPACE = "lace"
-PRODUCER = "urn:lace:runs:0.1.0"
+PRODUCER = f"urn:lace:runs:{VERSION}"
 _SPEC = "https://openlineage.io/spec"
 _STARTED = "pipeline.run.started"
 _ENDS = {"pipeline.run.completed": "COMPLETE", "pipeline.run.failed": "FAIL", "pipeline.run.cancelled": "ABORT"}

@@ -6,7 +6,7 @@ of its place makes the question moot. A settled item never changes again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,9 +15,11 @@ from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
 from lace_core.ids import derive
 from lace_core.ir import Evidence, Source
+from lace_core.paragraphs.support import verdict_of
 from lace_core.reviewing import Place, Withheld
 from lace_core.verification.verdicts import Verdict
 from lace_core.writing import SentenceVerdict
+from lace_runs.domain.paragraphs.records import Paragraph, Text
 
 
 class ReviewState(StrEnum):
@@ -67,7 +69,8 @@ _ACCEPTABLE = frozenset({Verdict.PARTIALLY, Verdict.SUPPORTED})
 class ReviewItem:
     """A sentence that could not be decided; `version` counts what was done about it, `labels` are its sources'.
 
-    `revision_id` is the revision that the decision made, or that superseded the item.
+    It is of a document, or where `paragraph_id` is set of a paragraph, which need not be of a document. `revision_id`
+    is the revision that the decision made, or that superseded the item.
     """
 
     tenant_id: str
@@ -91,6 +94,7 @@ class ReviewItem:
     new_text: str = ""
     revision_id: str = ""
     artifact_title: str = ""
+    paragraph_id: str = ""
 
     @property
     def etag(self) -> str:
@@ -119,6 +123,7 @@ class Wanted:
     run_id: str = ""
     verdict: str = ""
     assignee: str = ""
+    paragraph_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +158,32 @@ def item_of(withheld: Withheld, origin: Origin) -> ReviewItem:
         labels=tuple(sorted({label for source in sources for label in source.labels})),
         created_by=origin.principal_id,
         created_at=origin.at,
+    )
+
+
+def item_of_paragraph(
+    paragraph: Paragraph, text: Text, at: int, sources: Sequence[Source], actor: str, now: datetime
+) -> ReviewItem:
+    """The item of the sentence at that place of a paragraph's text; one for the same words of the same sentence."""
+    sentence = text.sentences[at]
+    cited = {link.evidence.source_id for link in sentence.links}
+    evidence = {link.evidence.evidence_id: link.evidence for link in sentence.links}
+    own = tuple(source for source in sources if source.source_id in cited)
+    before = tuple(earlier.text for earlier in text.sentences[:at])
+    return ReviewItem(
+        tenant_id=paragraph.tenant_id,
+        review_item_id=derive("rvi", paragraph.paragraph_id, sentence.sentence_id, sentence.text),
+        artifact_id=paragraph.artifact_id,
+        paragraph_id=paragraph.paragraph_id,
+        run_id=text.making.run_id,
+        node_title=paragraph.spec.section or paragraph.spec.title,
+        verdict=verdict_of(sentence),
+        place=Place(node_id="", block_id="", form="paragraph", key="", blocks=(), preceding=before),
+        evidence=tuple(evidence.values()),
+        sources=own,
+        labels=paragraph.labels,
+        created_by=actor,
+        created_at=now,
     )
 
 

@@ -661,6 +661,7 @@ class ParagraphOutcome(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     STANDING_FIELD_NUMBER: _builtins.int
     WITHHELD_FIELD_NUMBER: _builtins.int
+    REVIEW_ITEMS_FIELD_NUMBER: _builtins.int
     paragraph_id: _builtins.str
     """The paragraph."""
     text_version: _builtins.int
@@ -671,6 +672,8 @@ class ParagraphOutcome(_message.Message):
     """Sentences that stand."""
     withheld: _builtins.int
     """Sentences that are withheld."""
+    review_items: _builtins.int
+    """Of those, how many wait for review: nothing decides whether their facts support them."""
     def __init__(
         self,
         *,
@@ -679,10 +682,11 @@ class ParagraphOutcome(_message.Message):
         state: _builtins.str = ...,
         standing: _builtins.int = ...,
         withheld: _builtins.int = ...,
+        review_items: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["paragraph_id", b"paragraph_id", "standing", b"standing", "state", b"state", "text_version", b"text_version", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paragraph_id", b"paragraph_id", "review_items", b"review_items", "standing", b"standing", "state", b"state", "text_version", b"text_version", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

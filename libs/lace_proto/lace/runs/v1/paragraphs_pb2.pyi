@@ -316,6 +316,7 @@ class SupportedSentence(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     LAYERS_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
     sentence_id: _builtins.str
     """Id of the sentence."""
     text: _builtins.str
@@ -334,6 +335,10 @@ class SupportedSentence(_message.Message):
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[_verdicts_pb2.LayerVerdict]:
         """What each layer of the verification found."""
 
+    @_builtins.property
+    def acceptance(self) -> _verdicts_pb2.Acceptance:
+        """Who let it stand which the rules could not decide; absent for all others."""
+
     def __init__(
         self,
         *,
@@ -343,12 +348,15 @@ class SupportedSentence(_message.Message):
         reasons: _abc.Iterable[_builtins.str] | None = ...,
         facts: _abc.Iterable[Global___FactLink] | None = ...,
         layers: _abc.Iterable[_verdicts_pb2.LayerVerdict] | None = ...,
+        acceptance: _verdicts_pb2.Acceptance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptance", b"_acceptance", "acceptance", b"acceptance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "layers", b"layers", "reasons", b"reasons", "sentence_id", b"sentence_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptance", b"_acceptance", "acceptance", b"acceptance", "facts", b"facts", "layers", b"layers", "reasons", b"reasons", "sentence_id", b"sentence_id", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__acceptance: _TypeAlias = _typing.Literal["acceptance"]  # noqa: Y015
+    _WhichOneofArgType__acceptance: _TypeAlias = _typing.Literal["_acceptance", b"_acceptance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__acceptance) -> _WhichOneofReturnType__acceptance | None: ...
 
 Global___SupportedSentence: _TypeAlias = SupportedSentence  # noqa: Y015
 

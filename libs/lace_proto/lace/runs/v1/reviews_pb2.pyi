@@ -84,6 +84,7 @@ class ReviewItem(_message.Message):
     NEW_TEXT_FIELD_NUMBER: _builtins.int
     REVISION_ID_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    PARAGRAPH_ID_FIELD_NUMBER: _builtins.int
     review_item_id: _builtins.str
     """Id of the item."""
     artifact_id: _builtins.str
@@ -110,6 +111,8 @@ class ReviewItem(_message.Message):
     """What stands in the document in its place, where it was rewritten."""
     revision_id: _builtins.str
     """The revision that the decision made, or that superseded it; empty where there is none."""
+    paragraph_id: _builtins.str
+    """The paragraph, where it is a sentence of one; the document is then that of the paragraph, or none."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the checks found, the telling finding last."""
@@ -161,10 +164,11 @@ class ReviewItem(_message.Message):
         new_text: _builtins.str = ...,
         revision_id: _builtins.str = ...,
         history: _abc.Iterable[Global___ReviewEvent] | None = ...,
+        paragraph_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_settled_at", b"_settled_at", "created_at", b"created_at", "place", b"place", "settled_at", b"settled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_settled_at", b"_settled_at", "artifact_id", b"artifact_id", "artifact_title", b"artifact_title", "assignee", b"assignee", "created_at", b"created_at", "etag", b"etag", "evidence", b"evidence", "history", b"history", "layers", b"layers", "new_text", b"new_text", "place", b"place", "reason", b"reason", "reasons", b"reasons", "review_item_id", b"review_item_id", "revision_id", b"revision_id", "run_id", b"run_id", "settled_at", b"settled_at", "settled_by", b"settled_by", "state", b"state", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_settled_at", b"_settled_at", "artifact_id", b"artifact_id", "artifact_title", b"artifact_title", "assignee", b"assignee", "created_at", b"created_at", "etag", b"etag", "evidence", b"evidence", "history", b"history", "layers", b"layers", "new_text", b"new_text", "paragraph_id", b"paragraph_id", "place", b"place", "reason", b"reason", "reasons", b"reasons", "review_item_id", b"review_item_id", "revision_id", b"revision_id", "run_id", b"run_id", "settled_at", b"settled_at", "settled_by", b"settled_by", "state", b"state", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__settled_at: _TypeAlias = _typing.Literal["settled_at"]  # noqa: Y015
     _WhichOneofArgType__settled_at: _TypeAlias = _typing.Literal["_settled_at", b"_settled_at"]  # noqa: Y015
@@ -310,6 +314,7 @@ class ListReviewItemsRequest(_message.Message):
     ASSIGNEE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PARAGRAPH_ID_FIELD_NUMBER: _builtins.int
     artifact_id: _builtins.str
     """Of this document."""
     state: Global___ReviewState.ValueType
@@ -326,6 +331,8 @@ class ListReviewItemsRequest(_message.Message):
     """Items in a page; 0 means 50, more than 500 means 500."""
     page_token: _builtins.str
     """Where the page begins, from the page before."""
+    paragraph_id: _builtins.str
+    """Of this paragraph."""
     def __init__(
         self,
         *,
@@ -337,10 +344,11 @@ class ListReviewItemsRequest(_message.Message):
         assignee: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        paragraph_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_states", b"all_states", "artifact_id", b"artifact_id", "assignee", b"assignee", "page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_states", b"all_states", "artifact_id", b"artifact_id", "assignee", b"assignee", "page_size", b"page_size", "page_token", b"page_token", "paragraph_id", b"paragraph_id", "run_id", b"run_id", "state", b"state", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ReviewServiceStub:
-    """Sentences that runs kept out of documents because it could not be decided whether their evidence supports them.
+    """Sentences that were kept out of documents and paragraphs because it could not be decided whether their evidence
+    supports them.
     """
 
     def __init__(self, channel):
@@ -68,7 +69,8 @@ class ReviewServiceStub:
 
 
 class ReviewServiceServicer:
-    """Sentences that runs kept out of documents because it could not be decided whether their evidence supports them.
+    """Sentences that were kept out of documents and paragraphs because it could not be decided whether their evidence
+    supports them.
     """
 
     def ListReviewItems(self, request, context):
@@ -86,8 +88,8 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcceptReviewItem(self, request, context):
-        """Puts the sentence into the document, at its place, as a revision of its own: a person vouches for it. What the
-        evidence contradicts, or does not support at all, cannot be accepted.
+        """Puts the sentence into the document, at its place, as a revision of its own, or into its paragraph: a person vouches
+        for it. What the evidence contradicts, or does not support at all, cannot be accepted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +159,8 @@ def add_ReviewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReviewService:
-    """Sentences that runs kept out of documents because it could not be decided whether their evidence supports them.
+    """Sentences that were kept out of documents and paragraphs because it could not be decided whether their evidence
+    supports them.
     """
 
     @staticmethod

@@ -13,7 +13,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReviewServiceStub:
-    """Sentences that runs kept out of documents because it could not be decided whether their evidence supports them."""
+    """Sentences that were kept out of documents and paragraphs because it could not be decided whether their evidence
+    supports them.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReviewItems: _aio.UnaryUnaryMultiCallable[_reviews_pb2.ListReviewItemsRequest, _reviews_pb2.ListReviewItemsResponse]
@@ -21,8 +23,8 @@ class ReviewServiceStub:
     GetReviewItem: _aio.UnaryUnaryMultiCallable[_reviews_pb2.GetReviewItemRequest, _reviews_pb2.ReviewItem]
     """A review item with its evidence in the text around it, and all that was done about it."""
     AcceptReviewItem: _aio.UnaryUnaryMultiCallable[_reviews_pb2.AcceptReviewItemRequest, _reviews_pb2.ReviewItem]
-    """Puts the sentence into the document, at its place, as a revision of its own: a person vouches for it. What the
-    evidence contradicts, or does not support at all, cannot be accepted.
+    """Puts the sentence into the document, at its place, as a revision of its own, or into its paragraph: a person vouches
+    for it. What the evidence contradicts, or does not support at all, cannot be accepted.
     """
     RejectReviewItem: _aio.UnaryUnaryMultiCallable[_reviews_pb2.RejectReviewItemRequest, _reviews_pb2.ReviewItem]
     """Leaves the sentence out for good."""
@@ -34,7 +36,9 @@ class ReviewServiceStub:
     """Says who is to decide, or that nobody in particular is."""
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Sentences that runs kept out of documents because it could not be decided whether their evidence supports them."""
+    """Sentences that were kept out of documents and paragraphs because it could not be decided whether their evidence
+    supports them.
+    """
 
     @_abc_1.abstractmethod
     def ListReviewItems(
@@ -58,8 +62,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reviews_pb2.AcceptReviewItemRequest,
         context: _aio.ServicerContext[_reviews_pb2.AcceptReviewItemRequest, _abc.Awaitable[_reviews_pb2.ReviewItem]],
     ) -> _abc.Awaitable[_reviews_pb2.ReviewItem]:
-        """Puts the sentence into the document, at its place, as a revision of its own: a person vouches for it. What the
-        evidence contradicts, or does not support at all, cannot be accepted.
+        """Puts the sentence into the document, at its place, as a revision of its own, or into its paragraph: a person vouches
+        for it. What the evidence contradicts, or does not support at all, cannot be accepted.
         """
 
     @_abc_1.abstractmethod

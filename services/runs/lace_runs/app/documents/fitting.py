@@ -15,7 +15,7 @@ from lace_core.errors import LaceError, Reason
 from lace_core.fitting import Cut, cut
 from lace_core.planning import Grounds
 from lace_runs.app.execution import Execution
-from lace_runs.app.ports import Models, PromptTokens
+from lace_runs.app.model_ports import Models, PromptTokens
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 

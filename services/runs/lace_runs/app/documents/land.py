@@ -14,8 +14,9 @@ from lace_core.apply import Applied, Change, Policy, apply
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.merkle import content_hash, ir_hash
+from lace_core.policies.holding import RULES, unless_stood
 from lace_core.scope import Scope, Way, apply_within, dropped
-from lace_core.validate import errors, validate
+from lace_core.validate import Finding, errors, validate
 from lace_runs.app.compiling import Snapshot, keep_snapshot
 from lace_runs.app.documents.revise import WAYS
 from lace_runs.app.documents.ruling import constraint_actions
@@ -230,7 +231,7 @@ class Landing(StepWork):
             "unsupported": 0,
         }
         await tell_findings(self.execution, scope, payload, [f.told() for f in findings])
-        if broken := errors(findings):
+        if broken := await self._broken(findings):
             scope.lineage.validation = "failed"
             raise LaceError(
                 Reason.IR_INVALID,
@@ -258,6 +259,13 @@ class Landing(StepWork):
             dropped_citations=staged.dropped_citations,
             review_items=waiting,
         )
+
+    async def _broken(self, findings: list[Finding]) -> list[Finding]:
+        """What forbids the commit; words that stood before in a place that the run left alone do not."""
+        broken = errors(findings)
+        if not any(finding.code in RULES for finding in broken):
+            return broken
+        return await asyncio.to_thread(unless_stood, broken, (await self._start(),))
 
     async def _commit(self, revision_id: str, document: model.Artifact) -> int:
         key = (self.run.tenant_id, self.run.artifact_id)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from lace_core import contracts
 from lace_core import ir as model
-from lace_core.errors import LaceError, Reason
+from lace_core.errors import Detail, LaceError, Reason
 from lace_core.merkle import ir_hash
+from lace_core.policies.ruling import forbidden_in
 from lace_runs.app.documents.fitting import fitted_outlines
 from lace_runs.app.documents.work import StepWork
 from lace_runs.app.step_scope import StepScope
@@ -90,6 +93,7 @@ class Planning(StepWork):
         scope.lineage.rests_on(selected.sources)
         if loaded.has_outline:
             planned = self._planned_of(await self._document(loaded.base_revision_id), intent)
+            await self._refuse_headings((planned.root, *planned.sections))
             scope.summary = f"{len(planned.sections)} sections as they were outlined"
             return planned
         asked = contracts.OutlineInput(
@@ -108,8 +112,24 @@ class Planning(StepWork):
         outline = await self._ask(scope, *self._ruled(contracts.OUTLINE, asked), contracts.Outline)
         if not outline.sections:
             raise LaceError(Reason.NO_EVIDENCE, "The sources hold nothing to make sections of.")
-        scope.summary = f"{len(outline.sections)} sections"
-        return self._new_plan(outline, intent)
+        planned = self._new_plan(outline, intent)
+        kept = [await self.headed(scope, section) for section in planned.sections]
+        sections = tuple(section for section in kept if section is not None)
+        if not sections:
+            raise LaceError(Reason.NO_EVIDENCE, "No section is left whose heading the rules allow.")
+        scope.summary = f"{len(sections)} sections"
+        return msgspec.structs.replace(planned, sections=sections)
+
+    async def _refuse_headings(self, nodes: Sequence[out.PlannedNode]) -> None:
+        """Raises LaceError POLICY_FORBIDS for headings that are there and hold a forbidden phrase, before any work."""
+        details = [
+            Detail(f"/nodes/{node.node_id}/title", f"PHRASE_FORBIDDEN: “{node.title}”: {phrase!r} may not occur.")
+            for node in nodes
+            if (phrase := forbidden_in(node.title, await self._rules_for(node)))
+        ]
+        if details:
+            message = f"{len(details)} headings hold a forbidden phrase; rename them. {details[0].description}"
+            raise LaceError(Reason.POLICY_FORBIDS, message, details=details)
 
     def _new_plan(self, outline: contracts.Outline, intent: contracts.Intent) -> out.Planned:
         key = f"{self.run.run_id}/root"

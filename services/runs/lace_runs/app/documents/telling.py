@@ -14,7 +14,7 @@ from lace_core.errors import LaceError
 from lace_core.redaction import Level, shown
 from lace_runs.app.event_content import payload_days
 from lace_runs.app.execution import Execution
-from lace_runs.app.ports import ModelAnswer
+from lace_runs.app.model_ports import ModelAnswer
 from lace_runs.app.step_scope import StepScope
 
 log = structlog.get_logger(__name__)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from lace_core import contracts
 from lace_core import ir as model
 from lace_core.ids import derive
+from lace_core.phrases import without_phrases
 from lace_core.planning import Grounds
 from lace_core.policies.asking import kind_of, under_rules
 from lace_core.policies.in_force import pinned_in
@@ -21,7 +22,9 @@ from lace_runs.app.documents.ruling import rules_for
 from lace_runs.app.documents.telling import tell_call
 from lace_runs.app.execution import Execution
 from lace_runs.app.fact_ports import Facts
-from lace_runs.app.ports import Models, OpenUnitOfWork, SourceInfo, Sources, UnitOfWork
+from lace_runs.app.model_ports import Models
+from lace_runs.app.ports import OpenUnitOfWork, UnitOfWork
+from lace_runs.app.source_ports import SourceInfo, Sources
 from lace_runs.app.step_scope import StepScope
 from lace_runs.domain import steps as out
 
@@ -68,6 +71,16 @@ class StepWork:
     async def _rules_for(self, node: out.PlannedNode) -> model.Constraints:
         """What the policy and the document ask of a node."""
         return rules_for(self.policy, await self._start(), node)
+
+    async def headed(self, scope: StepScope, node: out.PlannedNode) -> out.PlannedNode | None:
+        """A section that is to be made, its heading without forbidden phrases; None where nothing is left of it."""
+        title = without_phrases(node.title, (await self._rules_for(node)).forbidden_phrases or ())
+        if title == node.title:
+            return node
+        became = f"is {title!r} now" if title else "was left out with its section"
+        message = f"The heading {node.title!r} {became}: it holds a phrase that may not occur."
+        await self.execution.warn(scope, "PHRASE_FORBIDDEN", message, node.node_id)
+        return msgspec.structs.replace(node, title=title) if title else None
 
     def _ruled(
         self, contract: contracts.Contract, asked: Struct, rules: model.Constraints | None = None

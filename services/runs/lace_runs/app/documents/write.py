@@ -94,7 +94,7 @@ class Writing(Verifying, Allowing):
         else:
             asked = self._strategy_input(node, grounds, most)
             decided = await self._ask(scope, contracts.STRATEGY, asked, contracts.Strategy)
-        children, child_facts = self._children(node, decided, set(ids), most)
+        children, child_facts = await self._children(scope, node, decided, set(ids), most)
         taken = {fact_id for facts in child_facts for fact_id in facts}
         scope.summary = f"split into {len(children)}" if children else "write"
         return out.NodeStrategy(
@@ -104,8 +104,8 @@ class Writing(Verifying, Allowing):
             child_facts=tuple(child_facts),
         )
 
-    def _children(
-        self, node: out.PlannedNode, decided: contracts.Strategy, allowed: set[str], most: int
+    async def _children(
+        self, scope: StepScope, node: out.PlannedNode, decided: contracts.Strategy, allowed: set[str], most: int
     ) -> tuple[list[out.PlannedNode], list[tuple[str, ...]]]:
         """The children that are to be: at least two, each with facts of its own, each fact once."""
         if decided.decision != "split":
@@ -117,11 +117,14 @@ class Writing(Verifying, Allowing):
             facts = tuple(dict.fromkeys(f for f in child.fact_ids if f in left))
             if not facts or not child.title.strip():
                 continue
-            left.difference_update(facts)
             key = f"{self.run.run_id}/{node.node_id}/child/{index}"
             path = (*node.path, node.title)
-            children.append(self._planned_node(key, node.node_id, child.title, child.brief, (), path, node.depth + 1))
-            child_facts.append(facts)
+            planned = self._planned_node(key, node.node_id, child.title, child.brief, (), path, node.depth + 1)
+            headed = await self.headed(scope, planned)
+            if headed is not None:
+                left.difference_update(facts)
+                children.append(headed)
+                child_facts.append(facts)
         return (children, child_facts) if 2 <= len(children) <= most else ([], [])
 
     async def write(

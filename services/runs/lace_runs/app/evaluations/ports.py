@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from lace_core.evaluation.citations import CitationReport
@@ -32,6 +33,6 @@ class EvaluationRepository(Protocol):
         """A report; raises LaceError EVALUATION_NOT_FOUND."""
 
     async def page(
-        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Evaluation]:
         """Reports newest first, behind the cursor (created_at, id); of one document where its id is given."""

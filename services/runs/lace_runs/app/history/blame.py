@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lace_core.errors import LaceError, Reason
-from lace_runs.app import heads
-from lace_runs.app.artifacts import require_visible, show
+from lace_runs.app.artifacts import show, visible_revision
 from lace_runs.app.history.ports import Entry
 from lace_runs.app.ports import Caller, UnitOfWork
 from lace_runs.domain.history.blame import Line, introduced, lines_of
@@ -42,8 +41,7 @@ async def blame(
     Raises LaceError NODE_NOT_FOUND, and what finding the ref raises.
     """
     tenant_id = caller.tenant_id
-    head = await heads.resolve(work, tenant_id, artifact_id, ref)
-    await require_visible(work, caller, artifact_id, head)
+    head = await visible_revision(work, caller, artifact_id, ref)
     document = (await show(work, tenant_id, artifact_id, head)).document
     if node_id and all(node.node_id != node_id for node in document.nodes):
         raise LaceError(Reason.NODE_NOT_FOUND, f"Artifact {artifact_id} has no node {node_id}.")

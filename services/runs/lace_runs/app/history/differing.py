@@ -10,7 +10,7 @@ from lace_core.diff import Diff, diff
 from lace_core.differences.placed import Level, Placed, placed
 from lace_core.errors import LaceError, Reason
 from lace_runs.app import heads
-from lace_runs.app.artifacts import Shown, require_visible, show
+from lace_runs.app.artifacts import Shown, require_visible, show, visible_revision
 from lace_runs.app.ports import Caller, UnitOfWork
 
 MOST_DIFFERENCES = 100_000
@@ -44,8 +44,7 @@ async def compare(work: UnitOfWork, caller: Caller, wanted: Wanted, most: int = 
     Raises LaceError NODE_NOT_FOUND, DIFF_LIMIT_EXCEEDED, ARTIFACT_EMPTY, and what finding the refs raises.
     """
     tenant_id, artifact_id = caller.tenant_id, wanted.artifact_id
-    after = await heads.resolve(work, tenant_id, artifact_id, wanted.after)
-    await require_visible(work, caller, artifact_id, after)
+    after = await visible_revision(work, caller, artifact_id, wanted.after)
     if not after:
         raise LaceError(Reason.ARTIFACT_EMPTY, f"{artifact_id} has no committed revision yet.")
     before = await _before(work, tenant_id, wanted, after)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lace_core.errors import LaceError, Reason
-from lace_runs.app import heads
-from lace_runs.app.artifacts import require_visible, show
+from lace_runs.app.artifacts import show, visible_revision
 from lace_runs.app.history.ports import Entry
 from lace_runs.app.ports import Caller, UnitOfWork
 
@@ -38,8 +37,7 @@ async def log(
     Raises LaceError NODE_NOT_FOUND, and what finding the ref raises.
     """
     tenant_id = caller.tenant_id
-    head = await heads.resolve(work, tenant_id, artifact_id, ref)
-    await require_visible(work, caller, artifact_id, head)
+    head = await visible_revision(work, caller, artifact_id, ref)
     history = (await work.history.lineage(tenant_id, artifact_id)).newest_first(head)
     if subject_id:
         subjects = await _subjects(work, tenant_id, artifact_id, head, subject_id)

@@ -13,9 +13,11 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.ir import Artifact
 from lace_core.merging import Conflict, Merged, Resolution, ResolutionError, three_way
-from lace_core.validate import errors, validate
+from lace_core.policies.holding import broken
+from lace_core.policies.in_force import PolicyInForce
 from lace_runs.app import audit, heads
 from lace_runs.app.artifacts import Shown, etag_of, hold, require_visible, revision_of, show_line
+from lace_runs.app.policies.pinning import in_force
 from lace_runs.app.ports import Caller, UnitOfWork
 from lace_runs.domain.artifacts import Revision, Staging
 from lace_runs.domain.history.refs import MAIN
@@ -81,7 +83,8 @@ async def merge(work: UnitOfWork, caller: Caller, wanted: Wanted, now: datetime)
     if base == theirs:
         await heads.release(work, tenant_id, artifact_id, wanted.ours, owner)
         return Outcome(UP_TO_DATE, base, ours, theirs, ours)
-    merged, found = await asyncio.to_thread(_merged, sides, wanted.resolutions)
+    policy = await in_force(work.policies, tenant_id, "", frozenset(), now)
+    merged, found = await asyncio.to_thread(_merged, sides, wanted.resolutions, policy)
     if merged.conflicts:
         await heads.release(work, tenant_id, artifact_id, wanted.ours, owner)
         return Outcome(CONFLICTS, base, ours, theirs, ours, merged.conflicts)
@@ -111,7 +114,7 @@ async def _sides(work: UnitOfWork, caller: Caller, wanted: Wanted, ours: Shown) 
     return _Sides(shown[0], ours, shown[1])
 
 
-def _merged(sides: _Sides, resolutions: Mapping[str, Resolution]) -> tuple[Merged, Diff]:
+def _merged(sides: _Sides, resolutions: Mapping[str, Resolution], policy: PolicyInForce | None) -> tuple[Merged, Diff]:
     try:
         merged = three_way(sides.base.document, sides.ours.document, sides.theirs.document, resolutions)
     except ResolutionError as error:
@@ -121,7 +124,7 @@ def _merged(sides: _Sides, resolutions: Mapping[str, Resolution]) -> tuple[Merge
         return merged, Diff("", "", ())
     # What was committed with more nodes than are allowed now may be merged.
     most = max(2000, *(len(side.document.nodes) for side in (sides.ours, sides.theirs)))
-    findings = errors(validate(merged.artifact, None, most))
+    findings = broken(merged.artifact, (sides.ours.document, sides.theirs.document), policy, most)
     if findings:
         raise LaceError(
             Reason.IR_INVALID,

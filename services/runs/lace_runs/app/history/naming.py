@@ -8,7 +8,7 @@ from datetime import datetime
 
 from lace_core.errors import LaceError, Reason
 from lace_runs.app import audit, heads
-from lace_runs.app.artifacts import require_visible
+from lace_runs.app.artifacts import require_visible, visible_revision
 from lace_runs.app.ports import Caller, UnitOfWork
 from lace_runs.domain.history.lineage import Lineage
 from lace_runs.domain.history.refs import MAIN, Branch, Tag, check_name
@@ -114,7 +114,6 @@ async def create_tag(
 
 async def get_tag(work: UnitOfWork, caller: Caller, artifact_id: str, name: str) -> Tag:
     """A tag; raises LaceError TAG_NOT_FOUND."""
-    await work.artifacts.get(caller.tenant_id, artifact_id)
     await require_visible(work, caller, artifact_id)
     found = await work.history.tag(caller.tenant_id, artifact_id, name)
     if found is None:
@@ -124,7 +123,6 @@ async def get_tag(work: UnitOfWork, caller: Caller, artifact_id: str, name: str)
 
 async def list_tags(work: UnitOfWork, caller: Caller, artifact_id: str, after: str, limit: int) -> Sequence[Tag]:
     """Tags by name, those behind a name."""
-    await work.artifacts.get(caller.tenant_id, artifact_id)
     await require_visible(work, caller, artifact_id)
     return await work.history.tags(caller.tenant_id, artifact_id, after, limit)
 
@@ -172,8 +170,7 @@ async def _named(work: UnitOfWork, caller: Caller, artifact_id: str, name: str, 
     check_name(name)
     tenant_id = caller.tenant_id
     await work.history.lock_names(tenant_id, artifact_id)
-    revision_id = await heads.resolve(work, tenant_id, artifact_id, ref)
-    await require_visible(work, caller, artifact_id, revision_id)
+    revision_id = await visible_revision(work, caller, artifact_id, ref)
     if not revision_id:
         raise LaceError(Reason.ARTIFACT_EMPTY, f"{artifact_id} has no committed revision yet.")
     if await work.history.branch(tenant_id, artifact_id, name) or await work.history.tag(tenant_id, artifact_id, name):

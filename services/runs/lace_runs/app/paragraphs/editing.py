@@ -11,10 +11,14 @@ from lace_core.contracts import WrittenSentence
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.paragraphs.facts import StatedFact, allowed_fact
 from lace_core.paragraphs.support import SupportedSentence, judged, refusals, unmet
+from lace_core.policies.keeping_out import LAYER
 from lace_core.verification.verdicts import Verdict
 from lace_core.verification.version import RULES_VERSION
+from lace_runs.app.paragraphs import reviewing
 from lace_runs.app.paragraphs.ports import FactReader
+from lace_runs.app.paragraphs.ruling import rules_for, with_phrases
 from lace_runs.app.paragraphs.specs import Shown, known_facts, locked, show
+from lace_runs.app.policies.pinning import in_force
 from lace_runs.app.ports import Caller, UnitOfWork
 from lace_runs.domain.paragraphs.records import PERSON, Making, with_text
 from lace_runs.domain.paragraphs.states import ParagraphTrigger
@@ -50,9 +54,11 @@ async def edit(work: UnitOfWork, caller: Caller, asked: Edit, facts: Mapping[str
     _refuse(refusals(asked.sentences, paragraph.spec), "The text breaks the paragraph's specification")
     known = {fact_id: allowed_fact(fact) for fact_id, fact in facts.items()}
     key = f"edit/{paragraph.texts + 1}"
-    sentences = await asyncio.to_thread(judged, paragraph.paragraph_id, key, asked.sentences, known, paragraph.spec)
+    policy = await in_force(work.policies, caller.tenant_id, "", frozenset(), now)
+    spec = with_phrases(paragraph.spec, rules_for(policy, paragraph.spec))
+    sentences = await asyncio.to_thread(judged, paragraph.paragraph_id, key, asked.sentences, known, spec)
     blocked = _blocked(sentences)
-    _refuse(blocked, f"The facts do not support {len(blocked)} of {len(sentences)} sentences")
+    _refuse(blocked, f"{len(blocked)} of {len(sentences)} sentences may not stand")
     changed, text = with_text(
         verifying,
         tuple(sentences),
@@ -63,16 +69,22 @@ async def edit(work: UnitOfWork, caller: Caller, asked: Edit, facts: Mapping[str
     )
     await work.paragraphs.add_text(caller.tenant_id, paragraph.paragraph_id, text)
     await work.paragraphs.save(caller.tenant_id, changed)
+    await reviewing.keep(work, changed, text, reviewing.sources_of(facts), caller.principal_id, now)
     return await show(work, caller, paragraph.paragraph_id)
 
 
 def _blocked(sentences: Sequence[SupportedSentence]) -> list[Detail]:
     """Sentences that no review could let stand."""
     return [
-        Detail(f"/sentences/{at}/text", f"SENTENCE_{sentence.verdict.upper()}: {sentence.reasons[-1]}.")
+        Detail(f"/sentences/{at}/text", f"{_code(sentence)}: {sentence.reasons[-1]}.")
         for at, sentence in enumerate(sentences)
         if Verdict.of(sentence.verdict) < Verdict.PARTIALLY
     ]
+
+
+def _code(sentence: SupportedSentence) -> str:
+    is_ruled_out = any(layer.layer == LAYER for layer in sentence.layers)
+    return "PHRASE_FORBIDDEN" if is_ruled_out else f"SENTENCE_{sentence.verdict.upper()}"
 
 
 def _refuse(wrong: Sequence[Detail], message: str) -> None:

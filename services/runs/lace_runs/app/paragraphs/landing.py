@@ -8,12 +8,13 @@ from datetime import datetime
 from lace_core import ir as model
 from lace_core.actions import Action, InsertBlock, ReplaceBlock
 from lace_core.errors import LaceError, Reason
-from lace_core.paragraphs.support import SupportedSentence
+from lace_core.paragraphs.support import SupportedSentence, verdict_of
 from lace_runs.app import artifacts
 from lace_runs.app.paragraphs.ports import FactReader
 from lace_runs.app.paragraphs.specs import Shown, locked, require_allowed, show
 from lace_runs.app.paragraphs.writing import no_text
-from lace_runs.app.ports import Caller, Sources, UnitOfWork
+from lace_runs.app.ports import Caller, UnitOfWork
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.paragraphs.records import Landing, Paragraph, Text
 from lace_runs.domain.paragraphs.states import ParagraphTrigger
 
@@ -40,7 +41,8 @@ async def land(
     before = await artifacts.show(work, caller.tenant_id, paragraph.artifact_id)
     require_allowed(before.document, paragraph.node_id, paragraph.spec.allowed_fact_ids)
     action = _action(before, paragraph, text)
-    patch = artifacts.Patch(paragraph.artifact_id, (action,), sources=cited)
+    vouched = tuple((paragraph.node_id, verdict_of(own)) for own in text.standing if own.acceptance is not None)
+    patch = artifacts.Patch(paragraph.artifact_id, (action,), sources=cited, vouched=vouched)
     shown, changes = await artifacts.patch(work, sources, caller, patch, now)
     block_id = changes[0].subject_id if changes else paragraph.landing.block_id if paragraph.landing else ""
     landing = Landing(

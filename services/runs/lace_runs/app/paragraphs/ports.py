@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from lace_core.paragraphs.facts import StatedFact
@@ -32,7 +33,7 @@ class ParagraphRepository(Protocol):
         """The same; until the transaction ends nobody else changes it."""
 
     async def list(
-        self, tenant_id: str, wanted: ParagraphFilter, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: ParagraphFilter, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Paragraph]:
         """Those that are not deleted, newest first, behind (created_at, paragraph_id)."""
 

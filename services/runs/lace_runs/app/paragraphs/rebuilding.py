@@ -12,7 +12,7 @@ from msgspec import Struct
 from lace_core import contracts
 from lace_core.canonical import sha256_hex
 from lace_core.errors import LaceError, Reason
-from lace_core.paragraphs.support import SupportedSentence, again, encode, text_hash
+from lace_core.paragraphs.support import SupportedSentence, encode, remade, text_hash
 from lace_core.verification.version import RULES_VERSION
 from lace_runs.app.paragraphs.making import after_judge, question, require_answer, sentences_of
 from lace_runs.app.paragraphs.specs import require_visible
@@ -75,7 +75,7 @@ async def _made(
     text: Text, checkpoints: Mapping[str, Checkpoint], snapshots: Snapshots
 ) -> tuple[Sequence[SupportedSentence], list[Artefact]]:
     if not text.making.run_id:  # a person's: the sentences with their facts' words are all that there is
-        return tuple(again(text.sentences, text.spec)), [
+        return tuple(remade(text.sentences, text.spec)), [
             Artefact("sentences", f"text/{text.text_version}", text_hash(text.sentences))
         ]
     commissioned, found = await _read(checkpoints, "commission", Commissioned, snapshots)

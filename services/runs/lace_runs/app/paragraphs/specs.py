@@ -121,7 +121,7 @@ async def show(work: UnitOfWork, caller: Caller, paragraph_id: str) -> Shown:
 
 
 async def list_paragraphs(
-    work: UnitOfWork, caller: Caller, state: str, artifact_id: str, before: tuple[str, str] | None, limit: int
+    work: UnitOfWork, caller: Caller, state: str, artifact_id: str, before: tuple[datetime, str] | None, limit: int
 ) -> Sequence[Paragraph]:
     """Those whose sources the caller may see, newest first."""
     wanted = ParagraphFilter(caller.labels, state, artifact_id)
@@ -154,6 +154,7 @@ async def change_spec(
         error_message="",
     )
     await work.paragraphs.save(caller.tenant_id, changed)
+    await work.reviews.supersede_paragraph(caller.tenant_id, paragraph_id, (), caller.principal_id, now)
     return await show(work, caller, paragraph_id)
 
 
@@ -165,6 +166,7 @@ async def delete(work: UnitOfWork, caller: Caller, paragraph_id: str, etag: str,
     paragraph = await locked(work, caller, paragraph_id, etag)
     gone = replace(paragraph.moved(ParagraphTrigger.DELETE, now), error_code="", error_message="")
     await work.paragraphs.save(caller.tenant_id, gone)
+    await work.reviews.supersede_paragraph(caller.tenant_id, paragraph_id, (), caller.principal_id, now)
 
 
 async def locked(work: UnitOfWork, caller: Caller, paragraph_id: str, etag: str) -> Paragraph:

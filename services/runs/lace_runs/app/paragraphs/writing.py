@@ -13,15 +13,16 @@ from msgspec import to_builtins
 
 from lace_core import contracts
 from lace_core.errors import LaceError, Reason
-from lace_core.ir import Constraints
 from lace_core.paragraphs.facts import AllowedFact, allowed_fact
 from lace_core.paragraphs.spec import ParagraphSpec
 from lace_core.paragraphs.support import SupportedSentence, judge_input, text_hash, unmet
-from lace_core.policies.ruling import Place, instructions, rules_of
+from lace_core.policies.ruling import instructions
 from lace_core.verification.version import RULES_VERSION
 from lace_runs.app.documents.telling import tell_findings
 from lace_runs.app.documents.verifying import Verifying
+from lace_runs.app.paragraphs import reviewing
 from lace_runs.app.paragraphs.making import after_judge, question, require_answer, sentences_of
+from lace_runs.app.paragraphs.ruling import rules_for, with_phrases
 from lace_runs.app.paragraphs.usable_facts import out_of_use
 from lace_runs.app.ports import UnitOfWork
 from lace_runs.app.step_scope import StepScope
@@ -59,8 +60,8 @@ class ParagraphRun(Verifying):
             text = await work.paragraphs.text(self.run.tenant_id, paragraph.paragraph_id, paragraph.text_version)
         if self.run.pipeline_id != GENERATE and text is None:
             raise no_text(paragraph)
-        rules = self._rules(paragraph.spec)
-        spec = _with_phrases(paragraph.spec, rules)
+        rules = rules_for(self.policy, paragraph.spec)
+        spec = with_phrases(paragraph.spec, rules)
         facts = await self._facts(scope, spec)
         scope.summary = f"{len(facts)} facts"
         sentences = text.require_intact().sentences if text and self.run.pipeline_id != GENERATE else ()
@@ -73,10 +74,6 @@ class ParagraphRun(Verifying):
             sentences=sentences,
             house_rules=tuple(instructions(self.policy, "write", rules)),
         )
-
-    def _rules(self, spec: ParagraphSpec) -> Constraints:
-        """What the policy asks of a section like the one that the paragraph is for."""
-        return rules_of(self.policy, (Place("", is_root=True), Place(spec.section or spec.title, is_root=False)))
 
     async def _facts(self, scope: StepScope, spec: ParagraphSpec) -> Sequence[AllowedFact]:
         stated = await self._writers.facts.stated(spec.allowed_fact_ids)
@@ -137,11 +134,14 @@ class ParagraphRun(Verifying):
     async def settle(self, scope: StepScope) -> SettledText:
         """Keep the text with its verdicts, and move the paragraph; doing it again changes nothing."""
         supported = self.execution.result("support", SupportedText, scope)
+        cited = dict.fromkeys(link.fact_id for sentence in supported.sentences for link in sentence.links)
+        sources = reviewing.sources_of(await self._writers.facts.stated(list(cited)))
         async with self._writers.open(self.run.tenant_id) as work:
             paragraph = await self._mine(work)
             before = await work.paragraphs.text(self.run.tenant_id, paragraph.paragraph_id, paragraph.text_version)
             if before is not None and self._is_kept(paragraph, before, supported):
-                return self._told(scope, paragraph, before)
+                waiting = await work.reviews.count_open(self.run.tenant_id, self.run.run_id)
+                return msgspec.structs.replace(self._told(scope, paragraph, before), review_items=waiting)
             if paragraph.state not in UNDER_WAY:  # the run went back to before a text of its own
                 paragraph = await self._taken(work, paragraph)
             making = self._making(scope, paragraph, before)
@@ -155,8 +155,10 @@ class ParagraphRun(Verifying):
             )
             await work.paragraphs.add_text(self.run.tenant_id, paragraph.paragraph_id, text)
             await work.paragraphs.save(self.run.tenant_id, paragraph)
+            by, now = self.run.requested_by, self.execution.tools.now()
+            waiting = await reviewing.keep(work, paragraph, text, sources, by, now)
             await work.commit()
-        return self._told(scope, paragraph, text)
+        return msgspec.structs.replace(self._told(scope, paragraph, text), review_items=waiting)
 
     def _is_kept(self, paragraph: Paragraph, text: Text, supported: SupportedText) -> bool:
         """Whether this text was kept by this run before its step's end was written."""
@@ -216,12 +218,6 @@ class ParagraphRun(Verifying):
         run = self.run
         mine = taken(paragraph, run.run_id, run.pipeline_id, self.execution.tools.now())
         return await work.paragraphs.save(run.tenant_id, mine)
-
-
-def _with_phrases(spec: ParagraphSpec, rules: Constraints) -> ParagraphSpec:
-    """The specification with the phrases that are forbidden besides its own."""
-    phrases = tuple(dict.fromkeys((*spec.forbidden_phrases, *(rules.forbidden_phrases or ()))))
-    return msgspec.structs.replace(spec, forbidden_phrases=phrases)
 
 
 def taken(paragraph: Paragraph, run_id: str, pipeline_id: str, at: datetime) -> Paragraph:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ir import Artifact, Node
+from lace_core.policies.in_force import PolicyInForce
 from lace_core.policies.ruling import Place, loosened
-from lace_runs.app.policies.pinning import in_force
-from lace_runs.app.policies.ports import PolicyRepository
 
 
-async def refuse_loosened(
-    policies: PolicyRepository, tenant_id: str, before: Artifact, after: Artifact, now: datetime
-) -> None:
+def refuse_loosened(policy: PolicyInForce | None, before: Artifact, after: Artifact) -> None:
     """Raises LaceError POLICY_FORBIDS where a change takes back constraints that the tenant's policy locks.
 
     What did not meet the policy before need not meet it now: it was written under another one, or none.
     """
+    if policy is None:
+        return
     known = {node.node_id: node for node in before.nodes}
     changed = [
         (known[node.node_id], node)
         for node in after.nodes
         if node.node_id in known and node.constraints != known[node.node_id].constraints
     ]
-    if not changed:
-        return
-    policy = await in_force(policies, tenant_id, "", frozenset(), now)
-    if policy is None:
-        return
     details = [
         Detail(f"/nodes/{node.node_id}/constraints/{name}", f"{name} is held fast by {policy.link.name}.")
         for was, node in changed

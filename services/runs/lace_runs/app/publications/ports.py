@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from lace_runs.domain.publications import Publication
@@ -24,7 +25,7 @@ class PublicationRepository(Protocol):
         """A publication; raises LaceError PUBLICATION_NOT_FOUND."""
 
     async def page(
-        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, artifact_id: str, labels: frozenset[str], before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[Publication]:
         """Publications newest first, behind the cursor (published_at, id): of revisions that cite no other labels."""
 

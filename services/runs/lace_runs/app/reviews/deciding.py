@@ -16,8 +16,10 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ids import derive
 from lace_core.ir import Artifact, Evidence
 from lace_core.merkle import ir_hash
+from lace_core.policies.holding import broken
+from lace_core.policies.in_force import PolicyInForce
 from lace_core.reviewing import restored, with_sources
-from lace_core.validate import Finding, errors, validate
+from lace_core.validate import Finding
 from lace_core.verification.grounding import verify
 from lace_core.verification.standing import quotes_of
 from lace_core.verification.verdicts import Acceptance, Judged, Verdict
@@ -25,8 +27,11 @@ from lace_core.writing import SentenceVerdict
 from lace_runs.app import audit
 from lace_runs.app.artifacts import misquoted, revision_of
 from lace_runs.app.artifacts import show as show_document
-from lace_runs.app.ports import Caller, Sources, UnitOfWork
+from lace_runs.app.paragraphs import reviewing
+from lace_runs.app.policies.pinning import in_force
+from lace_runs.app.ports import Caller, UnitOfWork
 from lace_runs.app.reviews.reading import unit_texts, visible
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.artifacts import Staging
 from lace_runs.domain.reviews import DONE, Decision, ReviewEvent, ReviewItem, decided, require_acceptable, require_etag
 
@@ -61,6 +66,9 @@ async def accept(work: UnitOfWork, sources: Sources, caller: Caller, asked: Aske
     judged = await _verified(item.verdict.text, item.evidence)
     require_acceptable(judged.verdict.word)
     await _require_quotes(sources, item.evidence)
+    if item.paragraph_id:
+        await reviewing.accept(work, caller, await reviewing.held(work, caller, item), item, asked.reason, now)
+        return await _keep(work, caller, Decision.ACCEPT, moved, asked, now)
     vouched = Acceptance(accepted_by=caller.principal_id, accepted_at=now.isoformat(), reason=asked.reason)
     verdict = msgspec.structs.replace(item.verdict, acceptance=vouched)
     revision_id = await _put_in(work, caller, asked, item, verdict, item.evidence, now)
@@ -74,6 +82,8 @@ async def rewrite(work: UnitOfWork, sources: Sources, caller: Caller, asked: Ask
     """
     item, moved = await _held(work, caller, asked, Decision.REWRITE, now, writes=True)
     text = unicodedata.normalize("NFC", " ".join(asked.text.split()))
+    if item.paragraph_id:
+        return await _reworded(work, sources, caller, asked, item, replace(moved, new_text=text), now)
     evidence = asked.evidence or item.evidence
     if asked.evidence:
         await _require_exact(sources, evidence)
@@ -96,6 +106,27 @@ async def rewrite(work: UnitOfWork, sources: Sources, caller: Caller, asked: Ask
     )
 
 
+async def _reworded(
+    work: UnitOfWork,
+    sources: Sources,
+    caller: Caller,
+    asked: Asked,
+    item: ReviewItem,
+    moved: ReviewItem,
+    now: datetime,
+) -> ReviewItem:
+    """The same for a sentence of a paragraph, which rests on the facts that it cites and no others."""
+    if asked.evidence:
+        problem = "a sentence of a paragraph rests on its facts; leave it out"
+        raise LaceError(Reason.INVALID_ARGUMENT, f"/evidence: {problem}.", details=[Detail("/evidence", problem)])
+    await _require_quotes(sources, item.evidence)
+    paragraph = await reviewing.held(work, caller, item)
+    refused = await reviewing.rewrite(work, caller, paragraph, item, moved.new_text, now)
+    if refused is not None:
+        raise _not_supported(refused)
+    return await _keep(work, caller, Decision.REWRITE, moved, asked, now)
+
+
 async def reject(work: UnitOfWork, caller: Caller, asked: Asked, now: datetime) -> ReviewItem:
     """Leave the sentence out for good; the caller commits. Raises LaceError REVIEW_*, ETAG_MISMATCH."""
     _, moved = await _held(work, caller, asked, Decision.REJECT, now)
@@ -115,7 +146,9 @@ async def _held(
     seen = await visible(work, caller, asked.review_item_id)
     require_etag(seen, asked.etag)
     decided(seen, decision, caller.principal_id, now, asked.reason)
-    if writes:
+    if writes and seen.paragraph_id:
+        await reviewing.held(work, caller, seen)  # before the item, as whoever writes a paragraph has them
+    elif writes:
         # Before the item, as whoever commits a document has them in this order; else two could wait for each other.
         await work.artifacts.lock(caller.tenant_id, seen.artifact_id, _owner(caller), _LOCK_S)
     item = await work.reviews.hold(caller.tenant_id, asked.review_item_id)
@@ -135,6 +168,8 @@ async def _keep(
     event = ReviewEvent(action=DONE[decision], actor=caller.principal_id, at=now, reason=asked.reason, detail=detail)
     await work.reviews.save(caller.tenant_id, item, event)
     details = {"artifact_id": item.artifact_id, "revision_id": item.revision_id, "reason": asked.reason}
+    if item.paragraph_id:
+        details["paragraph_id"] = item.paragraph_id
     work.send(audit.entry(caller, f"review.{decision.value}", item.review_item_id, details, now))
     return item
 
@@ -173,7 +208,8 @@ async def _put_in(
     head = shown.record.head_revision_id
     if asked.base_revision_id not in ("", head):
         raise LaceError(Reason.REVISION_CONFLICT, f"The head is {head}, not {asked.base_revision_id}.")
-    applied = await asyncio.to_thread(_applied, shown.document, item, verdict.text, evidence)
+    policy = await in_force(work.policies, tenant_id, "", frozenset(), now)
+    applied = await asyncio.to_thread(_applied, shown.document, item, verdict.text, evidence, policy)
     revision = revision_of(caller, shown, applied.artifact, now)
     staging = Staging(
         revision=revision,
@@ -190,7 +226,9 @@ async def _put_in(
     return revision.revision_id
 
 
-def _applied(head: Artifact, item: ReviewItem, text: str, evidence: Sequence[Evidence]) -> Applied:
+def _applied(
+    head: Artifact, item: ReviewItem, text: str, evidence: Sequence[Evidence], policy: PolicyInForce | None
+) -> Applied:
     document = with_sources(head, evidence, item.sources)
     try:
         action = restored(document, item.place, text, evidence, f"review/{item.review_item_id}")
@@ -199,13 +237,13 @@ def _applied(head: Artifact, item: ReviewItem, text: str, evidence: Sequence[Evi
     applied = apply(document, Proposal(base_hash=ir_hash(document), actions=(action,)), Policy())
     if applied.rejections:
         raise _rejected(item, applied.rejections[0])
-    broken = errors(validate(applied.artifact))
-    for finding in broken:
+    findings = broken(applied.artifact, (head,), policy)
+    for finding in findings:
         if finding.code in ("SOURCE_MISSING", "SOURCE_VERSION"):
             message = f"The document cites another version of the source: {finding.message}"
             raise LaceError(Reason.REVIEW_EVIDENCE_GONE, message)
-    if broken:
-        raise _invalid(broken)
+    if findings:
+        raise _invalid(findings)
     return applied
 
 

@@ -22,7 +22,7 @@ class ReviewRepository(Protocol):
         """An item that nobody else decides about until the transaction ends; raises REVIEW_ITEM_NOT_FOUND."""
 
     async def page(
-        self, tenant_id: str, wanted: Wanted, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[ReviewItem]:
         """Items newest first, behind the cursor (created_at, id): none whose document or evidence has other labels."""
 
@@ -36,6 +36,14 @@ class ReviewRepository(Protocol):
         self, tenant_id: str, artifact_id: str, run_id: str, node_ids: Sequence[str], actor: str, at: datetime
     ) -> int:
         """Settle the open items that other runs made for these sections; how many there were."""
+
+    async def supersede_paragraph(
+        self, tenant_id: str, paragraph_id: str, kept: Sequence[str], actor: str, at: datetime
+    ) -> int:
+        """Settle the open items of a paragraph but for those named; how many there were."""
+
+    async def count_waiting(self, tenant_id: str, review_item_ids: Sequence[str]) -> int:
+        """How many of these items wait."""
 
     async def count_open(self, tenant_id: str, run_id: str) -> int:
         """How many items of a run wait."""

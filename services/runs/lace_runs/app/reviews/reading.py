@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lace_core.errors import LaceError, Reason
 from lace_core.ir import Evidence
 from lace_runs.app.artifacts import require_visible
-from lace_runs.app.ports import Caller, OpenUnitOfWork, Sources, UnitOfWork
+from lace_runs.app.ports import Caller, OpenUnitOfWork, UnitOfWork
+from lace_runs.app.source_ports import Sources
 from lace_runs.domain.reviews import ReviewEvent, ReviewItem
 
 _AROUND = 400  # characters on either side of a quote
@@ -42,9 +43,19 @@ async def visible(work: UnitOfWork, caller: Caller, review_item_id: str) -> Revi
     if not caller.labels.issuperset(item.labels):
         raise missing
     try:
+        if item.paragraph_id:
+            return await _with_paragraph(work, caller, item)
         await require_visible(work, caller, item.artifact_id)
     except LaceError:
         raise missing from None
+    return item
+
+
+async def _with_paragraph(work: UnitOfWork, caller: Caller, item: ReviewItem) -> ReviewItem:
+    """The item of a paragraph whose sources the caller may see; what was decided outlives the paragraph."""
+    paragraph = await work.paragraphs.get(caller.tenant_id, item.paragraph_id)
+    if not caller.labels.issuperset(paragraph.labels):
+        raise LaceError(Reason.PARAGRAPH_NOT_FOUND, f"No paragraph {item.paragraph_id}.")
     return item
 
 

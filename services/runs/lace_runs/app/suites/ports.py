@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from lace_core.ir import Artifact
@@ -34,7 +35,7 @@ class SuiteRepository(Protocol):
         """A test with its checks; raises LaceError TEST_NOT_FOUND."""
 
     async def tests(
-        self, tenant_id: str, wanted: WantedTests, before: tuple[str, str] | None, limit: int
+        self, tenant_id: str, wanted: WantedTests, before: tuple[datetime, str] | None, limit: int
     ) -> Sequence[DocumentTest]:
         """Tests newest first, behind the cursor (created_at, id): none of a revision that cites other labels."""
 

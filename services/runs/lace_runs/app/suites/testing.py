@@ -21,7 +21,9 @@ from lace_core.suites.stale import quotes_gone
 from lace_core.suites.suite import ReadSuite, parse
 from lace_core.verification.standing import ACCEPTED
 from lace_runs.app import artifacts
-from lace_runs.app.ports import Caller, Models, OpenUnitOfWork, Settings, Sources, UnitOfWork
+from lace_runs.app.model_ports import Models
+from lace_runs.app.ports import Caller, OpenUnitOfWork, Settings, UnitOfWork
+from lace_runs.app.source_ports import Sources
 from lace_runs.app.suites.keeping import show
 from lace_runs.app.suites.ports import Standings, SuiteRunner
 from lace_runs.domain.suites import DocumentTest

@@ -53,7 +53,7 @@ class SupportedText(_Output, frozen=True):
 
 
 class SettledText(_Output, frozen=True):
-    """The text that the paragraph has now, and where it is in its life."""
+    """The text that the paragraph has now, where it is in its life, and how many sentences wait for review."""
 
     paragraph_id: str
     text_version: int
@@ -61,3 +61,4 @@ class SettledText(_Output, frozen=True):
     state: str
     standing: int
     withheld: int
+    review_items: int = 0
