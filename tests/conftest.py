@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import shutil
@@ -23,10 +24,21 @@ from lace_platform.ids import new_id
 from lace_standalone.embedded_postgres import EmbeddedPostgres
 
 # The machine is shared: how long one example takes says nothing about the code.
-hypothesis_settings.register_profile("lace", deadline=None)
+hypothesis_settings.register_profile("lace", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("lace")
 
 SERVICES = ("control", "runs", "ingest", "llm_gateway", "compiler", "provenance")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Of the thousands of tests that are made here none is garbage before the end: looking for some takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -28,7 +28,7 @@ from lace_ingest.domain.formats import SourceFormat
 from lace_ingest.domain.limits import ExtractionLimits
 from lace_llm_gateway.adapters.anthropic.provider import AnthropicProvider, AnthropicSettings
 from lace_llm_gateway.adapters.gemini.provider import GeminiProvider, GeminiSettings
-from lace_llm_gateway.adapters.http.client import HttpClient
+from lace_llm_gateway.adapters.http.client import Posted
 from lace_llm_gateway.adapters.openai.provider import OpenAIProvider, OpenAISettings
 from lace_llm_gateway.domain.exchange import Message, ProviderRequest
 from lace_platform.blobs import FolderBlobStore, UrlSigner
@@ -48,7 +48,7 @@ _WIRES: tuple[tuple[Any, Callable[[str], Any]], ...] = (
 )
 
 
-@regression(changed(HttpClient.post, "response.status != 200", "response.status == 200"))
+@regression(changed(Posted.__aenter__, "response.status != 200", "response.status == 200"))
 async def test_e1_every_provider_is_asked_over_a_real_connection() -> None:
     """No real-provider LLM integration path; keys of one's own: `make test-providers`."""
     for replies, made in _WIRES:

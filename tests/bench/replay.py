@@ -40,7 +40,7 @@ def measure(rounds: int) -> list[Figure]:
             rows = EventRows.of_the_first_tenant(connection)
             for size in _SIZES:
                 rows.add_run(_run_id(size), events=size)
-            connection.execute("VACUUM ANALYZE runs.run_events")
+            connection.execute("VACUUM ANALYZE runs.event_groups")
         return uvloop.run(_measure(places, rows.tenant_id, rounds))
 
 

@@ -18,6 +18,7 @@ SCHEMAS = ("runs", "ingest", "llm_gateway", "compiler", "provenance")
 REPEATED = frozenset(
     {
         "runs.step_runs",
+        "runs.event_groups",
         "runs.run_events",
         "runs.outbox_events",
         "llm_gateway.llm_calls",

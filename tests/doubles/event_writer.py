@@ -1,4 +1,4 @@
-"""Writes events of a run past its worker, as fast or slow as a test wants."""
+"""Writes events of a run past its worker, as fast or slow as a test wants: three in a row, as one boundary may."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _APPEND = """
 WITH run AS (
   UPDATE runs.runs SET next_sequence = next_sequence + %(count)s WHERE run_id = %(run_id)s
   RETURNING tenant_id, run_id, next_sequence - %(count)s AS first)
-INSERT INTO runs.run_events (tenant_id, run_id, sequence, event_type, occurred_at, status, step_id, attempt,
-  progress_pct, payload_json, redaction_level, content_hash, content_uri, schema_version, payload_schema_version)
-SELECT tenant_id, run_id, n, %(event_type)s, clock_timestamp(), 'succeeded',
-  'load', 1, 50, jsonb_build_object(%(member)s::text, '{}'::jsonb), 'none', '', '', 2, 1
-FROM run, generate_series(first, first + %(count)s - 1) AS x(n)
+INSERT INTO runs.event_groups (tenant_id, run_id, last_sequence, progress_pct, schema_version, events)
+SELECT tenant_id, run_id, max(n), 50, 2, json_agg(json_build_array(%(event_type)s::text,
+  CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint), 'succeeded', 'load', 1,
+  json_build_object(%(member)s::text, json_build_object())) ORDER BY n)
+FROM run, generate_series(first, first + %(count)s - 1) AS x(n) GROUP BY tenant_id, run_id, (n - first) / 3
 """
 
 

@@ -27,16 +27,9 @@ from lace_runs.app import control, quotas, runs
 from lace_runs.app.bodies import bodies
 from lace_runs.app.documents.work import Writers
 from lace_runs.app.execution import Tools
-from lace_runs.app.ports import (
-    BundleInfo,
-    Caller,
-    ModelAnswer,
-    PromptTokens,
-    Resolved,
-    SourceInfo,
-    Span,
-    TokenCounts,
-)
+from lace_runs.app.model_ports import ModelAnswer, PromptTokens, TokenCounts
+from lace_runs.app.ports import Caller, Resolved, Span
+from lace_runs.app.source_ports import BundleInfo, SourceInfo
 from lace_runs.app.worker import Worker
 from lace_runs.domain.quotas import UNLIMITED, Limits
 from lace_runs.domain.runs import DEFAULT_PRIORITY, Job, Request, Run, Trigger
@@ -83,7 +76,7 @@ def units() -> dict[str, Unit]:
 
 
 class MemorySources:
-    """See app.ports.Sources."""
+    """See app.source_ports.Sources."""
 
     def __init__(self) -> None:
         self.units = units()

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ from lace_platform.db.listener import Listener
 from lace_platform.db.migrations import role_password
 from lace_runs.adapters.artifacts import PostgresArtifacts
 from lace_runs.adapters.work import OpenPostgresUnitOfWork, PostgresUnitOfWork
-from lace_runs.app.ports import ModelAnswer
+from lace_runs.app.model_ports import ModelAnswer
 from tests.doubles.runs_world import RuleModel, world
 
 HANG_S = 4.5
@@ -70,29 +70,11 @@ class FaultyModel(RuleModel):
 
     fault: str = ""
 
-    async def generate(
-        self,
-        contract: contracts.Contract,
-        input_json: str,
-        *,
-        run_id: str,
-        step_id: str,
-        attempt: int,
-        settings: Mapping[str, Any],
-        progress: Callable[[int], None],
-    ) -> ModelAnswer:
+    async def generate(self, contract: contracts.Contract, input_json: str, **named: Any) -> ModelAnswer:
         if self.fault in ("kill", "hang") and contract is contracts.WRITE:
             fault, self.fault = self.fault, ""
             come_to_grief(fault)
-        return await super().generate(
-            contract,
-            input_json,
-            run_id=run_id,
-            step_id=step_id,
-            attempt=attempt,
-            settings=settings,
-            progress=progress,
-        )
+        return await super().generate(contract, input_json, **named)
 
 
 async def main(dsn: str, role_secret: str, tenant_id: str, fault: str) -> None:

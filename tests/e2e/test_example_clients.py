@@ -55,7 +55,9 @@ async def called(program: str, *arguments: str, token: str, url: str) -> tuple[i
     return process.returncode, out.decode(), err.decode()
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program", [PROGRAMS[0], *(pytest.param(program, marks=pytest.mark.slow) for program in PROGRAMS[1:])]
+)
 async def test_it_writes_the_four_files(
     installation: RunningInstallation, folder: Path, tmp_path: Path, program: str
 ) -> None:
@@ -84,6 +86,7 @@ async def test_it_writes_a_paragraph_out_of_chosen_facts(installation: RunningIn
     assert printed.endswith("made again, it is the same: True\n")
 
 
+@pytest.mark.slow
 async def test_openais_client_asks_a_model(installation: RunningInstallation) -> None:
     program, question = "ask_with_openai.py", "Is it open? The bridge is open since May."
     code, printed, complaints = await called(program, question, token=installation.token, url=installation.url)

@@ -29,10 +29,13 @@ from lace_standalone.embedded_postgres import EmbeddedPostgres
 from tests.doubles.openai_server import OpenAIDouble, dripping, error, serving, text
 from tests.doubles.writing_model import WritingModel, broken_off, busy, cut
 
+pytestmark = pytest.mark.slow  # what the model says and how it is asked is tried in tests/integration/lace_gateway
+
 KEY = "sk-e2e-5f1c0a77d9b24e36-of-no-one"
 MODEL = "gpt-4o-mini"
 ANSWERED = f"{MODEL}-2026-01-01"
 WAIT_S = 1
+ENDED_S = 9.0
 SOURCES = {
     "bridge.md": "# Cost\n\nThe bridge cost 4.2 million pounds. The council paid 3.0 million pounds of the cost.\n",
     "survey.md": "# Safety\n\nInspectors tested the bridge on 3 May 2022. No crack was found in the main girders.\n\n"
@@ -182,7 +185,7 @@ def test_a_false_number_is_kept_out_and_told(written: Written) -> None:
     assert {verdict["text"] for verdict in kept_out} == {FALSE}
     for verdict in kept_out:
         assert verdict["verdict"] == "contradicted"
-        assert verdict["reasons"][-1] == "numbers: 9.9 is not in the evidence"
+        assert re.fullmatch("numbers: 9.9( million)? is not in the evidence", verdict["reasons"][-1])
     assert written.run.result.warnings > 0
 
 
@@ -294,14 +297,15 @@ async def test_facts_are_those_that_the_quotes_of_the_model_state(desk: Desk, wr
 
 async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, written: Written) -> None:
     desk.server.left_early.clear()
-    desk.model.will(contracts.WRITE, lambda content: dripping(text(content), 0.3))
+    # So slowly that it would take minutes: what ends within seconds was cancelled.
+    desk.model.will(contracts.WRITE, lambda content: dripping(text(content), 10.0))
     writing = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def cancel_while_it_writes() -> tuple[runs_pb2.Run, float]:
         with LaceClient(desk.url, desk.token) as client:
             run_id = start(client)
-            asyncio.run_coroutine_threadsafe(writing.wait(), loop).result(20)
+            asyncio.run_coroutine_threadsafe(writing.wait(), loop).result(60)
             began = time.monotonic()
             client.cancel_run(run_id, reason="changed my mind")
             list(client.watch_run(run_id))
@@ -312,6 +316,9 @@ async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, wri
     async def until_it_writes() -> None:
         while contracts.WRITE.name not in [name for name, _ in desk.model.asked[asked:]]:
             await asyncio.sleep(0.01)
+        sent = desk.server.pieces_sent
+        while desk.server.pieces_sent == sent == before:
+            await asyncio.sleep(0.01)
         writing.set()
 
     asked = len(desk.model.asked)
@@ -319,10 +326,10 @@ async def test_cancelling_reaches_an_answer_that_is_half_written(desk: Desk, wri
     run, seconds = await asyncio.to_thread(cancel_while_it_writes)
     await watching
     assert run.state == runs_pb2.RUN_STATE_CANCELLED
-    assert seconds < 1.0
-    await asyncio.wait_for(desk.server.left_early.wait(), 1.0)
+    assert seconds < ENDED_S
+    await asyncio.wait_for(desk.server.left_early.wait(), ENDED_S)
     assert desk.server.pieces_sent > before
-    async with asyncio.timeout(5):  # until every call is settled: the gateway does that when the run has ended already
+    async with asyncio.timeout(30):  # until every call is settled: the gateway does that when the run has ended already
         while True:
             calls = await asyncio.to_thread(desk.calls, run.run_id)
             if all(call.get("output_hash") or call.get("error_code") for call in calls):

@@ -140,7 +140,7 @@ async def test_what_does_not_stand_is_content_to_nobody(
 
     name = {"name": uuid.uuid4().hex, "scopes": ["artifacts:read"]}
     reader = {"authorization": f"Bearer {(await change('/v1/tokens', name)).json()['secret']}"}
-    async with httpx.AsyncClient(base_url=installation.url, headers=reader) as read_only:
+    async with httpx.AsyncClient(base_url=installation.url, headers=reader, timeout=30) as read_only:
         shown = (await read_only.get(path)).json()
     assert (shown.get("withheld", []), shown["withheld_count"]) == ([], 1)
     assert [s["text"] for s in shown["sentences"]] == [COST]
@@ -181,7 +181,7 @@ async def test_another_tenant_and_who_lacks_a_label_are_told_nothing(
     await _move(installation.admin_dsn, person, token["token"]["token_id"], tenant)
     headers = {"authorization": f"Bearer {token['secret']}", "idempotency-key": uuid.uuid4().hex}
     said = {"sentences": [{"text": COST, "fact_ids": [facts[COST]]}]}
-    async with httpx.AsyncClient(base_url=installation.url, headers=headers) as stranger:
+    async with httpx.AsyncClient(base_url=installation.url, headers=headers, timeout=30) as stranger:
         assert (await stranger.get("/v1/paragraphs")).json().get("paragraphs", []) == []
         asked = {
             "read": stranger.get(path), "rebuild": stranger.get(f"{path}:rebuild"),

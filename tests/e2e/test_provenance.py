@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from lace_core.prompt_pins import PROMPT_PINS
+from lace_core.version import VERSION
 from lace_platform.ids import new_id
 from tests.e2e.conftest import IN_ONE_PROCESS, RunningInstallation
 
@@ -261,7 +262,7 @@ async def test_a_compiled_file_leads_back_to_its_sources(api: httpx.AsyncClient,
     compiled = next(each for each in made.compiled if each["target"] == target)
     walk = await get(api, f"/v1/provenance/entities/{compiled['compiled_id']}")
     assert [entity["content_hash"] for entity in walk["entity"]] == [compiled["bundle_hash"]]
-    assert {log["agent"].partition(" ")[0] for log in walk["generated_by"]} == {"compiler", "lace-runs/0.1.0"}
+    assert {log["agent"].partition(" ")[0] for log in walk["generated_by"]} == {"compiler", f"lace-runs/{VERSION}"}
     origins = walk["derived_from"]
     assert compiled["revision_id"] in {entity["entity_id"] for entity in origins}
     assert {entity["entity_id"] for entity in origins if entity["kind"] == "source"} == set(made.source_ids)

@@ -45,7 +45,7 @@ def off_the_loop(test: Callable[P, None]) -> Callable[P, Coroutine[None, None, N
 
 @dataclass(frozen=True)
 class Up:
-    """A running `lace up` and the three lines that it printed."""
+    """A running `lace up` and the four lines that it printed."""
 
     process: subprocess.Popen[str]
     lines: dict[str, str]
@@ -114,7 +114,7 @@ def up(environ: dict[str, str]) -> Iterator[Up]:
         try:
             assert process.stdout is not None
             deadline = time.monotonic() + READY_S
-            lines = [process.stdout.readline().strip() for _ in range(3)]
+            lines = [process.stdout.readline().strip() for _ in range(4)]
             assert all(lines), process.communicate()[1]
             assert time.monotonic() < deadline
             yield Up(process, dict(map(str.split, lines)))
@@ -124,19 +124,33 @@ def up(environ: dict[str, str]) -> Iterator[Up]:
 
 
 @off_the_loop
-def test_it_prints_three_lines_and_keeps_its_data(environ: dict[str, str], tmp_path: Path) -> None:
+def test_it_prints_three_lines_takes_a_document_and_ends(environ: dict[str, str], tmp_path: Path) -> None:
     document = tmp_path / "notes.md"
     document.write_text("# Notes\n\nThe pump delivers 225 litres a second.\n")
     with up(environ) as first:
-        assert set(first.lines) == {"URL", "Token", "Docs"}
-        assert httpx.get(first.lines["Docs"]).status_code == 200
+        assert set(first.lines) == {"URL", "Token", "Docs", "Read"}
+        for page in ("Docs", "Read"):
+            assert httpx.get(first.lines[page], timeout=30).status_code == 200
         with LaceClient(first.lines["URL"], first.lines["Token"]) as api:
             [*_] = api.watch_run(api.ingest([document]).run_id)
-            kept = [source.sha256 for source in api.list_sources()]
+            assert list(api.list_sources())
         assert first.stop() == 0
         assert first.process.stdout is not None
         assert first.process.stderr is not None
         assert (first.process.stdout.read(), first.process.stderr.read()) == ("", "")
+
+
+@pytest.mark.slow
+@off_the_loop
+def test_it_keeps_its_data(environ: dict[str, str], tmp_path: Path) -> None:
+    document = tmp_path / "notes.md"
+    document.write_text("# Notes\n\nThe sluice delivers 225 litres a second.\n")
+    with up(environ) as first:
+        with LaceClient(first.lines["URL"], first.lines["Token"]) as api:
+            [*_] = api.watch_run(api.ingest([document]).run_id)
+            kept = [source.sha256 for source in api.list_sources()]
+        assert kept
+        assert first.stop() == 0
     with up(environ) as second:
         assert second.lines["Token"] == first.lines["Token"]
         with LaceClient(second.lines["URL"], second.lines["Token"]) as api:
@@ -168,7 +182,7 @@ def test_after_a_crash_it_starts_again(environ: dict[str, str]) -> None:
     assert folder.running() is None
     with up(environ) as second:
         assert second.lines["Token"] == first.lines["Token"]
-        assert httpx.get(f"{second.lines['URL']}/health/ready").status_code == 200
+        assert httpx.get(f"{second.lines['URL']}/health/ready", timeout=30).status_code == 200
         assert second.stop() == 0
 
 
@@ -185,7 +199,7 @@ class Committed:
     @classmethod
     def of(cls, api: LaceClient, token: str, run_id: str) -> Committed:
         headers, url = {"authorization": f"Bearer {token}"}, f"{api.url}/v1/runs/{run_id}/calls"
-        calls = httpx.get(url, headers=headers, params={"page_size": 500}).json()["calls"]
+        calls = httpx.get(url, headers=headers, params={"page_size": 500}, timeout=30).json()["calls"]
         results = api.verify_run(run_id)
         assert results.intact, results
         state, events, steps = api.get_run(run_id).state, api.replay_events(run_id), api.list_steps(run_id)
