@@ -14,7 +14,7 @@ from lace_platform.clock import utc_now
 from lace_runs.app import artifacts
 from lace_runs.domain.runs import Run, RunState
 from lace_runs.domain.verdicts import WantedVerdicts
-from tests.doubles.runs_world import RuleModel, World
+from tests.doubles.runs_world import SOURCE, RuleModel, World
 
 MORE = {
     "Cost": "The bridge cost 4.2 million pounds in 2021. The loan runs for twenty years.",
@@ -127,6 +127,19 @@ async def test_regenerate_writes_anew_within_its_scope_and_tells_what_is_gone(wo
         verdicts = await work.artifacts.verdicts(world.tenant_id, WantedVerdicts(written.artifact_id), 0, 100)
     by_node = {row["node_id"] for _, row in verdicts}
     assert _section(after, "Safety").node_id in by_node, "what was found of untouched sections still holds"
+
+
+async def test_what_is_gone_is_quoted_of_open_sources_only(world: World) -> None:
+    """A run's result is shown to the whole tenant, whoever holds the labels of what was quoted."""
+    world.sources.known[SOURCE.source_id] = msgspec.structs.replace(SOURCE, labels=("secret",))
+    run = await world.start("generate", title="The bridge")
+    async with world.worker():
+        written = await world.until(run.run_id, "succeeded", "failed")
+    done, _ = await _change(world, "patch", written, instructions="girders", scope="subtree")
+    assert done.state is RunState.SUCCEEDED, done.error_message
+    assert done.result is not None
+    assert {item["source_id"] for item in done.result["dropped"]} == {SOURCE.source_id}
+    assert {item["quote"] for item in done.result["dropped"]} == {""}
 
 
 async def test_regenerate_that_finds_the_same_changes_nothing(world: World, written: Run) -> None:

@@ -743,7 +743,9 @@ class DroppedCitation(_message.Message):
     source_id: _builtins.str
     """Its source."""
     quote: _builtins.str
-    """What was quoted; at most three hundred characters."""
+    """What was quoted, at most three hundred characters; empty where the source has labels, as the result is for the whole
+    tenant. The diff of the two revisions shows it to those who hold the labels.
+    """
     def __init__(
         self,
         *,

@@ -137,8 +137,12 @@ class Landing(StepWork):
     async def _told_dropped(
         self, scope: StepScope, base: model.Artifact, document: model.Artifact
     ) -> tuple[out.DroppedCitation, ...]:
-        """The citations that the change took out; each node that lost some is told of."""
+        """The citations that the change took out; each node that lost some is told of.
+
+        Everybody in the tenant is shown a run's result: of sources with labels it quotes nothing.
+        """
         lost = dropped(base, document)
+        labelled = {source.source_id for source in base.sources if source.labels}
         for node_id in dict.fromkeys(item.node_id for item in lost):
             count = sum(item.node_id == node_id for item in lost)
             what = "1 citation is" if count == 1 else f"{count} citations are"
@@ -149,7 +153,7 @@ class Landing(StepWork):
                 node_id=item.node_id,
                 evidence_id=item.evidence.evidence_id,
                 source_id=item.evidence.source_id,
-                quote=item.evidence.quote[:_LONGEST_QUOTE],
+                quote="" if item.evidence.source_id in labelled else item.evidence.quote[:_LONGEST_QUOTE],
             )
             for item in lost
         )
