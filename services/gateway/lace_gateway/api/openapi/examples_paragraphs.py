@@ -43,7 +43,7 @@ PARAGRAPHS: dict[str, Any] = {
     "ParagraphRun.pipeline_id": "paragraph",
     "ParagraphRun.error_code": "",
     "ParagraphRun.error_message": "",
-    "verifier_version": "rules/2",
+    "verifier_version": "rules/3",
     "StartParagraphRunResponse.state": "generating",
     "EditedSentence.text": _SENTENCE,
     "EditedSentence.fact_ids": _FACT,

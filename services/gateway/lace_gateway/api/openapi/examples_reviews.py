@@ -36,7 +36,7 @@ REVIEWS: dict[str, Any] = {
     "ListReviewItemsRequest.verdict": "partially",
     "assignee": _REVIEWER,
     "RewriteReviewItemRequest.text": _REWRITTEN,
-    "verifier": "rules/2",
+    "verifier": "rules/3",
     "LayerVerdict.layer": "coverage",
     "LayerVerdict.verdict": "partially",
     "LayerVerdict.finding": "86 of 100 content words, not in one statement",
