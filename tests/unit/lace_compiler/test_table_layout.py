@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lace_compiler.adapters.ooxml_table import table
 from lace_compiler.adapters.table_layout import breadth, table_layout
+from lace_compiler.domain.document import RowView, TableView
+
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 
 DECISIONS = [
     ["Number", *(f"D-{n:02}" for n in range(1, 12))],
@@ -39,3 +43,11 @@ def test_only_short_tables_are_kept_whole(rows: int, whole: bool) -> None:
 
 def test_a_few_high_rows_are_no_short_table() -> None:
     assert not table_layout([["Item", "pipe"], ["Text", "many words " * 400]]).whole
+
+
+def test_columns_of_word_files_hold_the_bold_words_of_their_heads() -> None:
+    head, *rows = zip(*DECISIONS, strict=True)
+    view = TableView(1, "", head, tuple(map(RowView, rows)))
+    widths = [int(column.attrib[f"{W}w"]) for column in table(view, [()] * len(rows)).iter(f"{W}gridCol")]
+    assert sum(widths) <= 9014
+    assert widths[0] - 250 >= breadth("Number") * 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lace_compiler.adapters.ooxml_element import Element, paragraph, run, val, w
-from lace_compiler.adapters.table_layout import TableLayout, columns_of, table_layout
+from lace_compiler.adapters.table_layout import TableLayout, breadth, columns_of, table_layout
 from lace_compiler.domain.document import FigureView, TableView
 
 # The width of the text in twentieths of a point, and of that what one letter of a fitted column takes.
@@ -63,10 +63,15 @@ def _properties(caption: str) -> Element:
 def _widths(weights: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
     """Widths that fill the line: fitted columns by their longest text, the others by their weights."""
     fitted = {
-        x: max(map(len, columns[x])) * _LETTER_WIDTH + _CELL_PADDING for x, weight in enumerate(weights) if weight == 0
+        x: _letters(columns[x]) * _LETTER_WIDTH + _CELL_PADDING for x, weight in enumerate(weights) if weight == 0
     }
     left, total = _TEXT_WIDTH - sum(fitted.values()), sum(weights) or 1
     return [fitted.get(x, left * weight // total) for x, weight in enumerate(weights)]
+
+
+def _letters(column: Sequence[str]) -> int:
+    """Those of the longest text, with room for each bold word of the head in whatever type the reader's machine has."""
+    return max(*map(len, column), *map(breadth, column[0].split() or [""]))
 
 
 def _row(
