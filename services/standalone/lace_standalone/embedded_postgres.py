@@ -31,11 +31,12 @@ _STOP_TIMEOUT_S = 20
 _LONGEST_SOCKET_PATH = 100  # sun_path holds 104 to 108 bytes, by system
 _LOG_LIMIT_BYTES = 4 << 20
 
-# For a laptop: little memory, many mostly idle connections (each service has its pools and a listener).
+# For a laptop: little memory, many mostly idle connections (each service has its pools and a listener). The buffers
+# hold the vector index of 100,000 units, which is read at random; those that nothing was read into take no memory.
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
-    "shared_buffers": "64MB",
+    "shared_buffers": "256MB",
     "max_wal_size": "512MB",
     "wal_compression": "on",
     "checkpoint_timeout": "15min",
