@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -12,7 +12,7 @@ from lace_core.errors import Detail, LaceError, Reason
 from lace_core.ir import Source
 from lace_core.paragraphs.facts import StatedFact
 from lace_core.paragraphs.support import SupportedSentence, unmet, verified
-from lace_core.policies.ruling import forbidden_in
+from lace_core.phrases import phrase_in
 from lace_core.verification.verdicts import Acceptance, Judged, Verdict
 from lace_core.verification.version import RULES_VERSION
 from lace_runs.app.paragraphs.ruling import rules_for, with_phrases
@@ -105,9 +105,7 @@ async def _place(work: UnitOfWork, paragraph: Paragraph, item: ReviewItem) -> tu
 
 async def _forbidden(work: UnitOfWork, paragraph: Paragraph, wording: str, now: datetime) -> str:
     policy = await in_force(work.policies, paragraph.tenant_id, "", frozenset(), now)
-    rules = rules_for(policy, paragraph.spec)
-    phrases = with_phrases(paragraph.spec, rules).forbidden_phrases
-    return forbidden_in(wording, msgspec.structs.replace(rules, forbidden_phrases=phrases))
+    return phrase_in(wording, with_phrases(paragraph.spec, rules_for(policy, paragraph.spec)).forbidden_phrases)
 
 
 async def _keep(
@@ -120,10 +118,10 @@ async def _keep(
     now: datetime,
 ) -> None:
     """Keep the text with that sentence in its place, and the paragraph in the state that it has then."""
-    sentences: Sequence[SupportedSentence] = (*text.sentences[:at], sentence, *text.sentences[at + 1 :])
+    sentences = (*text.sentences[:at], sentence, *text.sentences[at + 1 :])
     changed, kept = with_text(
         paragraph.moved(ParagraphTrigger.EDIT, now),
-        tuple(sentences),
+        sentences,
         tuple(unmet(paragraph.spec, sentences)),
         Making(origin=PERSON, created_by=caller.principal_id),
         RULES_VERSION,
